@@ -1,0 +1,58 @@
+"""Fokker-Planck densities of stochastic gradient descent: positive, conservative, Gibbs-exact.
+
+The names below are loaded on first use (PEP 562), so that ``import fokkerplanck`` is quick and
+draws in none of the compiled or plotting libraries.
+"""
+
+from __future__ import annotations
+
+import sys
+from importlib import import_module
+from types import ModuleType
+from typing import Any
+
+__version__ = "0.1.0"
+
+_EXPORTS = {
+    "Axis": "domain",
+    "Domain": "domain",
+    "Grid": "grid",
+    "CaseError": "errors",
+    "CaseWarning": "errors",
+    "NumericalFailure": "errors",
+    "StoreError": "errors",
+    "Problem": "problem",
+    "Case": "case",
+    "load_case": "case",
+    "generator": "density",
+    "evolve": "density",
+    "stationary": "density",
+    "Result": "result",
+    "open_result": "result",
+    "run": "run",
+}
+
+__all__ = ["__version__", *_EXPORTS]
+
+
+def __getattr__(name: str) -> Any:
+    if name not in _EXPORTS:
+        raise AttributeError(f"module 'fokkerplanck' has no attribute {name!r}")
+    value = getattr(import_module(f".{_EXPORTS[name]}", __name__), name)
+    globals()[name] = value
+    return value
+
+
+class _Package(ModuleType):
+    """Importing the submodule `run`, from wherever, must not put it in the function's place."""
+
+    def __setattr__(self, name: str, value: Any) -> None:
+        if not (name in _EXPORTS and isinstance(value, ModuleType)):
+            super().__setattr__(name, value)
+
+
+sys.modules[__name__].__class__ = _Package
+
+
+def __dir__() -> list[str]:
+    return sorted(__all__)

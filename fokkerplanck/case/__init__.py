@@ -1,0 +1,22 @@
+"""A case file becomes checked records: problem, grid, initial density, what to compute."""
+
+from .bundled import bundled_cases, find_case
+from .load import load_case
+from .memory import memory_available, memory_needed
+from .overrides import parse_override
+from .records import Case, Density, Expect, Initial, Output, Stationary
+
+__all__ = [
+    "Case",
+    "Density",
+    "Expect",
+    "Initial",
+    "Output",
+    "Stationary",
+    "bundled_cases",
+    "find_case",
+    "load_case",
+    "memory_available",
+    "memory_needed",
+    "parse_override",
+]

@@ -1,0 +1,143 @@
+"""Read a case file, apply the overrides, check everything and build the records."""
+
+from __future__ import annotations
+
+import tomllib
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+from pydantic import ValidationError
+
+from ..domain import Domain
+from ..errors import CaseError
+from ..grid import Grid
+from ..problem import Problem
+from .build import build_problem, constants_of
+from .bundled import find_case
+from .initial import initial_density
+from .memory import estimate_bytes, memory_needed, require_memory
+from .messages import case_error
+from .overrides import apply_overrides, overridden
+from .records import Case, Density, Expect, Output, Stationary
+from .schema import CaseFile, DensitySection
+
+DEFAULT_FRAMES = 51
+
+
+def load_case(
+    case: str | Path, overrides: dict[str, Any] | None = None, *, origin: str = "overrides"
+) -> Case:
+    """Read a case and check it.
+
+    Parameters
+    ----------
+    case : str or path
+        A TOML file, or the name of a bundled case.
+    overrides : dict, optional
+        Dotted keys with the values that replace those of the file, ``{"density.end": 2.0}``.
+    origin : str
+        Named instead of the file where an override is at fault.
+
+    Returns
+    -------
+    Case
+
+    Raises
+    ------
+    CaseError
+        One sentence with the file, the dotted key, the value and what is allowed.
+    """
+    overrides = dict(overrides or {})
+    path = find_case(case)
+    text = _read(path)
+    data = _parse(text, path)
+    try:
+        apply_overrides(data, overrides)
+    except CaseError as error:
+        raise error.in_file(origin) from None
+    try:
+        return _build(path, text, data, overrides)
+    except ValidationError as error:
+        found = case_error(error)
+    except CaseError as error:
+        found = error
+    raise found.in_file(origin if overridden(found.key, overrides) else path) from None
+
+
+def _read(path: Path) -> str:
+    try:
+        return path.read_text(encoding="utf-8")
+    except UnicodeDecodeError as error:
+        raise CaseError(
+            f"byte {error.start} is not UTF-8 text; a case is a TOML file", file=path
+        ) from None
+    except OSError as error:
+        raise CaseError(f"cannot be read: {error.strerror}", file=path) from None
+
+
+def _parse(text: str, path: Path) -> dict[str, Any]:
+    try:
+        return tomllib.loads(text)
+    except tomllib.TOMLDecodeError as error:
+        # tomllib ends its sentence with "(at line 3, column 7)".
+        reason = str(error)[:1].lower() + str(error)[1:]
+        raise CaseError(f"is not valid TOML: {reason}", file=path) from None
+
+
+def _flat_expect(data: dict[str, Any]) -> dict[str, Any]:
+    """Let ``final.mass.max = 1`` without quotes mean the same as with them."""
+    expect = data.get("expect")
+    return data if not isinstance(expect, dict) else data | {"expect": dict(_leaves(expect, ""))}
+
+
+def _leaves(table: dict[str, Any], prefix: str) -> Iterator[tuple[str, Any]]:
+    for name, entry in table.items():
+        tables = isinstance(entry, dict) and any(isinstance(one, dict) for one in entry.values())
+        if tables:
+            yield from _leaves(entry, f"{prefix}{name}.")
+        else:
+            yield f"{prefix}{name}", entry
+
+
+def _build(path: Path, text: str, data: dict[str, Any], overrides: dict[str, Any]) -> Case:
+    constants = constants_of(data)
+    file = CaseFile.model_validate(_flat_expect(data), context=constants)
+    domain = Domain.from_mapping({name: axis.model_dump() for name, axis in file.domain.items()})
+    grid = Grid(domain, tuple(axis.cells for axis in file.domain.values()))
+    # Before the problem: its checks would evaluate the formulas on the grid.
+    require_memory(estimate_bytes(grid.shape, frames=0))
+    problem: Problem = build_problem(file, domain, constants)
+    case = Case(
+        name=path.stem,
+        file=path,
+        text=text,
+        title=file.title,
+        problem=problem,
+        grid=grid,
+        initial=initial_density(file.initial, grid, constants),
+        density=None if file.density is None else _density(file.density),
+        stationary=None if file.stationary is None else Stationary(),
+        output=Output(**file.output.model_dump() | {"figures": tuple(file.output.figures)}),
+        overrides=overrides,
+        expect={
+            name: Expect(**entry.model_dump(exclude_none=True))
+            for name, entry in file.expect.items()
+        },
+    )
+    require_memory(memory_needed(case))
+    return case
+
+
+def _density(section: DensitySection) -> Density:
+    if section.times is None:
+        frames = DEFAULT_FRAMES if section.frames is None else section.frames
+        times = np.linspace(0.0, section.end or 0.0, frames).tolist()
+    else:
+        times = list(section.times)
+        if times[0] > 0.0:
+            times.insert(0, 0.0)
+        if section.end is not None and section.end > times[-1]:
+            times.append(section.end)
+    return Density(tuple(times), section.scheme, section.stepper, section.rtol)

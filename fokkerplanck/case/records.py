@@ -1,0 +1,166 @@
+"""The frozen records a case consists of once it has been read and checked."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from ..grid import Grid
+from ..problem import Problem
+
+INITIAL_KINDS = ("gaussian", "uniform", "point", "formula", "stationary")
+SCHEMES = ("auto", "scharfetter-gummel")
+STEPPERS = (
+    "auto",
+    "exponential",
+    "uniformization",
+    "chebyshev",
+    "krylov",
+    "split",
+    "implicit",
+    "extrapolated",
+    "explicit",
+)
+PRECISIONS = ("float64", "float32")
+# In step with the table of `plots`, which lies above; a test compares them.
+FIGURES = (
+    "density",
+    "free_energy",
+    "observables",
+    "quasi_potential",
+    "animation",
+    "animation_mp4",
+)
+
+
+@dataclass(frozen=True, eq=False)
+class Initial:
+    """The density at t = 0.
+
+    Parameters
+    ----------
+    kind : str
+        One of ``INITIAL_KINDS``.
+    mean : ndarray, shape (d,), optional
+        Centre of a gaussian, or the place of a point; inside the domain.
+    covariance : ndarray, shape (d, d), optional
+        Of a gaussian; symmetric positive definite.
+    formula : str, optional
+        Unnormalised density as a formula of the axis names; not negative.
+    """
+
+    kind: str
+    mean: np.ndarray | None = None
+    covariance: np.ndarray | None = None
+    formula: str | None = None
+
+
+@dataclass(frozen=True)
+class Density:
+    """How the density evolves.
+
+    Parameters
+    ----------
+    times : tuple of float
+        Output times, strictly increasing from 0.0 (dimensionless, t = learning rate * iteration).
+    scheme, stepper : str
+        One of ``SCHEMES`` and ``STEPPERS``.
+    rtol : float
+        Relative error allowed to a stepper that controls its error, between 0 and 1.
+    """
+
+    times: tuple[float, ...]
+    scheme: str = "auto"
+    stepper: str = "auto"
+    rtol: float = 1e-6
+
+    @property
+    def end(self) -> float:
+        """Last output time."""
+        return self.times[-1]
+
+    @property
+    def frames(self) -> int:
+        """Number of output times, the one at t = 0 included."""
+        return len(self.times)
+
+
+@dataclass(frozen=True)
+class Stationary:
+    """Asks for the stationary density, quasi-potential, current and entropy production."""
+
+
+@dataclass(frozen=True)
+class Output:
+    """What is written and drawn.
+
+    Parameters
+    ----------
+    every_frame : bool
+        Write the density at every output time; otherwise only the first and the last.
+    precision : str
+        One of ``PRECISIONS``: of the stored arrays, never of the computation.
+    figures : tuple of str
+        Among ``FIGURES``.
+    """
+
+    every_frame: bool = True
+    precision: str = "float64"
+    figures: tuple[str, ...] = ("density", "free_energy")
+
+
+@dataclass(frozen=True)
+class Expect:
+    """A number the case must reproduce: value within rtol and atol, and bounds.
+
+    ``value`` is met when ``abs(actual - value) <= atol + rtol * abs(value)``.
+    """
+
+    value: float | None = None
+    rtol: float = 0.0
+    atol: float = 0.0
+    min: float | None = None
+    max: float | None = None
+
+
+@dataclass(frozen=True, eq=False)
+class Case:
+    """A checked case: what to solve, on which grid, from where, and what to keep.
+
+    Parameters
+    ----------
+    name : str
+        Stem of the file name; results go to ``runs/<name>/<name>.h5``.
+    file : Path
+        The case file.
+    text : str
+        Its full text, without the overrides.
+    overrides : dict
+        Dotted keys and the values that replaced those of the file.
+    title : str
+    problem : Problem
+    grid : Grid
+    initial : Initial
+    density : Density or None
+        None when the case does not ask for the evolution.
+    stationary : Stationary or None
+    output : Output
+    expect : dict of str to Expect
+        By the name of the number, e.g. ``"final.kl_to_stationary"``.
+    """
+
+    name: str
+    file: Path
+    text: str
+    title: str
+    problem: Problem
+    grid: Grid
+    initial: Initial
+    density: Density | None = None
+    stationary: Stationary | None = None
+    output: Output = Output()
+    overrides: dict[str, Any] = field(default_factory=dict)
+    expect: dict[str, Expect] = field(default_factory=dict)

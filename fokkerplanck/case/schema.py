@@ -1,0 +1,295 @@
+"""What may stand in a case file: one pydantic model per section, unknown keys forbidden.
+
+The models hold what was written, with formulas for numbers evaluated; `load` turns them into the
+records. pydantic knows the place of an error, and `messages` puts it into the key.
+"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Callable
+from typing import Annotated, Any, ClassVar, Literal
+
+from pydantic import (
+    BaseModel,
+    BeforeValidator,
+    ConfigDict,
+    Field,
+    ValidationInfo,
+    field_validator,
+    model_validator,
+)
+
+from .. import __version__
+from ..errors import CaseError
+from ..problem.formula import number
+from .records import FIGURES, INITIAL_KINDS, PRECISIONS, SCHEMES, STEPPERS
+
+
+def as_number(value: Any, constants: dict[str, float]) -> float:
+    """A finite number, or a formula of the parameters, as a float; CaseError otherwise."""
+    if isinstance(value, bool) or not isinstance(value, int | float | str):
+        raise CaseError(f"{value!r} is not a number or a formula in a string")
+    result = float(number(value, constants)) if isinstance(value, str) else float(value)
+    if not math.isfinite(result):
+        raise CaseError(f"{value!r} is not a finite number")
+    return result
+
+
+def _number(value: Any, info: ValidationInfo) -> float:
+    return as_number(value, info.context or {})
+
+
+def _positive(value: Any, info: ValidationInfo) -> float:
+    result = _number(value, info)
+    if not result > 0:
+        raise CaseError(f"{value!r} is not positive; it must be a number > 0")
+    return result
+
+
+def _not_negative(value: Any, info: ValidationInfo) -> float:
+    result = _number(value, info)
+    if not result >= 0:
+        raise CaseError(f"{value!r} is negative; it must be a number >= 0")
+    return result
+
+
+def _fraction(value: Any, info: ValidationInfo) -> float:
+    result = _number(value, info)
+    if not 0 < result < 1:
+        raise CaseError(f"{value!r} is out of range; it must be a number > 0 and < 1")
+    return result
+
+
+def _each(read: Callable[[Any, ValidationInfo], float]) -> BeforeValidator:
+    """Reads a number or a list of numbers as a list; the key has an index only for a list."""
+
+    def entries(value: Any, info: ValidationInfo) -> list[float]:
+        if not isinstance(value, list | tuple):
+            return [read(value, info)]
+        result = []
+        for index, entry in enumerate(value):
+            try:
+                result.append(read(entry, info))
+            except CaseError as error:
+                raise CaseError(error.detail, f"[{index}]") from None
+        return result
+
+    return BeforeValidator(entries)
+
+
+Number = Annotated[float, BeforeValidator(_number)]
+Positive = Annotated[float, BeforeValidator(_positive)]
+NotNegative = Annotated[float, BeforeValidator(_not_negative)]
+Fraction = Annotated[float, BeforeValidator(_fraction)]
+Numbers = Annotated[list[float], _each(_number)]
+Positives = Annotated[list[float], _each(_positive)]
+
+
+class Section(BaseModel):
+    """A table of the case file; keys it does not know are errors.
+
+    The key of a CaseError raised inside is relative to the table.
+    """
+
+    model_config = ConfigDict(extra="forbid", frozen=True)
+    # Keys of the file format whose analysis this version lacks, with what to use instead.
+    unavailable: ClassVar[dict[str, str]] = {}
+
+    @model_validator(mode="before")
+    @classmethod
+    def _available(cls, data: Any) -> Any:
+        for key in data if isinstance(data, dict) else ():
+            if key in cls.unavailable:
+                raise CaseError(
+                    f"is not available in version {__version__}; {cls.unavailable[key]}", key
+                )
+        return data
+
+
+class LossSection(Section):
+    """``[loss]``: a formula, or a named family with its own keys."""
+
+    model_config = ConfigDict(extra="allow", frozen=True)
+    unavailable = {"model": "a loss is given by formula or by name"}
+
+    formula: Annotated[str, Field(strict=True)] | None = None
+    name: Annotated[str, Field(strict=True)] | None = None
+
+    @model_validator(mode="after")
+    def _one_of(self) -> LossSection:
+        if (self.formula is None) == (self.name is None):
+            raise CaseError("give either formula or name")
+        if self.formula is not None and self.model_extra:
+            key = next(iter(self.model_extra))
+            raise CaseError("unknown key; beside formula there is no other", key)
+        return self
+
+
+class DriftSection(Section):
+    """``[drift]``: one formula per axis, added to -grad Phi."""
+
+    formula: Any
+
+    @field_validator("formula")
+    @classmethod
+    def _formulas(cls, value: Any) -> list[Any]:
+        entries = value if isinstance(value, list | tuple) else [value]
+        for entry in entries:
+            if isinstance(entry, bool) or not isinstance(entry, str | int | float):
+                raise CaseError(f"{entry!r} is not a formula; give a list with one per axis")
+        return list(entries)
+
+
+class NoiseSection(Section):
+    """``[noise]``: Sigma and beta, directly or from the batch size and the learning rate."""
+
+    unavailable = {
+        "source": "Sigma is given by sigma",
+        "alpha": "the noise is Gaussian",
+    }
+
+    sigma: Any
+    beta: Positive | None = None
+    batch_size: Positive | None = None
+    learning_rate: Positive | None = None
+    momentum: Number | None = None
+    friction: Positive | None = None
+
+    @model_validator(mode="after")
+    def _temperature(self) -> NoiseSection:
+        pair = (self.batch_size, self.learning_rate)
+        if self.beta is not None and self.batch_size is not None:
+            raise CaseError("is given twice, also by batch_size; keep one", "beta")
+        if self.momentum is not None and self.friction is not None:
+            raise CaseError("is given beside momentum; keep one", "friction")
+        if self.beta is not None and self.learning_rate is not None and self.momentum is None:
+            raise CaseError("has no use beside beta; keep one", "learning_rate")
+        if self.beta is None and None in pair:
+            raise CaseError(
+                "is missing; give beta, or both batch_size and learning_rate", "beta"
+            )
+        return self
+
+
+class AxisSection(Section):
+    """One axis of ``[domain]``."""
+
+    range: tuple[Number, Number]
+    cells: Annotated[int, Field(strict=True)]
+    boundary: Any = "reflecting"
+
+    @field_validator("boundary")
+    @classmethod
+    def _sides(cls, value: Any) -> Any:
+        sides = [value] if isinstance(value, str) else value
+        if not isinstance(sides, list | tuple) or not all(isinstance(s, str) for s in sides):
+            raise CaseError(f"{value!r} is not a boundary; give one word or a pair of words")
+        return value
+
+
+class InitialSection(Section):
+    """``[initial]``: the density at t = 0."""
+
+    kind: Literal[INITIAL_KINDS] = "uniform"  # type: ignore[valid-type]
+    mean: Numbers | None = None
+    at: Numbers | None = None
+    std: Positives | None = None
+    covariance: list[list[Number]] | None = None
+    formula: Annotated[str, Field(strict=True)] | None = None
+
+
+class DensitySection(Section):
+    """``[density]``: until when, how often and how."""
+
+    end: Positive | None = None
+    frames: Annotated[int, Field(strict=True, ge=2)] | None = None
+    times: Annotated[list[NotNegative], Field(min_length=1)] | None = None
+    scheme: Literal[SCHEMES] = "auto"  # type: ignore[valid-type]
+    stepper: Literal[STEPPERS] = "auto"  # type: ignore[valid-type]
+    rtol: Fraction = 1e-6
+
+    @field_validator("times")
+    @classmethod
+    def _increasing(cls, value: list[float] | None) -> list[float] | None:
+        for before, after in zip(value or [], (value or [])[1:], strict=False):
+            if not after > before:
+                raise CaseError(f"{after:g} follows {before:g}; times must strictly increase")
+        return value
+
+    @model_validator(mode="after")
+    def _one_of(self) -> DensitySection:
+        if self.times is not None and self.frames is not None:
+            raise CaseError("give either frames or times")
+        if self.times is None and self.end is None:
+            raise CaseError("is missing; give the last time, a number > 0", "end")
+        last = self.times[-1] if self.times else None
+        if last is not None and self.end is not None and last > self.end:
+            raise CaseError(f"the last one, {last:g}, lies beyond end = {self.end:g}", "times")
+        if last == 0 and self.end is None:
+            raise CaseError("has nothing after t = 0; give a time > 0", "times")
+        return self
+
+
+class StationarySection(Section):
+    """``[stationary]``: its presence asks for the stationary state."""
+
+
+class OutputSection(Section):
+    """``[output]``: what is written and drawn."""
+
+    every_frame: Annotated[bool, Field(strict=True)] = True
+    precision: Literal[PRECISIONS] = "float64"  # type: ignore[valid-type]
+    figures: list[Literal[FIGURES]] = Field(  # type: ignore[valid-type]
+        default_factory=lambda: ["density", "free_energy"]
+    )
+
+
+class ExpectSection(Section):
+    """One entry of ``[expect]``."""
+
+    value: Number | None = None
+    rtol: NotNegative | None = None
+    atol: NotNegative | None = None
+    min: Number | None = None
+    max: Number | None = None
+
+    @model_validator(mode="after")
+    def _bounds(self) -> ExpectSection:
+        tolerance = self.rtol is not None or self.atol is not None
+        if self.value is not None and not tolerance:
+            raise CaseError("value needs a tolerance; add rtol or atol")
+        if self.value is None and tolerance:
+            raise CaseError("rtol and atol need a value")
+        if self.value is None and self.min is None and self.max is None:
+            raise CaseError("expects nothing; give value with rtol or atol, min, or max")
+        if self.min is not None and self.max is not None and self.min > self.max:
+            raise CaseError(f"min = {self.min:g} lies above max = {self.max:g}")
+        return self
+
+
+class CaseFile(Section):
+    """The whole file."""
+
+    unavailable = dict.fromkeys(
+        ("spectrum", "passage", "ensemble", "control", "smoothing", "discrete"),
+        "its analyses are [density] and [stationary]",
+    )
+
+    title: Annotated[str, Field(strict=True)] = ""
+    parameters: dict[str, Any] = Field(default_factory=dict)
+    loss: LossSection | None = None
+    drift: DriftSection | None = None
+    noise: NoiseSection
+    domain: dict[str, AxisSection]
+    initial: InitialSection = InitialSection()
+    density: DensitySection | None = None
+    stationary: StationarySection | None = None
+    output: OutputSection = OutputSection()
+    expect: dict[str, ExpectSection] = Field(default_factory=dict)
+
+    @model_validator(mode="after")
+    def _forces(self) -> CaseFile:
+        if self.loss is None and self.drift is None:
+            raise CaseError("is missing; give [loss], [drift] or both", "loss")
+        return self

@@ -1,0 +1,69 @@
+"""Signs that a grid does not fit its density: mass cut off at sides, stencils beyond features."""
+
+from __future__ import annotations
+
+import numpy as np
+
+from .density import Generator
+from .grid import Grid
+
+# Mass beyond reflecting sides that is worth a warning.
+OUTSIDE_WARNING = 1e-6
+# The longest offset should stay below this many standard deviations of the density.
+REACH_WARNING = 1.0
+
+
+def mass_outside(grid: Grid, density: np.ndarray) -> float:
+    """Mass that the density would have beyond the reflecting sides, extrapolated.
+
+    Each line of cells that ends at a side is continued as the geometric series of its last two
+    cells; lines that do not decay count with all of their last cell, once per cell of the axis.
+    """
+    total = 0.0
+    for number, axis in enumerate(grid.domain.axes):
+        for side, (last, inner) in zip(axis.boundary, ((0, 1), (-1, -2)), strict=True):
+            if side != "reflecting":
+                continue
+            edge = np.atleast_1d(np.take(density, last, axis=number))
+            before = np.atleast_1d(np.take(density, inner, axis=number))
+            ratio = np.ones_like(edge)
+            np.divide(edge, before, out=ratio, where=before > 0.0)
+            tail = edge * grid.shape[number]
+            decays = ratio < 1.0 - 1.0 / grid.shape[number]
+            tail[decays] = edge[decays] * ratio[decays] / (1.0 - ratio[decays])
+            total += float(tail.sum()) * grid.cell_volume
+    return total
+
+
+def cautions(generator: Generator, density: np.ndarray, covariance: np.ndarray) -> list[str]:
+    """Sentences about what to read with care; empty when all is well.
+
+    Parameters
+    ----------
+    generator : Generator
+    density : ndarray of the grid's shape
+        The density that should fit, e.g. the last one.
+    covariance : (d, d)
+        Its covariance.
+    """
+    grid, rates = generator.grid, generator.rates
+    found = []
+    outside = mass_outside(grid, density)
+    if outside > OUTSIDE_WARNING:
+        found.append(
+            f"the domain cuts off the density: about {min(outside, 1.0):.1e} of its mass would lie "
+            "beyond the reflecting sides; enlarge domain ranges"
+        )
+    width = float(np.sqrt(max(np.linalg.eigvalsh(covariance)[0], 0.0)))
+    length = float(np.sqrt(((rates.offsets * grid.spacing) ** 2).sum(axis=1)).max())
+    if length > REACH_WARNING * width:
+        found.append(
+            f"the stencil reaches over {length:.2g} but the density is only {width:.2g} wide in "
+            "its narrowest direction; take more cells"
+        )
+    if rates.raised:
+        found.append(
+            f"the noise covariance is close to singular in {rates.raised} cells, where an "
+            "isotropic part of the order of the squared cell width was added"
+        )
+    return found

@@ -1,0 +1,262 @@
+"""The command line: reads arguments, calls the library, turns errors into a sentence and a status.
+
+Exit status: 0 success, 1 an expected number missed, 2 bad input, 3 numerical failure,
+130 interrupted.
+"""
+
+from __future__ import annotations
+
+import argparse
+import os
+import signal
+import sys
+import tomllib
+import warnings
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
+from pathlib import Path
+from types import FrameType
+from typing import TYPE_CHECKING, Any, NoReturn
+
+from . import __version__
+from .errors import CaseError, CaseWarning, NumericalFailure, StoreError
+
+# The library is imported inside the commands, so that --help answers at once and --threads can
+# act before numba is loaded.
+if TYPE_CHECKING:
+    from .case import Case
+
+SUCCESS, MISSED, BAD_INPUT, FAILED, INTERRUPTED = 0, 1, 2, 3, 130
+
+
+def main(arguments: Sequence[str] | None = None) -> int:
+    """Run one command; returns the exit status."""
+    options = _parser().parse_args(arguments)
+    try:
+        with _warnings_in_one_line():
+            status: int = options.command(options)
+            sys.stdout.flush()
+            return status
+    except BrokenPipeError:
+        # The reader of a pipe has seen enough. Python would complain once more while closing.
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+        return SUCCESS
+    except KeyboardInterrupt:
+        hint = "; --resume continues" if options.command is _run else ""
+        return _complain(f"interrupted{hint}", INTERRUPTED)
+    except NumericalFailure as error:
+        return _complain(str(error), FAILED)
+    except (CaseError, StoreError) as error:
+        return _complain(str(error), BAD_INPUT)
+    except OSError as error:
+        place = f"{error.filename}: " if error.filename else ""
+        return _complain(f"{place}{error.strerror or error}", BAD_INPUT)
+    except MemoryError:
+        return _complain("there is not enough memory; take fewer cells or frames", BAD_INPUT)
+
+
+def _complain(sentence: str, status: int) -> int:
+    sys.stderr.write(f"fokkerplanck: {sentence}\n")
+    return status
+
+
+@contextmanager
+def _warnings_in_one_line() -> Iterator[None]:
+    with warnings.catch_warnings():
+        warnings.simplefilter("always", CaseWarning)
+        usual = warnings.showwarning
+
+        def show(message: Any, category: type[Warning], *place: Any, **more: Any) -> None:
+            if issubclass(category, CaseWarning):
+                sys.stderr.write(f"warning: {message}\n")
+            else:
+                usual(message, category, *place, **more)
+
+        warnings.showwarning = show
+        yield
+
+
+def _run(options: argparse.Namespace) -> int:
+    _set_threads(options.threads)
+    case = _load(options)
+    directory = Path(options.out) if options.out else Path("runs") / case.name
+    path = directory / f"{case.name}.h5"
+    from .run import expectations, run, summary
+
+    with _terminated_like_interrupted():
+        result = run(
+            case,
+            path,
+            resume=options.resume,
+            overwrite=options.overwrite,
+            progress=sys.stderr.isatty() and not options.quiet,
+        )
+    drawn = []
+    if case.output.figures and not options.no_figures:
+        from .plots import draw
+
+        drawn = draw(result, directory, case.output.figures)
+    print(summary(case, result))
+    print("\n".join(["files", *(f"  {file}" for file in [path, *drawn])]))
+    missed = expectations(case, result)
+    for sentence in missed:
+        sys.stderr.write(f"not as expected: {sentence}\n")
+    return MISSED if missed else SUCCESS
+
+
+@contextmanager
+def _terminated_like_interrupted() -> Iterator[None]:
+    """SIGTERM closes the result file as properly as an interrupt from the keyboard."""
+
+    def interrupt(number: int, frame: FrameType | None) -> NoReturn:
+        raise KeyboardInterrupt
+
+    before = signal.signal(signal.SIGTERM, interrupt)
+    try:
+        yield
+    finally:
+        signal.signal(signal.SIGTERM, before)
+
+
+def _set_threads(count: int | None) -> None:
+    if count is None:
+        return
+    available = os.cpu_count() or 1
+    if not 1 <= count <= available:
+        raise CaseError(
+            f"{count} threads are not possible; this machine runs 1 to {available}", "--threads"
+        )
+    os.environ["NUMBA_NUM_THREADS"] = str(count)
+
+
+def _load(options: argparse.Namespace) -> Case:
+    from .case import load_case, parse_override
+
+    overrides = {}
+    for text in options.set:
+        try:
+            key, value = parse_override(text)
+        except CaseError as error:
+            raise error.in_file("--set") from None
+        overrides[key] = value
+    return load_case(options.case, overrides, origin="--set")
+
+
+def _check(options: argparse.Namespace) -> int:
+    case = _load(options)
+    from .explain import explain
+
+    print(explain(case))
+    return SUCCESS
+
+
+def _study(options: argparse.Namespace) -> int:
+    if options.levels < 2:
+        raise CaseError(f"{options.levels} is too small; an order needs 2 or more", "--levels")
+    case = _load(options)
+    from .study import study
+
+    print(study(case, options.levels))
+    return SUCCESS
+
+
+def _list(options: argparse.Namespace) -> int:
+    from .case import bundled_cases
+
+    cases = bundled_cases()
+    width = max(map(len, cases), default=0)
+    for name, path in cases.items():
+        title = tomllib.loads(path.read_text(encoding="utf-8")).get("title", "")
+        print(f"{name:{width}}  {title}".rstrip())
+    return SUCCESS
+
+
+def _new(options: argparse.Namespace) -> int:
+    from .template import case_template
+
+    path = Path(options.name)
+    if path.suffix != ".toml":
+        path = path.with_name(f"{path.name}.toml")
+    try:
+        # "x" refuses an existing file in the same act that would create it.
+        with open(path, "x", encoding="utf-8") as file:
+            file.write(case_template(path.stem.replace("\\", " ").replace('"', " ")))
+    except FileExistsError:
+        raise CaseError("exists and is left as it is; take another name", file=path) from None
+    print(f"{path} is written; edit it, then: fokkerplanck run {path}")
+    return SUCCESS
+
+
+def _plot(options: argparse.Namespace) -> int:
+    from .plots import draw
+    from .result import open_result
+
+    path = Path(options.file)
+    directory = Path(options.out) if options.out else path.parent
+    result = open_result(path)
+    wanted = options.figures or tomllib.loads(result.case_toml).get("output", {}).get("figures")
+    for drawn in draw(result, directory, *([wanted] if wanted else [])):
+        print(drawn)
+    return SUCCESS
+
+
+def _parser() -> argparse.ArgumentParser:
+    parser = argparse.ArgumentParser(
+        prog="fokkerplanck",
+        description="Fokker-Planck densities of stochastic gradient descent.",
+        epilog="exit status: 0 success; 1 an expected number was missed; 2 bad input; "
+        "3 numerical failure; 130 interrupted",
+    )
+    parser.add_argument("--version", action="version", version=f"fokkerplanck {__version__}")
+    commands = parser.add_subparsers(title="commands", required=True, metavar="COMMAND")
+
+    case = argparse.ArgumentParser(add_help=False)
+    case.add_argument("case", metavar="CASE", help="a case file, or the name of a bundled case")
+    case.add_argument(
+        "--set",
+        metavar="KEY=VALUE",
+        action="append",
+        default=[],
+        help="replace one key of the case, as in domain.x.cells=512; may be repeated",
+    )
+
+    run = commands.add_parser("run", parents=[case], help="solve a case, write and draw the result")
+    run.add_argument(
+        "--out", metavar="DIR", help="write DIR/NAME.h5 and the figures beside it (runs/NAME)"
+    )
+    existing = run.add_mutually_exclusive_group()
+    existing.add_argument(
+        "--resume", action="store_true", help="continue an interrupted result, report a whole one"
+    )
+    existing.add_argument("--overwrite", action="store_true", help="replace an existing result")
+    run.add_argument("--no-figures", action="store_true", help="write the result file only")
+    run.add_argument("--quiet", action="store_true", help="no progress bar")
+    run.add_argument("--threads", metavar="N", type=int, help="processor cores to use (all)")
+    run.set_defaults(command=_run)
+
+    check = commands.add_parser(
+        "check", parents=[case], help="read and explain a case without solving it"
+    )
+    check.set_defaults(command=_check)
+
+    study = commands.add_parser(
+        "study", parents=[case], help="solve a case on a ladder of grids: observed orders"
+    )
+    study.add_argument("--levels", metavar="N", type=int, default=3, help="how many grids (3)")
+    study.set_defaults(command=_study)
+
+    bundled = commands.add_parser("list", help="the bundled cases")
+    bundled.set_defaults(command=_list)
+
+    new = commands.add_parser("new", help="write a commented case file to edit")
+    new.add_argument("name", metavar="NAME", help="NAME.toml is written, never overwritten")
+    new.set_defaults(command=_new)
+
+    plot = commands.add_parser("plot", help="draw the figures of a result file again")
+    plot.add_argument("file", metavar="FILE", help="a result file (HDF5)")
+    plot.add_argument("--out", metavar="DIR", help="where the figures go (beside FILE)")
+    plot.add_argument(
+        "--figures", metavar="NAME", nargs="+", help="which ones (those that the case asked for)"
+    )
+    plot.set_defaults(command=_plot)
+    return parser

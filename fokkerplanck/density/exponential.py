@@ -1,0 +1,182 @@
+"""exp(t A) applied to a density: uniformization, and Chebyshev under detailed balance.
+
+Both are exact in time for coefficients that do not change. Uniformization sums non-negative terms
+only, so it is positive and entrywise accurate for any generator, at about s + 6 sqrt(s) products
+with s = q t. Chebyshev needs about sqrt(2 s ln(1/eps)) products, but works on the symmetrised
+operator M^-1/2 A M^1/2, which exists under detailed balance only.
+"""
+
+from __future__ import annotations
+
+import math
+
+import numpy as np
+from scipy.special import gammaln, ive
+
+from ..errors import NumericalFailure
+from .generator import Generator
+
+# Poisson and Chebyshev coefficients below this share are left out.
+TRUNCATION = 1e-17
+# Uniformization looks this often whether the density still moves.
+SETTLED_EVERY = 64
+# Change in L1, relative to the mass, that all remaining products together may still make.
+SETTLED = 1e-15
+# Chebyshev's L1 error is a few rounding units times sqrt(chi^2 + 1) of the density to its Gibbs
+# state; beyond this weight the tails would be noise.
+MAX_WEIGHT = 1e4
+# Negative mass that may be cut off as rounding.
+MAX_CUT = 1e-11
+
+
+def poisson_weights(s: float) -> tuple[int, np.ndarray]:
+    """First index and weights of the Poisson law of mean s, without its negligible tails.
+
+    The weights sum to one.
+    """
+    spread = 9.0 * math.sqrt(s) + 40.0
+    first = max(0, int(s - spread))
+    k = np.arange(first, int(s + spread) + 1)
+    weights = np.exp(k * math.log(s) - s - gammaln(k + 1.0)) if s > 0.0 else (k == 0) * 1.0
+    kept = np.flatnonzero(weights > TRUNCATION * weights.max())
+    weights = weights[kept[0] : kept[-1] + 1]
+    return first + int(kept[0]), weights / weights.sum()
+
+
+def uniformize(generator: Generator, density: np.ndarray, duration: float) -> tuple[np.ndarray, int]:
+    """exp(duration A) density = sum_k Poisson(k; s) (I + A/q)^k density.
+
+    Parameters
+    ----------
+    generator : Generator
+    density : (N,) float64
+        Non-negative.
+    duration : float
+
+    Returns
+    -------
+    density : (N,) float64
+        Non-negative, mass exact to rounding, each entry relatively accurate.
+    products : int
+
+    Notes
+    -----
+    Jensen (1953). Stops early once the density is stationary: in L1 each further product changes
+    no more than the last one did.
+    """
+    q = generator.q
+    first, weights = poisson_weights(q * duration)
+    last = first + weights.size - 1
+    x, y = density.copy(), np.empty_like(density)
+    total = weights[0] * x if first == 0 else np.zeros_like(x)
+    mass = float(x.sum())
+    for k in range(1, last + 1):
+        weight = float(weights[k - first]) if k >= first else 0.0
+        generator.combine(x, 1.0 / q, 1.0, x, 0.0, y, total, weight)
+        x, y = y, x
+        if k % SETTLED_EVERY == 0:
+            change = float(np.abs(x - y).sum())
+            if change * (last - k) <= SETTLED * mass:
+                total += max(0.0, float(weights[max(0, k + 1 - first) :].sum())) * x
+                return total, k
+    return total, last
+
+
+def chebyshev_weight(generator: Generator, density: np.ndarray) -> float:
+    """sqrt(chi^2 + 1) of a density against the Gibbs state: amplifies Chebyshev's rounding."""
+    root = _root_gibbs(generator)
+    with np.errstate(divide="ignore", over="ignore", invalid="ignore"):
+        ratio = np.where(density > 0.0, density / root, 0.0)
+        weight = np.linalg.norm(ratio) * np.linalg.norm(root) / density.sum()
+    return float(weight) if np.isfinite(weight) else math.inf
+
+
+def chebyshev(generator: Generator, density: np.ndarray, duration: float) -> tuple[np.ndarray, int]:
+    """exp(duration A) density by Chebyshev polynomials of the symmetrised generator.
+
+    Parameters
+    ----------
+    generator : Generator
+        With detailed balance.
+    density : (N,) float64
+    duration : float
+
+    Returns
+    -------
+    density : (N,) float64
+        Non-negative: rounding below zero is cut off and the mass restored.
+    products : int
+
+    Raises
+    ------
+    NumericalFailure
+        Without detailed balance, or when the density is so far from the Gibbs state that
+        rounding would spoil it.
+
+    Notes
+    -----
+    With z = q t and T_k the Chebyshev polynomials of (A + q)/q, whose spectrum lies in [-1, 1],
+    exp(t A) = sum_k (2 - delta_k0) exp(-z) I_k(z) T_k.
+    """
+    if not generator.detailed_balance:
+        raise NumericalFailure(
+            "Chebyshev diverges without detailed balance", "use the stepper exponential or split"
+        )
+    weight = chebyshev_weight(generator, density)
+    if not weight <= MAX_WEIGHT:
+        raise NumericalFailure(
+            f"the density is too far from its Gibbs state for Chebyshev (weight {weight:.1e})",
+            "use the stepper exponential, which starts with uniformization",
+        )
+    q = generator.q
+    coefficients = chebyshev_coefficients(q * duration)
+    symmetric = generator.symmetrized
+    root = _root_gibbs(generator)
+    current = density / root
+    total = coefficients[0] * current
+    before = current
+    current = np.empty_like(before)
+    symmetric.combine(before, 1.0 / q, 1.0, before, 0.0, current, total, coefficients[1])
+    before = before.copy()
+    for coefficient in coefficients[2:]:
+        symmetric.combine(
+            current, 2.0 / q, 2.0, before, -1.0, before, total, float(coefficient)
+        )
+        before, current = current, before
+    total *= root
+    survived = float(density.sum()) if generator.grid.domain.closed else None
+    return cut_rounding(total, survived, "Chebyshev"), coefficients.size - 1
+
+
+def chebyshev_coefficients(z: float) -> np.ndarray:
+    """(2 - delta_k0) exp(-z) I_k(z) up to the last one that counts, at least two of them."""
+    count = int(10.0 + math.sqrt(2.0 * z * 45.0) + 45.0)
+    coefficients = 2.0 * ive(np.arange(count), z)
+    coefficients[0] *= 0.5
+    return coefficients[: max(2, int(np.flatnonzero(coefficients > TRUNCATION)[-1]) + 1)]
+
+
+def cut_rounding(density: np.ndarray, mass: float | None, method: str) -> np.ndarray:
+    """Set rounding below zero to zero and restore the mass (kept as it is when None).
+
+    Raises
+    ------
+    NumericalFailure
+        If more than rounding would have to be cut.
+    """
+    total = float(np.abs(density).sum())
+    cut = -float(np.minimum(density, 0.0).sum())
+    if not cut <= MAX_CUT * total:
+        raise NumericalFailure(
+            f"{method} left a negative mass of {cut / total:.1e}",
+            "use a stepper that is positive by construction: exponential, split or implicit",
+        )
+    density = np.maximum(density, 0.0)
+    return density if mass is None else density * (mass / float(density.sum()))
+
+
+def _root_gibbs(generator: Generator) -> np.ndarray:
+    """exp(-(Psi - min Psi)/2), flat."""
+    psi = generator.potential.values
+    assert psi is not None
+    return np.exp(-0.5 * (psi - psi.min())).reshape(-1)

@@ -1,0 +1,119 @@
+"""From one output time to the next: exact steps where there are any, else controlled ones."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
+
+import numpy as np
+
+from ..errors import NumericalFailure
+from .steppers import Stepper
+from .system import System
+
+# Step size control: aim below the tolerance, and change the step by bounded factors.
+SAFETY = 0.8
+MIN_FACTOR = 0.2
+MAX_FACTOR = 4.0
+# First guess of a step, in units of 1/q: the first steps resolve the initial transient.
+FIRST_STEP = 4.0
+# A step below this share of the time to cover means that the tolerance is out of reach.
+SMALLEST_STEP = 1e-10
+
+
+@dataclass(frozen=True)
+class March:
+    """Advances densities in time with one stepper.
+
+    Parameters
+    ----------
+    system : System
+    stepper : Stepper
+    rtol : float
+        Bound on the time error in L1 over ``horizon``, relative to the mass. Markov steps do not
+        amplify L1 errors, so that local errors add up at most.
+    horizon : float
+        Time to be covered in all.
+    """
+
+    system: System
+    stepper: Stepper
+    rtol: float
+    horizon: float
+
+    def advance(
+        self, density: np.ndarray, start: float, stop: float, step: float
+    ) -> tuple[np.ndarray, float]:
+        """Density at ``stop`` from that at ``start``, and the step size to go on with.
+
+        Parameters
+        ----------
+        density : (N,) float64
+        start, stop : float
+        step : float
+            Step size to try first; 0 lets the method choose.
+
+        Raises
+        ------
+        NumericalFailure
+            If the tolerance cannot be met.
+        """
+        if stop == start:
+            return density, step
+        if self.stepper.exact and self.system.autonomous:
+            self.system.counts["steps"] += 1
+            return self.stepper.step(self.system, density, start, stop - start), step
+        return self._controlled(density, start, stop, step)
+
+    def frames(
+        self, density: np.ndarray, times: Sequence[float], step: float = 0.0
+    ) -> Iterator[tuple[float, np.ndarray, float]]:
+        """Yield (time, density, next step size) for each of ``times`` but the first.
+
+        ``density`` belongs to ``times[0]``.
+        """
+        for start, stop in zip(times[:-1], times[1:], strict=True):
+            density, step = self.advance(density, start, stop, step)
+            yield stop, density, step
+
+    def _controlled(
+        self, density: np.ndarray, start: float, stop: float, step: float
+    ) -> tuple[np.ndarray, float]:
+        time = start
+        step = step if step > 0.0 else FIRST_STEP / self.system.at(start).q
+        order = self.stepper.order
+        while time < stop:
+            step = min(step, self.stepper.largest_step(self.system, time))
+            # Equal steps up to the end, so that none is much shorter than the others.
+            remaining = stop - time
+            pieces = max(1, math.ceil(remaining / step - 1e-9))
+            dt = remaining / pieces
+            fine, error = self._doubled(density, time, dt)
+            allowed = self.rtol * float(density.sum()) * dt / self.horizon
+            ratio = allowed / error if error > 0.0 else math.inf
+            factor = min(MAX_FACTOR, max(MIN_FACTOR, SAFETY * ratio ** (1.0 / order)))
+            if ratio >= 1.0:
+                density = fine
+                time = stop if pieces == 1 else time + dt
+                self.system.counts["steps"] += 1
+                # A step cut short by the output time says little about longer ones.
+                step = max(step, dt * factor) if factor > 1.0 else dt * max(factor, MIN_FACTOR)
+            else:
+                self.system.counts["rejected"] += 1
+                step = dt * min(factor, SAFETY)
+                if step < SMALLEST_STEP * self.horizon:
+                    raise NumericalFailure(
+                        f"the time error cannot be brought below rtol = {self.rtol:g} near "
+                        f"t = {time:.6g}",
+                        "choose a larger density.rtol",
+                    )
+        return density, step
+
+    def _doubled(self, density: np.ndarray, time: float, dt: float) -> tuple[np.ndarray, float]:
+        """Two steps of dt/2 and the L1 distance to one of dt, scaled to their own error."""
+        step = self.stepper.step
+        middle = step(self.system, density, time, 0.5 * dt)
+        fine = step(self.system, middle, time + 0.5 * dt, 0.5 * dt)
+        coarse = step(self.system, density, time, dt)
+        return fine, float(np.abs(fine - coarse).sum()) / (2.0**self.stepper.order - 1.0)

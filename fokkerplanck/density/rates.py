@@ -1,0 +1,294 @@
+"""Transition rates between cells, stored by lattice offset.
+
+The edge from x to x + e carries the mean of both ends' Selling weights and the integral P of the
+thermodynamic force: forward rate lambda B(-P), backward rate lambda B(P). Edges that would cross
+a reflecting side are dropped in pairs; edges that meet an absorbing side end there, at their true
+distance; edges across a periodic side lead to the other end. Drift along axes without noise is
+upwinded (order 1). Everything else is of order 2.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from dataclasses import dataclass
+from itertools import product as cartesian
+
+import numpy as np
+
+from ..grid import Grid
+from . import kernels
+from .force import EDGE_NODES, Force, Potential
+from .selling import decompose, offset_of
+
+
+@dataclass(frozen=True)
+class Rates:
+    """All rates of a generator (per unit time).
+
+    Attributes
+    ----------
+    offsets : (K, d) int64
+        First non-zero component positive.
+    shifts : (K,) int64
+        Flat index distance of each offset.
+    forward, backward : (K, N) float64
+        Rates x -> x + e_k and x + e_k -> x; zero where the edge does not exist.
+    wrap_offset, wrap_source, wrap_target : (W,) int64
+        Edges across periodic sides: their offset's number and their flat cells.
+    wrap_forward, wrap_backward : (W,) float64
+    exit_offset, exit_cell, exit_side : (X,) int64
+        Exits through absorbing sides; side 2 i is the lower and 2 i + 1 the upper end of axis i.
+    exit_rate : (X,) float64
+    raised : int
+        Cells whose Sigma was close to singular and got a small isotropic part.
+    """
+
+    offsets: np.ndarray
+    shifts: np.ndarray
+    forward: np.ndarray
+    backward: np.ndarray
+    wrap_offset: np.ndarray
+    wrap_source: np.ndarray
+    wrap_target: np.ndarray
+    wrap_forward: np.ndarray
+    wrap_backward: np.ndarray
+    exit_offset: np.ndarray
+    exit_cell: np.ndarray
+    exit_side: np.ndarray
+    exit_rate: np.ndarray
+    raised: int
+
+    @property
+    def reach(self) -> int:
+        """Largest component of any offset."""
+        return int(np.abs(self.offsets).max())
+
+
+@dataclass(frozen=True)
+class Patch:
+    """A block of edges of one offset: equal shapes at both ends."""
+
+    source: tuple[slice, ...]
+    target: tuple[slice, ...]
+    wrapped: bool
+
+
+def patches(grid: Grid, offset: tuple[int, ...]) -> Iterator[Patch]:
+    """Blocks of cells x for which x + offset is a cell, split where a periodic side is crossed."""
+    choices = []
+    for axis, n, step in zip(grid.domain.axes, grid.shape, offset, strict=True):
+        moves = {step % n, step % n - n} if axis.periodic else {step}
+        choices.append(
+            [
+                (slice(max(0, -move), min(n, n - move)), move, move != step)
+                for move in sorted(moves)
+                if abs(move) < n
+            ]
+        )
+    for combination in cartesian(*choices):
+        source = tuple(part for part, _, _ in combination)
+        target = tuple(slice(part.start + m, part.stop + m) for part, m, _ in combination)
+        yield Patch(source, target, any(wrapped for _, _, wrapped in combination))
+
+
+def assemble(force: Force, potential: Potential) -> Rates:
+    """Build the rates of a problem on a grid at one time.
+
+    Parameters
+    ----------
+    force : Force
+    potential : Potential
+        Where its values are known, P is their exact difference, which makes exp(-Psi) the
+        stationary state to rounding.
+    """
+    grid = force.grid
+    table = _Table(grid)
+    rows, raised = _selling_weights(force)
+    for offset, weight in rows.items():
+        for patch in patches(grid, offset):
+            conductance = 0.5 * (weight[patch.source] + weight[patch.target])
+            if potential.values is not None:
+                along = potential.values[patch.source] - potential.values[patch.target]
+            else:
+                along = force.line_integral(offset, patch.source)
+            table.add(offset, patch, *_two_rates(conductance, along))
+        if not grid.domain.closed:
+            _diffusive_exits(force, table, offset, weight)
+    for axis, still in enumerate(force.problem.noiseless):
+        if still:
+            _upwind(force, table, axis)
+    return table.rates(raised)
+
+
+def _two_rates(conductance: np.ndarray, along: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+    flat = np.ascontiguousarray(conductance).reshape(-1)
+    forward, backward = np.empty_like(flat), np.empty_like(flat)
+    kernels.edge_rates(flat, np.ascontiguousarray(along).reshape(-1), forward, backward)
+    return forward.reshape(conductance.shape), backward.reshape(conductance.shape)
+
+
+def _selling_weights(force: Force) -> tuple[dict[tuple[int, ...], np.ndarray], int]:
+    """Selling weight of every offset in every cell, on the noisy axes, and how many were raised."""
+    grid, noisy = force.grid, force.noisy
+    tensor, raised = force.tensors(grid.points)
+    weights, codes = decompose(tensor)
+    unique, inverse = np.unique(codes, return_inverse=True)
+    if tensor.shape[2] == 1:
+        raised *= grid.size
+        values = np.zeros(unique.size)
+        np.add.at(values, inverse.reshape(-1), weights.reshape(-1))
+        fields = [np.full(grid.shape, value) for value in values]
+    else:
+        stacked = np.zeros((unique.size, grid.size))
+        kernels.scatter_weights(weights, inverse.reshape(codes.shape), stacked)
+        fields = [field.reshape(grid.shape) for field in stacked]
+    result = {}
+    for code, field in zip(unique, fields, strict=True):
+        short = offset_of(code, len(noisy))
+        offset = [0] * grid.ndim
+        for axis, step in zip(noisy, short, strict=True):
+            offset[axis] = step
+        if field.max() > 0.0:
+            result[tuple(offset)] = field
+    return result, raised
+
+
+def _diffusive_exits(
+    force: Force, table: _Table, offset: tuple[int, ...], weight: np.ndarray
+) -> None:
+    """Edges of both directions that meet an absorbing side, cut at their true distance.
+
+    The rate is lambda/s B(-P_s) with s the share of the edge inside the box and P_s its integral.
+    """
+    grid = force.grid
+    for sign in (1, -1):
+        step = np.array(offset) * sign
+        index = np.stack(np.unravel_index(np.arange(grid.size), grid.shape))
+        share, side = _first_crossing(grid, index, step)
+        cells = np.flatnonzero(np.isfinite(share))
+        absorbing = np.array(
+            [axis.boundary[end] == "absorbing" for axis in grid.domain.axes for end in (0, 1)]
+        )
+        cells = cells[absorbing[side[cells]]]
+        cells = cells[weight.reshape(-1)[cells] > 0.0]
+        if cells.size:
+            inside = share[cells]
+            along = _cut_integral(force, index[:, cells], step, inside)
+            rate, _ = _two_rates(weight.reshape(-1)[cells] / inside, along)
+            table.leave(offset, cells, side[cells], rate)
+
+
+def _first_crossing(
+    grid: Grid, index: np.ndarray, step: np.ndarray
+) -> tuple[np.ndarray, np.ndarray]:
+    """Share of the edge up to the first side it crosses (inf: none), and that side's number."""
+    share = np.full(grid.size, np.inf)
+    side = np.zeros(grid.size, dtype=np.int64)
+    for axis, n in enumerate(grid.shape):
+        if step[axis] == 0 or grid.domain.axes[axis].periodic:
+            continue
+        target = index[axis] + step[axis]
+        distance = (n - 0.5 - index[axis]) if step[axis] > 0 else (index[axis] + 0.5)
+        candidate = np.where(
+            (target >= n) | (target < 0), distance / abs(step[axis]), np.inf
+        )
+        nearer = candidate < share
+        share[nearer] = candidate[nearer]
+        side[nearer] = 2 * axis + int(step[axis] > 0)
+    return share, side
+
+
+def _cut_integral(
+    force: Force, index: np.ndarray, step: np.ndarray, share: np.ndarray
+) -> np.ndarray:
+    """Integral of gamma . e over the first ``share`` of the edges, by Gauss quadrature."""
+    grid = force.grid
+    abscissae, weights = np.polynomial.legendre.leggauss(EDGE_NODES)
+    total = np.zeros(index.shape[1])
+    for s, w in zip(0.5 * (abscissae + 1.0), 0.5 * weights, strict=True):
+        points = []
+        for axis, (box, h) in enumerate(zip(grid.domain.axes, grid.spacing, strict=True)):
+            values = grid.centers[axis][index[axis]] + s * share * step[axis] * h
+            if box.periodic:
+                values = box.lower + np.mod(values - box.lower, box.length)
+            points.append(values)
+        gamma = force.gamma(points)
+        for row, axis in enumerate(force.noisy):
+            total += w * share * step[axis] * gamma[row]
+    return total
+
+
+def _upwind(force: Force, table: _Table, axis: int) -> None:
+    """Rates of the drift along an axis without noise: max(b, 0) forward, max(-b, 0) backward."""
+    grid = force.grid
+    offset = tuple(int(i == axis) for i in range(grid.ndim))
+    half = 0.5 * np.array(offset)
+    velocity = force.velocity(force.shifted(grid.centers, half))[axis].reshape(grid.shape)
+    for patch in patches(grid, offset):
+        b = velocity[patch.source]
+        table.add(offset, patch, np.maximum(b, 0.0), np.maximum(-b, 0.0))
+    flat = np.arange(grid.size).reshape(grid.shape)
+    for end, boundary in enumerate(grid.domain.axes[axis].boundary):
+        if boundary == "absorbing":
+            cells = np.take(flat, -end, axis=axis).reshape(-1)
+            sign = 2 * end - 1
+            wall = force.velocity(force.shifted(grid.centers, sign * half))[axis]
+            outward = np.maximum(sign * wall[cells], 0.0)
+            table.leave(offset, cells, np.full(cells.size, 2 * axis + end), outward)
+
+
+class _Table:
+    """Collects edges by offset and turns them into :class:`Rates`."""
+
+    def __init__(self, grid: Grid):
+        self.grid = grid
+        self.index = np.arange(grid.size).reshape(grid.shape)
+        self.rows: dict[tuple[int, ...], tuple[np.ndarray, np.ndarray]] = {}
+        self.wraps: list[tuple[np.ndarray, ...]] = []
+        self.exits: list[tuple[np.ndarray, ...]] = []
+
+    def _number(self, offset: tuple[int, ...]) -> int:
+        if offset not in self.rows:
+            self.rows[offset] = (np.zeros(self.grid.shape), np.zeros(self.grid.shape))
+        return list(self.rows).index(offset)
+
+    def add(
+        self, offset: tuple[int, ...], patch: Patch, forward: np.ndarray, backward: np.ndarray
+    ) -> None:
+        number = self._number(offset)
+        if not patch.wrapped:
+            self.rows[offset][0][patch.source] += forward
+            self.rows[offset][1][patch.source] += backward
+            return
+        source = self.index[patch.source].reshape(-1)
+        target = self.index[patch.target].reshape(-1)
+        number_of = np.full(source.size, number)
+        self.wraps.append((number_of, source, target, forward.reshape(-1), backward.reshape(-1)))
+
+    def leave(
+        self, offset: tuple[int, ...], cells: np.ndarray, side: np.ndarray, rate: np.ndarray
+    ) -> None:
+        number = self._number(offset)
+        self.exits.append((np.full(cells.size, number), cells, side, rate))
+
+    def rates(self, raised: int) -> Rates:
+        strides = np.array(
+            [int(np.prod(self.grid.shape[i + 1 :])) for i in range(self.grid.ndim)]
+        )
+        offsets = np.array(list(self.rows), dtype=np.int64)
+        size = self.grid.size
+        return Rates(
+            offsets,
+            offsets @ strides,
+            np.stack([forward.reshape(size) for forward, _ in self.rows.values()]),
+            np.stack([backward.reshape(size) for _, backward in self.rows.values()]),
+            *_columns(self.wraps, (int, int, int, float, float)),
+            *_columns(self.exits, (int, int, int, float)),
+            raised,
+        )
+
+
+def _columns(rows: list[tuple[np.ndarray, ...]], kinds: tuple[type, ...]) -> list[np.ndarray]:
+    if not rows:
+        return [np.zeros(0, dtype=np.int64 if kind is int else float) for kind in kinds]
+    return [np.concatenate([row[c] for row in rows]) for c in range(len(kinds))]

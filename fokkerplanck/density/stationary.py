@@ -1,0 +1,170 @@
+"""The stationary state of a generator, its quasi-potential and its current.
+
+Under detailed balance it is the Gibbs state exp(-Psi)/Z at the cell centres, where every edge
+current vanishes. Otherwise it is the null vector of A, found by inverse iteration.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import numpy as np
+from scipy.optimize import minimize
+
+from ..errors import CaseError, NumericalFailure
+from ..problem import Problem
+from .force import Force
+from .generator import Generator
+from .shifted import ShiftedSolver
+
+# Inverse iteration shifts by this many units of q: far below any gap that double precision shows.
+DIRECT_SHIFT = 1e-11
+# Without a factorisation the shift must leave the iteration something to work with.
+ITERATIVE_SHIFT = 1e-4
+# |A rho| in L1 relative to q, below which rho is stationary to rounding.
+RESIDUAL = 1e-13
+# What is still accepted when rounding does not allow more.
+RESIDUAL_ACCEPTED = 1e-10
+MAX_SOLVES = {True: 8, False: 400}
+
+
+@dataclass(frozen=True)
+class StationaryState:
+    """rho_ss and what follows from it; all quantities dimensionless.
+
+    Attributes
+    ----------
+    density : ndarray of the grid's shape
+        Per unit volume, normalised on the grid.
+    log_density : ndarray of the grid's shape
+        Under detailed balance free of underflow.
+    quasi_potential : ndarray of the grid's shape
+        Phi~ of (50); under detailed balance its minimum over the box is 0, or it is Phi/Sigma
+        for isotropic noise; otherwise -(1/beta) log rho_ss.
+    detailed_balance : bool
+    residual : float
+        |A rho_ss| in L1, relative to q.
+    circulation : float
+        Largest circulation of the force around a cell square, relative; NaN if not computed.
+    """
+
+    density: np.ndarray
+    log_density: np.ndarray
+    quasi_potential: np.ndarray
+    detailed_balance: bool
+    residual: float
+    circulation: float
+
+
+def stationary(generator: Generator, problem: Problem) -> StationaryState:
+    """Stationary state of a generator in a closed box.
+
+    Parameters
+    ----------
+    generator : Generator
+    problem : Problem
+        The problem it came from; gives beta and fixes the constant of Phi~.
+
+    Raises
+    ------
+    CaseError
+        If a side is absorbing or the coefficients depend on time: there is none.
+    NumericalFailure
+        If the null vector is not found.
+    """
+    grid = generator.grid
+    if not grid.domain.closed:
+        raise CaseError("an absorbing side leaves no stationary density", "stationary")
+    if problem.time_dependent:
+        raise CaseError("coefficients that depend on time leave no stationary density", "stationary")
+    psi = generator.potential.values
+    if psi is not None:
+        log_density = psi.min() - psi
+        log_density -= np.log(grid.integrate(np.exp(log_density)))
+        density = np.exp(log_density)
+        quasi_potential = psi / problem.beta
+        if problem.isotropic_scale is None:
+            quasi_potential = quasi_potential - _smallest_value(generator, problem)
+    else:
+        density = _null_vector(generator)
+        # Tails below the smallest double keep a finite potential.
+        log_density = np.log(np.maximum(density, np.finfo(float).tiny))
+        quasi_potential = -log_density / problem.beta
+    change = float(np.abs(generator.matvec(density)).sum()) * grid.cell_volume
+    circulation = generator.potential.circulation
+    return StationaryState(
+        density,
+        log_density,
+        quasi_potential,
+        psi is not None,
+        change / generator.q,
+        circulation if np.isfinite(circulation) else np.nan,
+    )
+
+
+def cell_current(generator: Generator, density: np.ndarray) -> np.ndarray:
+    """Probability current as cell vectors, shape (d, *grid.shape), per unit time and face area.
+
+    Each cell gets half of the currents along its edges: J = sum_k e_k h (I_k(x) + I_k(x - e))/2.
+    Order 2 inside; cells at reflecting sides have fewer edges.
+    """
+    grid, rates = generator.grid, generator.rates
+    current = np.zeros((grid.ndim, grid.size))
+    along = generator.edge_currents(density)
+    for offset, shift, flow in zip(rates.offsets, rates.shifts, along, strict=True):
+        both = flow.copy()
+        edges = np.flatnonzero(flow)
+        both[edges + shift] += flow[edges]
+        current += 0.5 * (offset * grid.spacing)[:, None] * both
+    across = generator.wrap_currents(density)
+    steps = 0.5 * rates.offsets[rates.wrap_offset] * grid.spacing
+    for axis in range(grid.ndim):
+        np.add.at(current[axis], rates.wrap_source, steps[:, axis] * across)
+        np.add.at(current[axis], rates.wrap_target, steps[:, axis] * across)
+    return current.reshape(grid.ndim, *grid.shape)
+
+
+def _smallest_value(generator: Generator, problem: Problem) -> float:
+    """Minimum of Psi/beta over the box: the smallest cell value, followed down the force."""
+    grid, psi = generator.grid, generator.potential.values
+    assert psi is not None
+    cell = np.unravel_index(int(np.argmin(psi)), grid.shape)
+    start = np.array([c[i] for c, i in zip(grid.centers, cell, strict=True)])
+    force = Force(problem, grid)
+    bounds = [(axis.lower, axis.upper) for axis in grid.domain.axes]
+    nodes, weights = np.polynomial.legendre.leggauss(8)
+
+    def fall(point: np.ndarray) -> tuple[float, np.ndarray]:
+        steps = (point - start) / grid.spacing
+        places = start[:, None] + (point - start)[:, None] * 0.5 * (nodes + 1.0)
+        along = force.gamma(list(places))
+        value = -float(0.5 * weights @ (steps @ along))
+        return value, -force.gamma([np.array([x]) for x in point])[:, 0] / grid.spacing
+
+    found = minimize(fall, start, jac=True, bounds=bounds, method="L-BFGS-B", tol=1e-15)
+    return (float(psi[cell]) + min(0.0, float(found.fun))) / problem.beta
+
+
+def _null_vector(generator: Generator) -> np.ndarray:
+    """rho >= 0 with A rho = 0 and mass one, by inverse iteration from the uniform density."""
+    grid = generator.grid
+    solver = ShiftedSolver(generator)
+    shift = DIRECT_SHIFT if solver.direct else ITERATIVE_SHIFT
+    dt = 1.0 / (shift * generator.q)
+    density = np.full(grid.size, 1.0 / (grid.size * grid.cell_volume))
+    best, least = density, np.inf
+    for _ in range(MAX_SOLVES[solver.direct]):
+        density = np.maximum(solver.solve(density, dt), 0.0)
+        density /= grid.integrate(density.reshape(grid.shape))
+        change = float(np.abs(generator.matvec(density)).sum()) * grid.cell_volume
+        residual = change / generator.q
+        if residual < least:
+            best, least = density, residual
+        if residual <= RESIDUAL:
+            break
+    if not least <= RESIDUAL_ACCEPTED:
+        raise NumericalFailure(
+            f"the stationary density was found only up to a residual of {least:.1e}",
+            "let the density evolve to it by [density], or take fewer cells",
+        )
+    return best.reshape(grid.shape)

@@ -1,0 +1,92 @@
+"""One step of every method: step(system, density, time, dt) -> density, on flat arrays.
+
+Coefficients that depend on time are frozen at the middle of the step, which keeps order 2.
+"""
+
+from __future__ import annotations
+
+import numpy as np
+
+from .exponential import MAX_WEIGHT, chebyshev, chebyshev_weight, uniformize
+from .krylov import rational_krylov
+from .limiter import add_limited
+from .system import System
+
+# Below this s = q t uniformization costs less than Chebyshev's scaling and unscaling.
+FEW_PRODUCTS = 40.0
+# Accuracy asked of the Krylov method, in L1 relative to the mass.
+KRYLOV_TOLERANCE = 1e-12
+
+
+def step_uniformization(system: System, density: np.ndarray, time: float, dt: float) -> np.ndarray:
+    """exp(dt A) by uniformization."""
+    result, products = uniformize(system.at(time + 0.5 * dt), density, dt)
+    system.counts["products"] += products
+    return result
+
+
+def step_chebyshev(system: System, density: np.ndarray, time: float, dt: float) -> np.ndarray:
+    """exp(dt A) by Chebyshev polynomials; needs detailed balance."""
+    result, products = chebyshev(system.at(time + 0.5 * dt), density, dt)
+    system.counts["products"] += products
+    return result
+
+
+def step_krylov(system: System, density: np.ndarray, time: float, dt: float) -> np.ndarray:
+    """exp(dt A) by rational Krylov."""
+    solver = system.solver(time + 0.5 * dt)
+    result, solves = rational_krylov(solver, density, dt, KRYLOV_TOLERANCE)
+    system.counts["solves"] += solves
+    return result
+
+
+def step_exponential(system: System, density: np.ndarray, time: float, dt: float) -> np.ndarray:
+    """exp(dt A) by Chebyshev where detailed balance and rounding allow it, else uniformization."""
+    generator = system.at(time + 0.5 * dt)
+    long = generator.q * dt > FEW_PRODUCTS
+    if long and generator.detailed_balance and chebyshev_weight(generator, density) <= MAX_WEIGHT:
+        return step_chebyshev(system, density, time, dt)
+    return step_uniformization(system, density, time, dt)
+
+
+def step_split(system: System, density: np.ndarray, time: float, dt: float) -> np.ndarray:
+    """Strang splitting over the lattice offsets, extrapolated backward Euler on every chain."""
+    chains = system.chains(time + 0.5 * dt)
+    result = density.copy()
+    for chain in chains[:-1]:
+        chain.advance(result, 0.5 * dt)
+    chains[-1].advance(result, dt)
+    for chain in reversed(chains[:-1]):
+        chain.advance(result, 0.5 * dt)
+    system.counts["sweeps"] += 2 * len(chains) - 1
+    return result
+
+
+def step_implicit(system: System, density: np.ndarray, time: float, dt: float) -> np.ndarray:
+    """Backward Euler with the coefficients of the end of the step."""
+    system.counts["solves"] += 1
+    return system.solver(time + dt).solve_positive(density, dt)
+
+
+def step_extrapolated(system: System, density: np.ndarray, time: float, dt: float) -> np.ndarray:
+    """Two backward Euler steps of dt/2, extrapolated by limited fluxes: order 2, positive."""
+    solver = system.solver(time + 0.5 * dt)
+    system.counts["solves"] += 3
+    full = solver.solve_positive(density, dt)
+    middle = solver.solve_positive(density, 0.5 * dt)
+    half = solver.solve_positive(middle, 0.5 * dt)
+    return add_limited(solver.generator, half, 0.5 * (middle + half) - full, dt)
+
+
+def step_explicit(system: System, density: np.ndarray, time: float, dt: float) -> np.ndarray:
+    """Strong-stability-preserving Runge-Kutta of order 3 (Shu and Osher 1988), dt q <= 1."""
+    first = np.empty_like(density)
+    system.at(time).combine(density, dt, 1.0, density, 0.0, first)
+    second = density.copy()
+    system.at(time + dt).combine(first, 0.25 * dt, 0.25, second, 0.75, second)
+    third = density.copy()
+    system.at(time + 0.5 * dt).combine(
+        second, 2.0 / 3.0 * dt, 2.0 / 3.0, third, 1.0 / 3.0, third
+    )
+    system.counts["products"] += 3
+    return third

@@ -1,0 +1,61 @@
+"""The ways a run can go wrong; the command line turns each into one sentence and an exit status."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+
+class CaseError(ValueError):
+    """Bad input: names the file, the key, the value and what is allowed.
+
+    Parameters
+    ----------
+    detail : str
+        One sentence with the value found and what is allowed.
+    key : str, optional
+        Dotted key of the case file, e.g. ``"noise.beta"``.
+    file : path, optional
+        The case file, where there is one.
+    """
+
+    def __init__(self, detail: str, key: str | None = None, file: str | Path | None = None):
+        super().__init__(detail, key, file)
+        self.detail = detail
+        self.key = key
+        self.file = file
+
+    def __str__(self) -> str:
+        place = [str(part) for part in (self.file, self.key) if part is not None]
+        return ": ".join([*place, self.detail])
+
+    def in_file(self, file: str | Path) -> CaseError:
+        """Return the same error with the case file named."""
+        return CaseError(self.detail, self.key, file)
+
+
+class StoreError(OSError):
+    """A result file cannot be read, written or resumed."""
+
+    def __init__(self, detail: str, file: str | Path | None = None):
+        super().__init__(detail)
+        self.detail = detail
+        self.file = file
+
+    def __str__(self) -> str:
+        return self.detail if self.file is None else f"{self.file}: {self.detail}"
+
+
+class NumericalFailure(RuntimeError):
+    """A solver could not keep its promise; ``advice`` says what to change."""
+
+    def __init__(self, detail: str, advice: str = ""):
+        super().__init__(detail, advice)
+        self.detail = detail
+        self.advice = advice
+
+    def __str__(self) -> str:
+        return f"{self.detail}; {self.advice}" if self.advice else self.detail
+
+
+class CaseWarning(UserWarning):
+    """A case that runs, but whose result needs to be read with care."""

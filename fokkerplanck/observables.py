@@ -1,0 +1,155 @@
+"""What is measured of a density at every output time. All quantities are dimensionless."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from functools import cached_property
+
+import numpy as np
+
+from .density.generator import Generator
+from .density.stationary import StationaryState
+from .problem import Problem
+
+
+@dataclass(frozen=True)
+class Observer:
+    """Measures densities of one problem on one grid.
+
+    Parameters
+    ----------
+    problem : Problem
+    stationary : StationaryState or None
+        Without it the free energy and what hangs on it are left out.
+    """
+
+    problem: Problem
+    stationary: StationaryState | None
+
+    def measure(
+        self, generator: Generator, density: np.ndarray, time: float
+    ) -> dict[str, float | np.ndarray]:
+        """All observables of one density.
+
+        Parameters
+        ----------
+        generator : Generator
+            With the coefficients of this time.
+        density : ndarray of the grid's shape
+        time : float
+
+        Returns
+        -------
+        dict
+            mass, minimum, mean (d,), covariance (d, d), entropy -int rho log rho, expected_loss,
+            loss_rate (left side of (42), from the generator) and loss_rate_dynkin (its right side
+            E[drift . grad Phi + tr(Sigma H)/beta]); with every axis noisy entropy_production; with
+            a stationary state energy E[Phi~], free_energy (46), kl_to_stationary, and dissipation,
+            the exact -dF/dt of the discrete free energy.
+        """
+        grid = generator.grid
+        change = generator.matvec(density)
+        loss, rate = self._loss_fields(generator, time)
+        mass = float(grid.integrate(density))
+        mean, covariance = moments(generator, density)
+        entropy = float(grid.integrate(_x_log_y(density, -_log(density))))
+        result: dict[str, float | np.ndarray] = {
+            "mass": mass,
+            "minimum": float(density.min()),
+            "mean": mean,
+            "covariance": covariance,
+            "entropy": entropy,
+            "expected_loss": float(grid.integrate(density * loss)),
+            "loss_rate": float(grid.integrate(change * loss)),
+            "loss_rate_dynkin": float(grid.integrate(density * rate)),
+        }
+        if not any(self.problem.noiseless):
+            result["entropy_production"] = entropy_production(generator, density)
+        if self.stationary is not None:
+            beta = self.problem.beta
+            energy = float(grid.integrate(density * self.stationary.quasi_potential))
+            excess = _log(density) - self.stationary.log_density
+            # Every term is >= 0, so nothing cancels near the stationary state.
+            divergence = _x_log_y(density, excess) - density + self.stationary.density
+            result["energy"] = energy
+            result["free_energy"] = energy - entropy / beta
+            result["kl_to_stationary"] = float(grid.integrate(divergence))
+            result["dissipation"] = -float(grid.integrate(_x_log_y(change, excess))) / beta
+        return result
+
+    def _loss_fields(self, generator: Generator, time: float) -> tuple[np.ndarray, np.ndarray]:
+        """Phi and the generator's action on it, drift . grad Phi + tr(Sigma H)/beta."""
+        if not self.problem.time_dependent:
+            if "fields" not in self._cache:
+                self._cache["fields"] = self._evaluate(generator, 0.0)
+            return self._cache["fields"]
+        return self._evaluate(generator, time)
+
+    def _evaluate(self, generator: Generator, time: float) -> tuple[np.ndarray, np.ndarray]:
+        problem, points = self.problem, generator.grid.points
+        rate = np.einsum(
+            "i...,i...->...", problem.drift_at(points, time), problem.gradient_at(points, time)
+        )
+        curvature = np.einsum(
+            "ij...,ij...->...", problem.sigma_at(points, time), problem.hessian_at(points, time)
+        )
+        return problem.loss_at(points, time), rate + curvature / problem.beta
+
+    @cached_property
+    def _cache(self) -> dict[str, tuple[np.ndarray, np.ndarray]]:
+        return {}
+
+
+def moments(generator: Generator, density: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+    """Mean (d,) and covariance (d, d) over the remaining mass, from cell-centre values."""
+    grid = generator.grid
+    ndim = grid.ndim
+    weights = density / density.sum()
+    mean = np.empty(ndim)
+    for i, centers in enumerate(grid.centers):
+        others = tuple(axis for axis in range(ndim) if axis != i)
+        mean[i] = weights.sum(axis=others) @ centers
+    covariance = np.empty((ndim, ndim))
+    for i in range(ndim):
+        for j in range(i, ndim):
+            others = tuple(axis for axis in range(ndim) if axis not in (i, j))
+            marginal = weights.sum(axis=others)
+            left = grid.centers[i] - mean[i]
+            right = grid.centers[j] - mean[j]
+            value = marginal @ left**2 if i == j else left @ marginal @ right
+            covariance[i, j] = covariance[j, i] = value
+    return mean, covariance
+
+
+def entropy_production(generator: Generator, density: np.ndarray) -> float:
+    """e_p = sum over edges of I log(forward rho_x / backward rho_y) >= 0, per unit time.
+
+    I is the edge current; edges with an empty end are left out.
+    """
+    grid, rates = generator.grid, generator.rates
+    x = density.reshape(-1)
+    total = 0.0
+    for shift, forward, backward in zip(rates.shifts, rates.forward, rates.backward, strict=True):
+        edges = np.flatnonzero(forward)
+        total += _production(forward[edges] * x[edges], backward[edges] * x[edges + shift])
+    total += _production(
+        rates.wrap_forward * x[rates.wrap_source], rates.wrap_backward * x[rates.wrap_target]
+    )
+    return total * grid.cell_volume
+
+
+def _production(ahead: np.ndarray, back: np.ndarray) -> float:
+    both = (ahead > 0.0) & (back > 0.0)
+    ahead, back = ahead[both], back[both]
+    return float(((ahead - back) * np.log(ahead / back)).sum())
+
+
+def _log(density: np.ndarray) -> np.ndarray:
+    """Logarithm, -inf where the density vanishes."""
+    with np.errstate(divide="ignore"):
+        return np.log(density)
+
+
+def _x_log_y(factor: np.ndarray, logarithm: np.ndarray) -> np.ndarray:
+    """factor * logarithm with 0 where the density of the logarithm vanishes."""
+    return np.where(np.isfinite(logarithm), factor * np.where(np.isfinite(logarithm), logarithm, 0), 0)

@@ -1,0 +1,103 @@
+"""From names of figures to files."""
+
+from __future__ import annotations
+
+import difflib
+import warnings
+from collections.abc import Callable, Sequence
+from pathlib import Path
+
+from matplotlib import rc_context
+from matplotlib.figure import Figure
+
+from ..errors import CaseError, CaseWarning, StoreError
+from ..result import Result
+from .animation import animate_gif, animate_mp4
+from .density import density_figures
+from .free_energy import free_energy_figures
+from .observables import observables_figures
+from .quasi_potential import quasi_potential_figures
+from .style import DPI, STYLE
+
+# Each returns its figures by file stem; none where the result lacks what it needs.
+STILLS: dict[str, Callable[[Result], dict[str, Figure]]] = {
+    "density": density_figures,
+    "free_energy": free_energy_figures,
+    "observables": observables_figures,
+    "quasi_potential": quasi_potential_figures,
+}
+MOVIES: dict[str, Callable[[Result, Path], Path]] = {
+    "animation": animate_gif,
+    "animation_mp4": animate_mp4,
+}
+FIGURES = (*STILLS, *MOVIES)
+
+
+def draw(
+    result: Result,
+    directory: str | Path,
+    figures: Sequence[str] = ("density", "free_energy"),
+) -> list[Path]:
+    """Draw figures into a directory, which is made if need be, and return their files.
+
+    Files of the same names are replaced: a figure can always be drawn again from its result.
+
+    Parameters
+    ----------
+    result : Result
+    directory : path
+    figures : sequence of str
+        Names out of ``FIGURES``. Stills become PNG at 200 dpi; ``animation`` is a GIF,
+        ``animation_mp4`` needs ffmpeg.
+
+    Raises
+    ------
+    CaseError
+        For an unknown name, or a film without ffmpeg.
+    StoreError
+        If the result has no frame, or the directory cannot be written.
+
+    Warns
+    -----
+    CaseWarning
+        For a figure that this result has no data for.
+    """
+    for name in figures:
+        if name not in FIGURES:
+            raise CaseError(_unknown(name), "output.figures")
+    if not len(result.kept_frames):
+        raise StoreError("this result has no frame yet, so there is nothing to draw")
+    folder = Path(directory)
+    paths: list[Path] = []
+    try:
+        folder.mkdir(parents=True, exist_ok=True)
+        with rc_context(STYLE):
+            for name in dict.fromkeys(figures):
+                paths += _draw_one(name, result, folder)
+    except OSError as error:
+        raise StoreError(f"the figures cannot be written: {error.strerror}", folder) from error
+    return paths
+
+
+def _draw_one(name: str, result: Result, folder: Path) -> list[Path]:
+    if name in MOVIES:
+        return [MOVIES[name](result, folder)]
+    drawn = STILLS[name](result)
+    if not drawn:
+        warnings.warn(
+            f"the figure {name!r} was left out: this result has no data for it",
+            CaseWarning,
+            stacklevel=3,
+        )
+    paths = []
+    for stem, figure in drawn.items():
+        paths.append(folder / f"{stem}.png")
+        figure.savefig(paths[-1], dpi=DPI)
+    return paths
+
+
+def _unknown(name: str) -> str:
+    nearest = difflib.get_close_matches(str(name), FIGURES, n=1, cutoff=0.0)[0]
+    return (
+        f"{name!r} is not a figure; did you mean {nearest!r}? Known are {', '.join(FIGURES)}"
+    )

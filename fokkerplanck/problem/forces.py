@@ -1,0 +1,82 @@
+"""The deterministic part: the loss and the extra drift in their several forms."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping, Sequence
+from typing import Any
+
+from ..errors import CaseError
+from .callables import CallableField
+from .field import Field, FormulaField
+from .formula import parse
+from .landscape import Landscape
+from .names import Names
+
+Loss = str | float | Landscape | Mapping[str, Any] | Callable[..., Any] | None
+Drift = str | Sequence[str | float] | Callable[..., Any] | None
+
+
+def loss_field(loss: Loss, names: Names, lengths: tuple[float, ...]) -> Field:
+    """Scalar field of the loss; None is the loss zero.
+
+    Parameters
+    ----------
+    loss : str, Landscape, mapping or callable
+        A formula, a named family, either of them as ``{"formula": ...}`` or ``{"name": ...,
+        key: ...}``, or a function of one array per axis.
+    names : Names
+        Names for formulas; the axes are those of the parameters.
+    lengths : tuple of float
+        Axis lengths, for the differences of a callable.
+
+    Raises
+    ------
+    CaseError
+        With a key below ``loss``.
+    """
+    if isinstance(loss, Mapping):
+        loss = _from_mapping(loss)
+    if isinstance(loss, Landscape):
+        text = loss.formula(names.axes, names.constants)
+        return FormulaField((parse(text, names, "loss.name"),), (), names.symbols, "loss.name")
+    if callable(loss):
+        return CallableField(loss, (), lengths, "loss")
+    expression = parse("0" if loss is None else _text(loss), names, "loss.formula")
+    return FormulaField((expression,), (), names.symbols, "loss.formula")
+
+
+def drift_field(drift: Drift, names: Names, lengths: tuple[float, ...]) -> Field | None:
+    """Vector field of the extra drift, one component per axis; None without one.
+
+    Raises
+    ------
+    CaseError
+        With the key ``drift.formula``.
+    """
+    key, d = "drift.formula", len(names.axes)
+    if drift is None:
+        return None
+    if callable(drift):
+        return CallableField(drift, (d,), lengths, "drift")
+    components = [drift] if isinstance(drift, str | int | float) else list(drift)
+    if len(components) != d:
+        raise CaseError(f"{len(components)} components for {d} axes; give one per axis", key)
+    entries = tuple(parse(_text(component), names, key) for component in components)
+    return FormulaField(entries, (d,), names.symbols, key)
+
+
+def _from_mapping(mapping: Mapping[str, Any]) -> Any:
+    keys = dict(mapping)
+    if ("name" in keys) == ("formula" in keys):
+        raise CaseError(f"the keys {list(keys)} do not fit; give either formula or name", "loss")
+    if "name" in keys:
+        return Landscape(keys.pop("name"), **keys)
+    text = keys.pop("formula")
+    for key in keys:
+        raise CaseError(f"{key} does not belong beside a formula", f"loss.{key}")
+    return text
+
+
+def _text(value: Any) -> Any:
+    """A bare number is a formula too; anything else is left for the parser to judge."""
+    return repr(value) if type(value) in (int, float) else value

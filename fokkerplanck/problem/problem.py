@@ -1,0 +1,330 @@
+"""The problem: a loss, an extra drift, a noise covariance and a temperature on a domain."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping, Sequence
+from functools import cached_property
+from typing import Any, NoReturn
+
+import numpy as np
+
+from ..domain import Domain
+from ..errors import CaseError
+from ..grid import Grid
+from .callables import CallableField
+from .checks import check
+from .field import Field
+from .forces import Drift, Loss, drift_field, loss_field
+from .formula import read_parameters
+from .names import Names, check_name
+from .noise import read_beta, read_friction, sigma_field
+
+Points = Sequence[Any]
+
+
+class Problem:
+    """d theta = (-grad Phi + f) dt + sqrt(2 Sigma/beta) dW, Ito (39), on a box.
+
+    Parameters
+    ----------
+    loss : str, Landscape, mapping or callable, optional
+        Phi: a formula ``"x**2"``, a named family ``Landscape("ring", radius=2)`` or
+        ``{"name": "ring", "radius": 2}``, or a function of one array per axis. May be left out
+        (Phi = 0) where a drift is given.
+    sigma : number, str, list, matrix or callable
+        Sigma: scalar times the identity, diagonal or matrix, of numbers or formulas; a callable
+        returns an array of shape (d, d, ...).
+    beta : number or str
+        Inverse temperature > 0.
+    domain : Domain or mapping
+        ``{"x": (-4, 4), "y": {"range": (0, 1), "boundary": "periodic"}}``.
+    drift : list of str, or callable, optional
+        f, added to -grad Phi; one component per parameter.
+    parameters : mapping, optional
+        Numbers for use in formulas.
+    momentum, friction : number or str, optional
+        Heavy ball, with friction = 1 - momentum if momentum is given (learning rate 1). The domain
+        then has 2m axes, m parameters and their m velocities; loss, drift and sigma are those of
+        the parameters:
+        d theta = v dt, dv = -(friction v + grad Phi - f) dt + sqrt(2 friction Sigma/beta) dW.
+    title : str, optional
+    gradient, hessian, div_sigma : callable, optional
+        Derivatives of a callable loss, of shapes (d, ...) and (d, d, ...), and of a callable
+        sigma, (d, ...): the sum over columns j of d Sigma_ij/dx_j. Where left out they are taken
+        by central differences of order 6 (see :mod:`~fokkerplanck.problem.callables`); those of
+        formulas are exact.
+
+    Attributes
+    ----------
+    domain : Domain
+    beta : float
+    parameters : dict
+    friction : float or None
+    title : str
+
+    Raises
+    ------
+    CaseError
+        With the case key of the argument.
+
+    Notes
+    -----
+    A problem does not change. The methods ``..._at(points, t)`` take one array per axis; these
+    broadcast, and results have the tensor axes first and then the full broadcast shape, float64.
+    All quantities are dimensionless. Formulas are compiled on first use.
+    """
+
+    domain: Domain
+    beta: float
+    parameters: dict[str, float]
+    friction: float | None
+    title: str
+    has_drift: bool
+
+    def __init__(
+        self,
+        loss: Loss = None,
+        sigma: Any = 1.0,
+        beta: float | str = 1.0,
+        domain: Domain | Mapping[str, Any] | None = None,
+        *,
+        drift: Drift = None,
+        parameters: Mapping[str, Any] | None = None,
+        momentum: float | str | None = None,
+        friction: float | str | None = None,
+        title: str = "",
+        gradient: Callable[..., Any] | None = None,
+        hessian: Callable[..., Any] | None = None,
+        div_sigma: Callable[..., Any] | None = None,
+    ):
+        if domain is None:
+            raise CaseError("there is no domain; give each axis its range", "domain")
+        box = domain if isinstance(domain, Domain) else Domain.from_mapping(domain)
+        for name in box.names:
+            check_name(name, f"domain.{name}")
+        values = read_parameters(parameters or {}, box.names)
+        temperature = read_beta(beta, values)
+        gamma = read_friction(momentum, friction, values)
+        if gamma is not None and box.ndim % 2:
+            raise CaseError(
+                f"{box.ndim} axes were given; with momentum there is a velocity for each parameter",
+                "domain",
+            )
+        if loss is None and drift is None:
+            raise CaseError("neither a loss nor a drift is given; one is needed", "loss")
+        free = box.axes if gamma is None else box.axes[: box.ndim // 2]
+        names = Names(
+            tuple(axis.name for axis in free), {**values, "beta": temperature}, time=True
+        )
+        lengths = tuple(axis.length for axis in free)
+        given = {"gradient": gradient, "hessian": hessian, "div_sigma": div_sigma}
+        self.__dict__.update(
+            domain=box,
+            beta=temperature,
+            parameters=values,
+            friction=gamma,
+            title=title,
+            has_drift=drift is not None,
+            _written=(loss, sigma, drift),
+            _free=len(free),
+            _loss=loss_field(loss, names, lengths),
+            _drift=drift_field(drift, names, lengths),
+            _sigma=sigma_field(sigma, names, lengths),
+            _given={
+                key: CallableField(
+                    function,
+                    (len(free), len(free)) if key == "hessian" else (len(free),),
+                    lengths,
+                    key,
+                )
+                for key, function in given.items()
+                if function is not None
+            },
+        )
+
+    _written: tuple[Any, Any, Any]
+    _free: int  # number of parameters: ndim, or half of it with friction
+    _loss: Field
+    _drift: Field | None
+    _sigma: Field
+    _given: dict[str, CallableField]
+
+    def __setattr__(self, name: str, value: Any) -> NoReturn:
+        raise AttributeError(f"a Problem does not change; make a new one with another {name}")
+
+    def __repr__(self) -> str:
+        loss, sigma, drift = (_shown(part) for part in self._written)
+        sides = ", ".join(f"{a.name} in [{a.lower:g}, {a.upper:g}]" for a in self.domain.axes)
+        extra = "" if not self.has_drift else f", drift={drift}"
+        extra += "" if self.friction is None else f", friction={self.friction:g}"
+        return f"Problem(loss={loss}, sigma={sigma}, beta={self.beta:g}{extra}; {sides})"
+
+    @property
+    def names(self) -> tuple[str, ...]:
+        """Axis names."""
+        return self.domain.names
+
+    @property
+    def ndim(self) -> int:
+        """Number of axes d."""
+        return self.domain.ndim
+
+    @property
+    def loss_key(self) -> str:
+        """Case key that messages about the loss name."""
+        return self._loss.key
+
+    @cached_property
+    def loss_time_dependent(self) -> bool:
+        """Whether the loss depends on t."""
+        return self._loss.time_dependent
+
+    @cached_property
+    def drift_time_dependent(self) -> bool:
+        """Whether the deterministic drift, loss included, depends on t."""
+        given = self._given.get("gradient")
+        return (
+            self.loss_time_dependent
+            or (given is not None and given.time_dependent)
+            or (self._drift is not None and self._drift.time_dependent)
+        )
+
+    @cached_property
+    def sigma_time_dependent(self) -> bool:
+        """Whether Sigma depends on t."""
+        given = self._given.get("div_sigma")
+        return self._sigma.time_dependent or (given is not None and given.time_dependent)
+
+    @property
+    def time_dependent(self) -> bool:
+        """Whether any coefficient depends on t."""
+        return self.drift_time_dependent or self.sigma_time_dependent
+
+    @cached_property
+    def constant_sigma(self) -> np.ndarray | None:
+        """Sigma, shape (d, d), if it depends neither on the point nor on time; else None."""
+        constant = self._sigma.constant
+        return None if constant is None else self._full_sigma(constant, ())
+
+    @cached_property
+    def isotropic_scale(self) -> float | None:
+        """The number s if Sigma = s I is constant, without extra drift and momentum; else None."""
+        sigma = self.constant_sigma
+        if sigma is None or self.has_drift or self.friction is not None:
+            return None
+        scale = float(sigma[0, 0])
+        return scale if scale > 0.0 and np.array_equal(sigma, scale * np.eye(self.ndim)) else None
+
+    @cached_property
+    def noiseless(self) -> tuple[bool, ...]:
+        """For each axis, whether its row of Sigma is identically zero (unknown for callables)."""
+        rows = tuple(bool(row.all()) for row in self._sigma.zero)
+        return rows if self.friction is None else (True,) * self._free + rows
+
+    def loss_at(self, points: Points, t: float = 0.0) -> np.ndarray:
+        """Phi, shape (...)."""
+        shape = _shape(points)
+        values = self._loss(points[: self._free], t)
+        return values if values.shape == shape else np.broadcast_to(values, shape).copy()
+
+    def gradient_at(self, points: Points, t: float = 0.0) -> np.ndarray:
+        """grad Phi, shape (d, ...)."""
+        return self._padded(self._gradient, points, t)
+
+    def hessian_at(self, points: Points, t: float = 0.0) -> np.ndarray:
+        """Hessian of Phi, shape (d, d, ...)."""
+        return self._padded(self._hessian, points, t)
+
+    def drift_at(self, points: Points, t: float = 0.0) -> np.ndarray:
+        """Deterministic drift -grad Phi + f, or that of the heavy ball; shape (d, ...)."""
+        drift = self.gradient_at(points, t)
+        np.negative(drift, out=drift)
+        free = self._free
+        if self.friction is not None:
+            force = drift[:free].copy()
+            for i in range(free):
+                drift[i] = points[free + i]
+                drift[free + i] = force[i] - self.friction * drift[i]
+        if self._drift is not None:
+            # The extra drift is a force: with momentum it acts on the velocities, the last axes.
+            extra = self._drift(points[:free], t)
+            for target, component in zip(drift[-free:], extra, strict=True):
+                target += component
+        return drift
+
+    def sigma_at(self, points: Points, t: float = 0.0) -> np.ndarray:
+        """Sigma, shape (d, d, ...); with momentum friction Sigma in the velocity block."""
+        return self._full_sigma(self._sigma(points[: self._free], t), _shape(points))
+
+    def div_sigma_at(self, points: Points, t: float = 0.0) -> np.ndarray:
+        """Divergence of Sigma over columns, sum_j d Sigma_ij/dx_j; shape (d, ...)."""
+        # With momentum Sigma varies with the parameters only, and acts on the velocities only.
+        if self._sigma.constant is not None or self.friction is not None:
+            return np.zeros((self.ndim, *_shape(points)))
+        return self._div_sigma(points, t)
+
+    def velocity_at(self, points: Points, t: float = 0.0) -> np.ndarray:
+        """Drift less div Sigma/beta: J = velocity rho - (1/beta) Sigma grad rho (48)."""
+        return self.drift_at(points, t) - self.div_sigma_at(points, t) / self.beta
+
+    def grid(self, cells: int | Sequence[int]) -> Grid:
+        """Grid of this domain, with ``cells`` for all axes or one number per axis."""
+        return Grid.of(self.domain, cells)
+
+    def check(self, grid: Grid, t: float = 0.0) -> None:
+        """Raise :class:`CaseError` if a coefficient has no meaning at a cell centre.
+
+        Loss, gradient, drift, Sigma and its divergence must be finite, Sigma symmetric and
+        without negative eigenvalues; the message names the place.
+        """
+        check(self, grid, t)
+
+    @cached_property
+    def _gradient(self) -> Field:
+        return self._given.get("gradient") or self._loss.gradient()
+
+    @cached_property
+    def _hessian(self) -> Field:
+        if "hessian" in self._given:
+            return self._given["hessian"]
+        gradient = self._given.get("gradient")
+        return self._loss.hessian() if gradient is None else gradient.gradient()
+
+    @cached_property
+    def _div_sigma(self) -> Field:
+        return self._given.get("div_sigma") or self._sigma.divergence()
+
+    def _padded(self, field: Field, points: Points, t: float) -> np.ndarray:
+        """Evaluate a field of the parameters, with zeros for the velocities."""
+        values = field(points[: self._free], t)
+        if self.friction is None:
+            return values
+        return _block(values, len(field.shape), slice(self._free), self.ndim, _shape(points))
+
+    def _full_sigma(self, sigma: np.ndarray, shape: tuple[int, ...]) -> np.ndarray:
+        if self.friction is None:
+            return sigma
+        return _block(self.friction * sigma, 2, slice(self._free, None), self.ndim, shape)
+
+
+def _shape(points: Points) -> tuple[int, ...]:
+    return np.broadcast_shapes(*(np.shape(point) for point in points))
+
+
+def _block(
+    values: np.ndarray, rank: int, block: slice, d: int, shape: tuple[int, ...]
+) -> np.ndarray:
+    """Tensor of ``rank`` indices up to d, zero but for ``values`` in one diagonal block."""
+    full = np.zeros((d,) * rank + shape)
+    # New axes follow the tensor axes, so that the points' axes meet at the end.
+    missing = full.ndim - values.ndim
+    spread = values.reshape(values.shape[:rank] + (1,) * missing + values.shape[rank:])
+    full[(block,) * rank] = spread
+    return full
+
+
+def _shown(part: Any) -> str:
+    if callable(part):
+        return str(getattr(part, "__name__", "callable"))
+    text = repr(part)
+    return text if len(text) <= 50 else text[:47] + "..."

@@ -1,0 +1,212 @@
+"""The outcome of a run in memory, saved to and opened from a result file."""
+
+from __future__ import annotations
+
+import os
+from dataclasses import dataclass, field
+from functools import cached_property
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from .store import (
+    OBSERVABLES,
+    Frame,
+    Header,
+    ResultWriter,
+    Stationary,
+    check_target,
+    read,
+)
+
+__all__ = ["Result", "Stationary", "open_result"]
+
+
+@dataclass(eq=False, repr=False)
+class Result:
+    """A solved case; all quantities are dimensionless.
+
+    Every observable is an attribute too: ``result.free_energy`` is
+    ``result.observables["free_energy"]``.
+
+    Parameters
+    ----------
+    title : str
+    beta : float
+        Inverse temperature.
+    seed : int or None
+    case_toml, source : str
+        Full text of the case; package and versions.
+    names : tuple of str
+        Axis names in the order of the array dimensions.
+    centers, bounds : tuple of ndarray
+        Cell centres (n_i,) and lower and upper faces (n_i, 2) per axis.
+    time : ndarray, shape (n,)
+    density : ndarray, shape (n, n_1, ..., n_d)
+        Values at cell centres per unit volume; NaN at frames whose density was not kept.
+    loss : ndarray, shape (n_1, ..., n_d)
+    sigma : ndarray, shape (d, d, n_1, ..., n_d)
+    observables : dict
+        Arrays of shape (n,), (n, d) or (n, d, d) by name.
+    stationary : Stationary or None
+    status : str
+        "running", "complete" or "interrupted".
+    timings : dict
+        Seconds by stage of the run.
+    notes : list of str
+        What a reader of the result should know.
+    attrs : dict
+        Further attributes of the result file.
+    """
+
+    title: str
+    beta: float
+    seed: int | None
+    case_toml: str
+    source: str
+    names: tuple[str, ...]
+    centers: tuple[np.ndarray, ...]
+    bounds: tuple[np.ndarray, ...]
+    time: np.ndarray
+    density: np.ndarray
+    loss: np.ndarray
+    sigma: np.ndarray
+    observables: dict[str, np.ndarray] = field(default_factory=dict)
+    stationary: Stationary | None = None
+    status: str = "complete"
+    timings: dict[str, float] = field(default_factory=dict)
+    notes: list[str] = field(default_factory=list)
+    attrs: dict[str, Any] = field(default_factory=dict)
+
+    def __getattr__(self, name: str) -> np.ndarray:
+        # Only asked for names that are not fields. Copying and pickling ask before there are any.
+        observables: dict[str, np.ndarray] = self.__dict__.get("observables", {})
+        if name in observables:
+            return observables[name]
+        detail = f"a result has no {name!r}"
+        if name in OBSERVABLES:
+            detail = f"this result has no {name!r}"
+        if not name.startswith("_"):
+            detail += f"; its observables are {', '.join(observables) or 'none'}"
+        raise AttributeError(detail, name=name, obj=self)
+
+    def __dir__(self) -> list[str]:
+        return [*super().__dir__(), *self.observables]
+
+    def __repr__(self) -> str:
+        cells = " x ".join(str(count) for count in self.shape)
+        span = f"{len(self.time)} frames"
+        if len(self.time):
+            span += f" to time {self.time[-1]:g}"
+        return f"<Result {self.title!r}: {cells} cells, {span}, {self.status}>"
+
+    @property
+    def ndim(self) -> int:
+        """Number of parameters."""
+        return len(self.names)
+
+    @property
+    def shape(self) -> tuple[int, ...]:
+        """Cells per axis."""
+        return tuple(len(center) for center in self.centers)
+
+    @cached_property
+    def grid_spacing(self) -> np.ndarray:
+        """Cell widths, shape (d,)."""
+        return np.array(
+            [(faces[-1, 1] - faces[0, 0]) / len(faces) for faces in self.bounds], np.float64
+        )
+
+    @property
+    def cell_volume(self) -> float:
+        """Volume of one cell."""
+        return float(np.prod(self.grid_spacing))
+
+    @property
+    def kept_frames(self) -> np.ndarray:
+        """Numbers of the frames whose density is here: all of them, or the first and the last."""
+        # A kept density is finite everywhere, so its first cell tells.
+        corner: Any = (slice(None), *(0,) * self.ndim)
+        return np.flatnonzero(~np.isnan(self.density[corner]))
+
+    def save(self, path: str | Path, overwrite: bool = False) -> Path:
+        """Write a result file; an existing one is replaced only when the new one is whole.
+
+        Raises
+        ------
+        StoreError
+            If the file exists and ``overwrite`` is False, or cannot be written.
+        """
+        target = Path(path)
+        check_target(target, overwrite)
+        partial = target.with_name(target.name + ".saving")
+        kept, last = self.kept_frames, len(self.time) - 1
+        only_ends = len(kept) < len(self.time) and set(kept) <= {0, last}
+        try:
+            with ResultWriter.create(
+                partial,
+                self._header(),
+                overwrite=True,
+                precision=self.density.dtype.name,
+                every_frame=not only_ends,
+                resumable=False,
+            ) as writer:
+                for index, time in enumerate(self.time):
+                    values = {name: series[index] for name, series in self.observables.items()}
+                    writer.append(Frame(index, float(time), self.density[index], values))
+                if self.stationary is not None:
+                    writer.write_stationary(self.stationary)
+                status = "complete" if self.status == "complete" else "interrupted"
+                writer.close(status, timings=self.timings, notes=self.notes)
+            os.replace(partial, target)
+        finally:
+            partial.unlink(missing_ok=True)
+        return target
+
+    def _header(self) -> Header:
+        return Header(
+            names=self.names,
+            centers=self.centers,
+            bounds=self.bounds,
+            loss=self.loss,
+            sigma=self.sigma,
+            beta=self.beta,
+            seed=self.seed,
+            title=self.title,
+            case_toml=self.case_toml,
+            source=self.source,
+            parameters=self.attrs,
+        )
+
+
+def open_result(path: str | Path) -> Result:
+    """Read a result file, finished or cut off; a torn last frame is left out.
+
+    Raises
+    ------
+    StoreError
+        If the file is missing, is not a result file, or is damaged.
+    """
+    contents = read(path)
+    header = contents.header
+    return Result(
+        title=header.title,
+        beta=header.beta,
+        seed=header.seed,
+        case_toml=header.case_toml,
+        source=header.source,
+        names=header.names,
+        centers=header.centers,
+        bounds=header.bounds,
+        time=contents.time,
+        density=contents.density,
+        loss=header.loss,
+        sigma=header.sigma,
+        observables=contents.observables,
+        stationary=contents.stationary,
+        status=contents.status,
+        timings=contents.timings,
+        notes=contents.notes,
+        attrs=dict(header.parameters),
+    )

@@ -1,0 +1,148 @@
+"""Reading a result file, finished or cut off."""
+
+from __future__ import annotations
+
+import json
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import h5py
+import numpy as np
+
+from ..errors import StoreError
+from .layout import LIBVER, ROOT_ATTRIBUTES, SCHEMA, axis_names, series_names
+from .records import Header, Stationary
+
+
+@dataclass(frozen=True)
+class Contents:
+    """A whole result file in memory; the attributes beyond the fixed ones are in ``header``.
+
+    ``time`` has shape (n,), ``density`` (n, n_1, ..., n_d), each observable (n,), (n, d) or
+    (n, d, d). Only whole frames are here.
+    """
+
+    header: Header
+    status: str
+    time: np.ndarray
+    density: np.ndarray
+    observables: dict[str, np.ndarray]
+    stationary: Stationary | None
+    timings: dict[str, float]
+    notes: list[str]
+
+
+def read(path: str | Path) -> Contents:
+    """Read everything; a torn last frame of a killed run is left out.
+
+    Raises
+    ------
+    StoreError
+        If the file is missing, is not a result file, or is damaged.
+    """
+    target = Path(path)
+    with open_file(target, "r") as file:
+        try:
+            frames = complete_frames(file)
+            attributes = {name: _decode(value) for name, value in file.attrs.items()}
+            timings = json.loads(attributes.get("timings", "{}"))
+            return Contents(
+                header=_header(file, attributes),
+                status=attributes["status"],
+                time=file["time"][:frames],
+                density=file["density"][:frames],
+                observables={name: file[name][:frames] for name in series_names(file)},
+                stationary=_stationary(file),
+                timings={name: float(seconds) for name, seconds in timings.items()},
+                notes=attributes.get("notes", "").splitlines(),
+            )
+        except (KeyError, OSError, RuntimeError) as error:
+            raise StoreError(f"this result file is damaged: {error}", target) from error
+
+
+def open_file(path: Path, mode: str) -> h5py.File:
+    """Open a result file that exists.
+
+    Raises
+    ------
+    StoreError
+        If it is missing, is not a result file, or belongs to a newer version.
+    """
+    if not path.is_file():
+        raise StoreError("there is no such result file", path)
+    try:
+        file = h5py.File(path, mode, libver=LIBVER, locking="best-effort")
+    except OSError as error:
+        if isinstance(error, BlockingIOError) or "unable to lock" in str(error):
+            raise StoreError("another process is writing this file; wait for it", path) from error
+        if isinstance(error, PermissionError):
+            raise StoreError("permission to open this file is denied", path) from error
+        raise StoreError(f"this is not a readable HDF5 file: {error}", path) from error
+    schema = file.attrs.get("schema")
+    if schema is None or "density" not in file:
+        file.close()
+        raise StoreError("this HDF5 file is not a result of fokkerplanck", path)
+    if schema > SCHEMA:
+        file.close()
+        raise StoreError(
+            f"the file has schema {schema}, this version reads up to {SCHEMA}; use a newer "
+            "fokkerplanck",
+            path,
+        )
+    return file
+
+
+def complete_frames(file: h5py.File) -> int:
+    """Number of frames of which every part is there.
+
+    A kill during the flush of a frame can leave the lengths unequal, or a length without its data.
+    """
+    time, density = file["time"], file["density"]
+    series = [file[name] for name in series_names(file)]
+    frames = min(len(item) for item in (time, density, *series))
+    reached = time[:frames]
+    while frames and (
+        np.isnan(reached[frames - 1])
+        or (density.attrs["every_frame"] and np.isnan(density[frames - 1]).any())
+    ):
+        frames -= 1
+    return frames
+
+
+def _header(file: h5py.File, attributes: dict[str, Any]) -> Header:
+    names = axis_names(file)
+    return Header(
+        names=names,
+        centers=tuple(file[name][...] for name in names),
+        bounds=tuple(file[f"{name}_bounds"][...] for name in names),
+        loss=file["loss"][...],
+        sigma=file["sigma"][...],
+        beta=float(attributes["beta"]),
+        seed=attributes.get("seed"),
+        title=attributes["title"],
+        case_toml=attributes["case_toml"],
+        source=attributes["source"],
+        parameters={k: v for k, v in attributes.items() if k not in ROOT_ATTRIBUTES},
+    )
+
+
+def _stationary(file: h5py.File) -> Stationary | None:
+    group = file.get("stationary")
+    # The attributes come last: without them the run was killed while it wrote the group.
+    if group is None or "curl" not in group.attrs:
+        return None
+    return Stationary(
+        density=group["density"][...],
+        quasi_potential=group["quasi_potential"][...],
+        current=group["current"][...],
+        entropy_production=float(group.attrs["entropy_production"]),
+        detailed_balance=bool(group.attrs["detailed_balance"]),
+        residual=float(group.attrs["residual"]),
+        curl=float(group.attrs["curl"]),
+    )
+
+
+def _decode(value: Any) -> Any:
+    """Numpy scalars become Python numbers."""
+    return value.item() if isinstance(value, np.generic) else value

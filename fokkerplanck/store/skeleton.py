@@ -1,0 +1,147 @@
+"""The parts of a result file that do not grow."""
+
+from __future__ import annotations
+
+from datetime import UTC, datetime
+
+import h5py
+import numpy as np
+
+from ..errors import StoreError
+from .layout import (
+    CONVENTIONS,
+    MAX_ATTRIBUTE_BYTES,
+    SCHEMA,
+    add_axes,
+    add_scale,
+    add_variable,
+    axis_names,
+    check_names,
+    density_chunk,
+    set_attributes,
+)
+from .records import Header, Stationary
+from .slots import create_slots
+
+
+def write_skeleton(
+    file: h5py.File, header: Header, precision: str, every_frame: bool, resumable: bool
+) -> None:
+    """Write attributes, scales, loss, Sigma, and an empty density.
+
+    Raises
+    ------
+    CaseError
+        If an axis has a name that the file needs.
+    StoreError
+        If the case text is too long for an attribute.
+    """
+    check_names(header)
+    if len(header.case_toml.encode()) > MAX_ATTRIBUTE_BYTES:
+        raise StoreError(
+            f"the case text of {len(header.case_toml.encode())} bytes does not fit; "
+            f"{MAX_ATTRIBUTE_BYTES} are possible"
+        )
+    now = datetime.now(UTC).strftime("%Y-%m-%dT%H:%M:%SZ")
+    attributes = {
+        "Conventions": CONVENTIONS,
+        "title": header.title,
+        "history": f"{now} created by {header.source}".rstrip(),
+        "source": header.source,
+        "case_toml": header.case_toml,
+        "beta": float(header.beta),
+        "seed": header.seed,
+        "status": "running",
+        "schema": SCHEMA,
+        **header.parameters,
+    }
+    set_attributes(file, attributes)
+    shape, names = header.shape, header.names
+    time = add_scale(
+        file,
+        "time",
+        np.empty(0),
+        "time",
+        maxshape=(None,),
+        chunks=(1024,),
+        fillvalue=np.nan,
+    )
+    add_axes(file, list(zip(names, header.centers, header.bounds, strict=True)))
+    axes = [file[name] for name in names]
+    matrix = [
+        add_scale(file, name, tuple(names), f"{word} of a matrix or vector")
+        for name, word in (
+            ("component", "component"),
+            ("component2", "second component"),
+            ("row", "row"),
+            ("column", "column"),
+        )
+    ]
+    add_variable(file, "loss", axes, "loss", data=np.asarray(header.loss, np.float64))
+    _write_sigma(file, header, [*matrix[2:], *axes])
+    dtype = np.dtype(precision)
+    density = add_variable(
+        file,
+        "density",
+        [time, *axes],
+        "probability density at the cell centre",
+        shape=(0, *shape),
+        maxshape=(None, *shape),
+        chunks=(1, *density_chunk(shape, dtype.itemsize)),
+        dtype=dtype,
+        fillvalue=np.nan,
+    )
+    set_attributes(density, {"_FillValue": np.array([np.nan], dtype), "every_frame": every_frame})
+    if resumable:
+        create_slots(file, axes)
+
+
+def fill_stationary(file: h5py.File, stationary: Stationary) -> None:
+    """Write the group ``/stationary`` with coordinates of its own, or new values into it."""
+    fields = ("density", "quasi_potential", "current")
+    if "stationary" not in file:
+        group = file.create_group("stationary")
+        names = axis_names(file)
+        add_axes(group, [(name, file[name][...], file[f"{name}_bounds"][...]) for name in names])
+        add_scale(group, "component", names, "component of a matrix or vector")
+        axes = [group[name] for name in names]
+        for name, long_name, scales in (
+            ("density", "stationary density", axes),
+            ("quasi_potential", "quasi-potential", axes),
+            ("current", "stationary probability current", [group["component"], *axes]),
+        ):
+            data = np.asarray(getattr(stationary, name), np.float64)
+            add_variable(group, name, scales, long_name, data=data)
+    else:
+        group = file["stationary"]
+        for name in fields:
+            group[name][...] = getattr(stationary, name)
+    set_attributes(
+        group,
+        {
+            "entropy_production": float(stationary.entropy_production),
+            "detailed_balance": bool(stationary.detailed_balance),
+            "residual": float(stationary.residual),
+            "curl": float(stationary.curl),
+        },
+    )
+
+
+def _write_sigma(file: h5py.File, header: Header, scales: list[h5py.Dataset]) -> None:
+    """Write Sigma one entry at a time; compression makes a constant entry free."""
+    ndim, shape = len(header.names), header.shape
+    full = np.broadcast_to(np.asarray(header.sigma, np.float64), (ndim, ndim, *shape))
+    sigma = add_variable(
+        file,
+        "sigma",
+        scales,
+        "covariance of the per-sample gradients",
+        shape=full.shape,
+        chunks=(1, 1, *density_chunk(shape, full.itemsize)),
+        dtype=np.float64,
+        compression="gzip",
+        compression_opts=1,
+        shuffle=True,
+    )
+    for i, j in np.ndindex(ndim, ndim):
+        sigma[i, j] = full[i, j]

@@ -1,0 +1,63 @@
+"""The commented case that ``fokkerplanck new`` writes: runs as it is, meant to be edited."""
+
+from __future__ import annotations
+
+_TEMPLATE = """\
+title = "{title}"
+
+# Numbers that formulas below may use by name.
+[parameters]
+k = 3.0
+
+# The training loss Phi. Formulas know the axis names of [domain], the parameters above, beta, t,
+# and the usual functions: exp, log, sqrt, sin, cos, tan, sinh, cosh, tanh, abs, ...
+[loss]
+formula = "0.5*(k*x**2 + 1.6*x*y + y**2)"
+
+# The noise: covariance Sigma of the per-sample gradients, a number, a diagonal or a matrix, of
+# numbers or formulas; and the inverse temperature beta = 2*batch_size/learning_rate.
+[noise]
+sigma = [[1.0, 0.3], [0.3, 0.5]]
+beta = 2.0
+# batch_size = 32          # these two in place of beta
+# learning_rate = 0.1
+
+# One line per parameter, one to three of them; the keys are the names used in formulas.
+# boundary = "reflecting" (default), "periodic", "absorbing", or a pair [lower, upper].
+[domain]
+x = {{ range = [-4, 4], cells = 128 }}
+y = {{ range = [-5, 5], cells = 128 }}
+
+# The density at t = 0: gaussian (mean, and std or covariance), point (at), uniform, formula
+# or stationary.
+[initial]
+kind = "gaussian"
+mean = [1.5, -1.0]
+std = 0.3
+
+# Solve up to t = end (t = learning_rate * iteration) and keep so many frames.
+[density]
+end = 10.0
+frames = 41
+# times = [0.5, 1.0, 10.0]   # in place of frames
+# stepper = "auto"           # `fokkerplanck check` says what auto takes, and why
+# rtol = 1e-6
+
+# [stationary]               # quasi-potential, current and entropy production at rest
+
+[output]
+figures = ["density", "free_energy"]   # observables, quasi_potential, animation, animation_mp4
+# every_frame = true
+# precision = "float64"
+
+# Numbers that must come out; a miss is exit status 1.
+[expect]
+"mass_drift" = {{ max = 1e-12 }}
+"minimum" = {{ min = 0.0 }}
+"final.kl_to_stationary" = {{ max = 1e-3 }}
+"""
+
+
+def case_template(title: str) -> str:
+    """Text of a runnable case file with this title (no quotes or backslashes in it)."""
+    return _TEMPLATE.format(title=title)
