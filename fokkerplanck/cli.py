@@ -81,7 +81,8 @@ def _run(options: argparse.Namespace) -> int:
     case = _load(options)
     directory = Path(options.out) if options.out else Path("runs") / case.name
     path = directory / f"{case.name}.h5"
-    from .run import expectations, run, summary
+    from .report import expectations, summary
+    from .run import run
 
     with _terminated_like_interrupted():
         result = run(

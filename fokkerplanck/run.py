@@ -162,7 +162,7 @@ def _march(
     asked = case.density
     assert asked is not None
     shape = case.grid.shape
-    stepper, reason = choose_stepper(asked.stepper, system, asked.end)
+    stepper, reason = choose_stepper(asked.stepper, system, asked.times)
     march = March(system, stepper, asked.rtol, asked.end)
     state = sink.checkpoint
     if state is None:

@@ -91,7 +91,7 @@ def evolve(
         raise CaseError(f"{rtol:g} is not allowed; take a number between 0 and 1", "density.rtol")
     problem.check(grid, times[0])
     system = System(problem, grid)
-    chosen, reason = choose_stepper(stepper, system, times[-1] - times[0])
+    chosen, reason = choose_stepper(stepper, system, times)
     march = March(system, chosen, rtol, times[-1] - times[0])
     densities = [initial]
     for _, density, _ in march.frames(initial.reshape(-1), times):

@@ -2,21 +2,24 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 
 import numpy as np
 
 from ..errors import CaseError
 from . import steps
+from .shifted import DIRECT_CELLS
 from .system import System
 
 Step = Callable[[System, np.ndarray, float, float], np.ndarray]
 
-# Up to this s = q t uniformization is affordable for the whole run, in products.
-AFFORDABLE_PRODUCTS = 2.0e4
-# One sweep of a chain costs about as much as this many products.
-SWEEP_PRODUCTS = 12.0
+# Costs in units of one product, measured: a Krylov frame with its triangular solves, and one
+# factorisation in two dimensions.
+KRYLOV_FRAME = 1500.0
+FACTORISATION = 4000.0
+# Above this cost the split stepper with its time error is the better bargain.
+AFFORDABLE_PRODUCTS = 3.0e5
 
 
 @dataclass(frozen=True)
@@ -158,7 +161,7 @@ STEPPERS = {
 }
 
 
-def choose_stepper(name: str, system: System, duration: float) -> tuple[Stepper, str]:
+def choose_stepper(name: str, system: System, times: Sequence[float]) -> tuple[Stepper, str]:
     """The stepper of that name, or for "auto" the one that fits, and why.
 
     Parameters
@@ -166,8 +169,8 @@ def choose_stepper(name: str, system: System, duration: float) -> tuple[Stepper,
     name : str
         "auto" or a key of ``STEPPERS``.
     system : System
-    duration : float
-        Time to be covered in all.
+    times : increasing floats
+        Output times.
 
     Raises
     ------
@@ -189,15 +192,21 @@ def choose_stepper(name: str, system: System, duration: float) -> tuple[Stepper,
                 "density.stepper",
             )
         return STEPPERS[name], "as the case asks"
-    products = system.at(0.0).q * duration
+    s = system.at(times[0]).q * (times[-1] - times[0])
     if balanced:
         return STEPPERS["exponential"], (
-            f"detailed balance holds, so Chebyshev covers s = q t = {products:.3g} in few products"
+            f"detailed balance holds, so Chebyshev covers s = q t = {s:.3g} in few products"
         )
-    if products <= AFFORDABLE_PRODUCTS:
+    if system.autonomous and system.grid.size <= DIRECT_CELLS[system.grid.ndim]:
+        krylov = FACTORISATION + KRYLOV_FRAME * (len(times) - 1)
+        if krylov < s:
+            return STEPPERS["krylov"], (
+                f"s = q t = {s:.3g} products would cost more than {len(times) - 1} Krylov spaces"
+            )
+    if s <= AFFORDABLE_PRODUCTS:
         return STEPPERS["exponential"], (
-            f"s = q t = {products:.3g} is small enough for uniformization, which is exact"
+            f"s = q t = {s:.3g} is small enough for uniformization, which is positive and exact"
         )
     return STEPPERS["split"], (
-        f"without detailed balance s = q t = {products:.3g} products would be too many"
+        f"without detailed balance s = q t = {s:.3g} products would be too many"
     )

@@ -1,0 +1,99 @@
+"""What a case is and how it would be solved, in words and figures, without solving it."""
+
+from __future__ import annotations
+
+import time
+
+import numpy as np
+
+from .case import Case, memory_available, memory_needed
+from .cautions import cautions
+from .density import System, choose_stepper, stationary
+from .density.exponential import chebyshev_coefficients
+from .density.force import Force
+from .errors import NumericalFailure
+from .observables import moments
+
+# Products timed for the estimate of the wall time.
+TIMED_PRODUCTS = 5
+
+
+def explain(case: Case) -> str:
+    """Text of ``fokkerplanck check``: grid, noise, detailed balance, stepper, memory, time."""
+    case.problem.check(case.grid)
+    grid, problem = case.grid, case.problem
+    system = System(problem, grid)
+    generator = system.at(0.0)
+    rates, potential = generator.rates, system.potential
+    lines = [
+        ("case", f"{case.name}: {case.title}" if case.title else case.name),
+        ("parameters", f"{grid.ndim} ({', '.join(grid.names)}), beta = {problem.beta:g}"),
+        ("cells", " x ".join(str(n) for n in grid.shape) + f" = {grid.size:,}"),
+        ("cell widths", ", ".join(f"{h:.4g}" for h in grid.spacing)),
+    ]
+    lines += [
+        (f"{axis.name} sides", " / ".join(axis.boundary)) for axis in grid.domain.axes
+    ]
+    lines += [
+        ("anisotropy of Sigma", f"condition number up to {_condition(case):.3g}"),
+        ("lattice offsets", f"{len(rates.offsets)}, reaching over {rates.reach} cells"),
+        ("cell Peclet number", f"up to {_peclet(system):.3g}"),
+        (
+            "detailed balance",
+            ("yes: " if generator.detailed_balance else "no: ") + potential.reason,
+        ),
+        ("scheme", "Scharfetter-Gummel on Selling offsets, order 2"),
+    ]
+    if any(problem.noiseless):
+        still = [name for name, flag in zip(grid.names, problem.noiseless, strict=True) if flag]
+        lines.append(("without noise", f"{', '.join(still)}: upwind, order 1"))
+    if case.density is not None:
+        stepper, reason = choose_stepper(case.density.stepper, system, case.density.times)
+        lines.append(("stepper", f"{stepper.name} ({stepper.summary}): {reason}"))
+        if stepper.exact and system.autonomous:
+            lines.append(("expected time", _time(generator, case)))
+    needed, available = memory_needed(case), memory_available()
+    there = f" of {available / 2**30:.3g} GiB available" if available else ""
+    lines.append(("memory", f"about {needed / 2**20:.3g} MiB{there}"))
+    if generator.detailed_balance and grid.domain.closed:
+        rest = stationary(generator, problem)
+        _, covariance = moments(generator, rest.density)
+        lines += [("caution", text) for text in cautions(generator, rest.density, covariance)]
+    width = max(len(name) for name, _ in lines)
+    return "\n".join(f"{name:{width}}  {text}" for name, text in lines)
+
+
+def _condition(case: Case) -> float:
+    """Largest ratio of the eigenvalues of Sigma on the axes with noise."""
+    noisy = [i for i, still in enumerate(case.problem.noiseless) if not still]
+    sigma = case.problem.constant_sigma
+    if sigma is None:
+        sigma = case.problem.sigma_at(case.grid.points)
+    block = sigma[np.ix_(noisy, noisy)].reshape(len(noisy), len(noisy), -1)
+    eigenvalues = np.linalg.eigvalsh(np.moveaxis(block, 2, 0))
+    smallest = eigenvalues[:, 0]
+    if not (smallest > 0.0).all():
+        return np.inf
+    return float((eigenvalues[:, -1] / smallest).max())
+
+
+def _peclet(system: System) -> float:
+    """Largest component of the thermodynamic force per cell, |gamma h|."""
+    return float(np.abs(Force(system.problem, system.grid).gamma(system.grid.points)).max())
+
+
+def _time(generator, case: Case) -> str:
+    """Estimate from timed products."""
+    assert case.density is not None
+    x = np.ones(generator.grid.size)
+    out = np.empty_like(x)
+    generator.combine(x, 1.0, 0.0, x, 0.0, out)
+    start = time.perf_counter()
+    for _ in range(TIMED_PRODUCTS):
+        generator.combine(x, 1.0, 0.0, x, 0.0, out)
+    one = (time.perf_counter() - start) / TIMED_PRODUCTS
+    total = 0
+    for before, after in zip(case.density.times[:-1], case.density.times[1:], strict=True):
+        s = generator.q * (after - before)
+        total += chebyshev_coefficients(s).size if generator.detailed_balance else s
+    return f"about {total * one:.2g} s for {total:.3g} products, without compilation"

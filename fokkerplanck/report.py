@@ -1,0 +1,153 @@
+"""The closing table of a run, and the numbers that a case expects of it."""
+
+from __future__ import annotations
+
+import math
+import re
+
+import numpy as np
+
+from .case import Case, Expect
+from .errors import CaseError
+from .result import Result
+
+# "final.mean[0]", "stationary.entropy_production", "mass_drift"
+_NAME = re.compile(r"^(?:(final|stationary)\.)?([a-z_]+)(?:\[(\d+(?:\s*,\s*\d+)*)\])?$")
+_STATIONARY = ("entropy_production", "residual", "curl")
+
+
+def mass_drift(result: Result) -> float:
+    """Largest |mass - 1| over the frames."""
+    return float(np.abs(result.mass - 1.0).max())
+
+
+def free_energy_increase(result: Result) -> float:
+    """Largest rise of F from one frame to the next relative to max |F|; negative: it always fell."""
+    energy = result.free_energy
+    if energy.size < 2:
+        return 0.0
+    return float(np.diff(energy).max() / max(np.abs(energy).max(), np.finfo(float).tiny))
+
+
+def expectations(case: Case, result: Result) -> list[str]:
+    """One sentence for every number of ``[expect]`` that is missed.
+
+    Raises
+    ------
+    CaseError
+        If a name does not exist in this result.
+    """
+    missed = []
+    for name, expect in case.expect.items():
+        actual = number_of(name, result)
+        reason = _miss(actual, expect)
+        if reason:
+            missed.append(f"{name} = {actual:.8g}, {reason}")
+    return missed
+
+
+def number_of(name: str, result: Result) -> float:
+    """The number an ``[expect]`` name stands for.
+
+    Names are ``mass_drift``, ``free_energy_increase``, ``minimum`` (over all frames),
+    ``final.<observable>`` with indices for means and covariances, and ``stationary.<attribute>``.
+
+    Raises
+    ------
+    CaseError
+    """
+    key = f"expect.{name}"
+    if name == "mass_drift":
+        return mass_drift(result)
+    if name == "free_energy_increase":
+        _require("free_energy", result, key)
+        return free_energy_increase(result)
+    if name == "minimum":
+        return float(np.min(result.minimum))
+    parts = _NAME.match(name)
+    if parts is None or parts[1] is None:
+        raise CaseError(
+            "is not a number of a result; names are mass_drift, minimum, free_energy_increase, "
+            "final.<observable> and stationary.<attribute>",
+            key,
+        )
+    place, quantity, index = parts[1], parts[2], parts[3]
+    if place == "stationary":
+        if result.stationary is None or quantity not in _STATIONARY:
+            raise CaseError(f"does not exist; allowed are {', '.join(_STATIONARY)}", key)
+        return float(getattr(result.stationary, quantity))
+    _require(quantity, result, key)
+    values = np.asarray(result.observables[quantity][-1])
+    where = tuple(int(i) for i in index.split(",")) if index else ()
+    if len(where) != values.ndim or any(i >= n for i, n in zip(where, values.shape, strict=True)):
+        raise CaseError(f"needs indices for the shape {values.shape}", key)
+    return float(values[where])
+
+
+def _require(quantity: str, result: Result, key: str) -> None:
+    if quantity not in result.observables:
+        raise CaseError(
+            f"does not exist in this result; its observables are {', '.join(result.observables)}",
+            key,
+        )
+
+
+def _miss(actual: float, expect: Expect) -> str:
+    """Why a number is not as expected; empty if it is."""
+    if math.isnan(actual):
+        return "not a number"
+    if expect.value is not None:
+        allowed = expect.atol + expect.rtol * abs(expect.value)
+        if not abs(actual - expect.value) <= allowed:
+            return f"expected {expect.value:.8g} within {allowed:.2g}"
+    if expect.max is not None and not actual <= expect.max:
+        return f"expected at most {expect.max:g}"
+    if expect.min is not None and not actual >= expect.min:
+        return f"expected at least {expect.min:g}"
+    return ""
+
+
+def summary(case: Case, result: Result) -> str:
+    """The closing table: what was kept, how far the density got, where the time went."""
+    cells = " x ".join(str(n) for n in result.shape)
+    rows = [("case", f"{case.name}: {cells} cells, beta = {result.beta:g}")]
+    if len(result.time):
+        rows += _evolution_rows(result)
+    rest = result.stationary
+    if rest is not None:
+        balance = "yes" if rest.detailed_balance else "no"
+        rows.append(("detailed balance", f"{balance} (residual {rest.residual:.1e})"))
+        if not rest.detailed_balance and math.isfinite(rest.entropy_production):
+            rows.append(("entropy production", f"{rest.entropy_production:.6g}"))
+    for note in result.notes:
+        rows.append(("note", note))
+    for name, expect in case.expect.items():
+        reason = _miss(number_of(name, result), expect)
+        rows.append(("expected", f"{name}: {'MISSED, ' + reason if reason else 'met'}"))
+    spent = ", ".join(f"{stage} {seconds:.2f} s" for stage, seconds in result.timings.items())
+    if spent:
+        rows.append(("wall time", spent))
+    width = max(len(name) for name, _ in rows)
+    return "\n".join(f"{name:{width}}  {text}" for name, text in rows)
+
+
+def _evolution_rows(result: Result) -> list[tuple[str, str]]:
+    rows = [
+        ("frames", f"{len(result.time)} up to t = {result.time[-1]:g}"),
+        ("mass drift", f"{mass_drift(result):.1e}"),
+        ("minimum", f"{np.min(result.minimum):.1e}"),
+    ]
+    if "free_energy" in result.observables:
+        rise = free_energy_increase(result)
+        fell = "fell throughout" if rise <= 1e-12 else f"ROSE by {rise:.1e} of its size"
+        start, end = result.free_energy[0], result.free_energy[-1]
+        rows += [
+            ("free energy", f"{start:.6g} -> {end:.6g}, {fell}"),
+            ("KL to stationary", f"{result.kl_to_stationary[-1]:.3e}"),
+        ]
+    mean = ", ".join(
+        f"{name} {value:.5g}" for name, value in zip(result.names, result.mean[-1], strict=True)
+    )
+    rows.append(("final mean", mean))
+    rows.append(("expected loss", f"{result.expected_loss[-1]:.6g}"))
+    return rows

@@ -1,0 +1,50 @@
+"""Headers, frames and files that the tests of the store share."""
+
+from dataclasses import replace
+
+import numpy as np
+
+from fokkerplanck.domain import Axis, Domain
+from fokkerplanck.grid import Grid
+from fokkerplanck.store import OBSERVABLES, Frame, Header, ResultWriter, Stationary
+
+
+def make_header(cells=(6, 8), names="xyz", **fields):
+    names = tuple(names[: len(cells)])
+    grid = Grid.of(Domain(tuple(Axis(name, -1.0, 2.0) for name in names)), cells)
+    ndim = len(cells)
+    header = Header(
+        names=names,
+        centers=grid.centers,
+        bounds=grid.bounds,
+        loss=np.random.default_rng(5).random(cells),
+        sigma=np.eye(ndim).reshape(ndim, ndim, *(1,) * ndim),
+        beta=2.5,
+        title="a test",
+        case_toml="title = 'a test'\n# ünïcode",
+        source="fokkerplanck 0.1.0; numpy 2",
+    )
+    return replace(header, **fields)
+
+
+def make_frame(header, index):
+    rng = np.random.default_rng([74111, index])
+    ndim = len(header.names)
+    observables = {name: rng.random() for name in OBSERVABLES}
+    observables |= {"mean": rng.random(ndim), "covariance": rng.random((ndim, ndim))}
+    return Frame(index, 0.1 * index, rng.random(header.shape), observables)
+
+
+def make_stationary(header):
+    rng = np.random.default_rng(9241)
+    current = rng.random((len(header.names), *header.shape))
+    return Stationary(
+        rng.random(header.shape), rng.random(header.shape), current, 0.25, False, 1e-13, 0.5
+    )
+
+
+def write(path, header, frames, **options):
+    with ResultWriter.create(path, header, **options) as writer:
+        for index in range(frames):
+            writer.append(make_frame(header, index))
+        writer.write_stationary(make_stationary(header))
