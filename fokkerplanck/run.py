@@ -40,7 +40,7 @@ from .store import Checkpoint, Frame, Header, ResultWriter, read
 
 # Beyond these sizes a case that does not ask for the stationary state does without it when
 # detailed balance fails: the linear solve would cost more than the run.
-STATIONARY_CELLS = {1: 1_000_000, 2: 300_000, 3: 60_000}
+STATIONARY_CELLS = {1: 1_000_000, 2: 300_000, 3: 300_000}
 
 
 def run(

@@ -112,15 +112,18 @@ def test_images_in_two_dimensions():
     figure = density_figures(result)["density"]
     shown = panels(figure)
     assert len(shown) == 6
-    assert shown[0].get_title() == "$t = 0$" and shown[-1].get_title() == "stationary"
+    assert shown[0].get_title() == "$t = 0$"
+    assert shown[-1].get_title() == "stationary"
     # The peak of the first panel is at the initial mean (1, -1): not transposed, not flipped.
     picture = shown[0].images[0]
     values = np.asarray(picture.get_array())
     row, column = np.unravel_index(values.argmax(), values.shape)
-    assert picture.origin == "lower" and tuple(picture.get_extent()) == (-4, 4, -4, 4)
+    assert picture.origin == "lower"
+    assert tuple(picture.get_extent()) == (-4, 4, -4, 4)
     assert result.centers[0][column] == pytest.approx(1.0, abs=0.2)
     assert result.centers[1][row] == pytest.approx(-1.0, abs=0.2)
-    assert shown[0].get_ylabel() == "$v$" and shown[-1].get_xlabel() == "$u$"
+    assert shown[0].get_ylabel() == "$v$"
+    assert shown[-1].get_xlabel() == "$u$"
     assert all(axes.collections for axes in shown), "loss contours"
     # The peaks differ more than threefold, so each is stated and the scale is relative.
     assert f"max $\\rho$ = {result.density[0].max():.3g}" in texts(figure)
@@ -165,7 +168,7 @@ def test_planes_integrate_or_cut():
 def test_free_energy_shows_its_limit_and_matching_rates():
     result = ornstein_uhlenbeck((40,), frames=200)
     fall, distance, rate = panels(free_energy_figures(result)["free_energy"])
-    limit = [line for line in fall.lines if line.get_linestyle() == "--"][0]
+    limit = next(line for line in fall.lines if line.get_linestyle() == "--")
     np.testing.assert_allclose(limit.get_ydata(), -0.7, rtol=1e-12)
     assert distance.get_yscale() == rate.get_yscale() == "log"
     np.testing.assert_allclose(distance.lines[0].get_ydata(), result.kl_to_stationary / BETA)
@@ -173,7 +176,8 @@ def test_free_energy_shows_its_limit_and_matching_rates():
     middle = np.interp(slope.get_xdata(), dissipation.get_xdata(), dissipation.get_ydata())
     np.testing.assert_allclose(slope.get_ydata(), middle, rtol=5e-3)
     for axes in (fall, distance, rate):
-        assert axes.get_xlabel() == "time $t$ (dimensionless)" and axes.get_ylabel()
+        assert axes.get_xlabel() == "time $t$ (dimensionless)"
+        assert axes.get_ylabel()
 
 
 def test_free_energy_without_a_limit():
@@ -206,7 +210,8 @@ def test_observables_panels():
 
 def test_quasi_potential_with_and_without_current():
     calm = quasi_potential_figures(ornstein_uhlenbeck((40, 40)))["quasi_potential"]
-    assert "equal" in texts(calm) and len(panels(calm)) == 3
+    assert "equal" in texts(calm)
+    assert len(panels(calm)) == 3
     result = ornstein_uhlenbeck((40, 40), swirl=1.0)
     loss, quasi, current = panels(quasi_potential_figures(result)["quasi_potential"])
     assert loss.images[0].get_clim() == quasi.images[0].get_clim()
@@ -229,7 +234,8 @@ def test_everything_is_drawn_to_files(tmp_path, cells):
     assert [path.name for path in paths] == [f"{name}.png" for name in names]
     for path in paths:
         pixels = imread(path)
-        assert pixels.shape[1] >= 600 and pixels[..., :3].std() > 0.05
+        assert pixels.shape[1] >= 600
+        assert pixels[..., :3].std() > 0.05
     assert "matplotlib.pyplot" not in sys.modules
 
 
@@ -288,7 +294,8 @@ def test_only_kept_densities_are_shown():
 def test_long_films_are_thinned():
     result = ornstein_uhlenbeck((8,), frames=500)
     chosen = animation.film_frames(result)
-    assert len(chosen) == animation.MAX_FRAMES and (chosen[0], chosen[-1]) == (0, 499)
+    assert len(chosen) == animation.MAX_FRAMES
+    assert (chosen[0], chosen[-1]) == (0, 499)
 
 
 def test_chosen_frames_follow_the_change():
@@ -309,7 +316,8 @@ def test_contours_do_not_go_to_the_walls(scale, wall, count):
     values = scale * (x[:, None] ** 2 + x**2)
     home = values < 4 * scale
     levels = contour_levels(np.where(home, values, wall + values), home, count)
-    assert len(levels) == count and levels[-1] < 4 * scale
+    assert len(levels) == count
+    assert levels[-1] < 4 * scale
     # Equal areas of a paraboloid are equal steps in height.
     np.testing.assert_allclose(np.diff(levels), 4 * scale / count, rtol=0.2)
 
@@ -324,14 +332,21 @@ def test_view_keeps_what_matters():
     x = bounds[0].mean(1)
     home = lived_in(np.exp(-0.5 * ((x - 1) / 0.2) ** 2)[None])
     ((left, right),) = view(home, bounds)
-    assert -0.2 < left < 0.3 and 1.7 < right < 2.2
+    assert -0.2 < left < 0.3
+    assert 1.7 < right < 2.2
     assert view(np.ones(80, bool), bounds) == [(-4.0, 4.0)]
 
 
 @pytest.mark.parametrize(
     ("name", "drawn"),
-    [("x", "$x$"), ("theta", r"$\theta$"), ("w2", "$w_{2}$"), ("theta_10", r"$\theta_{10}$")]
-    + [("bias", "bias"), ("log_scale", "log_scale")],
+    [
+        ("x", "$x$"),
+        ("theta", r"$\theta$"),
+        ("w2", "$w_{2}$"),
+        ("theta_10", r"$\theta_{10}$"),
+        ("bias", "bias"),
+        ("log_scale", "log_scale"),
+    ],
 )
 def test_symbols(name, drawn):
     assert symbol(name) == drawn

@@ -78,11 +78,15 @@ def test_save_and_open_is_exact(
     path = tmp_path_factory.mktemp("round") / "a.h5"
     assert result.save(path) == path
     opened = open_result(path)
-    for name in "title beta seed case_toml source names status timings notes attrs".split():
+    for name in (
+        *("title", "beta", "seed", "case_toml", "source", "names", "status"),
+        *("timings", "notes", "attrs"),
+    ):
         assert getattr(opened, name) == getattr(result, name), name
     for name in ("time", "density", "loss", "sigma"):
         ours, theirs = getattr(result, name), getattr(opened, name)
-        assert ours.dtype == theirs.dtype and ours.shape == theirs.shape
+        assert ours.dtype == theirs.dtype
+        assert ours.shape == theirs.shape
         assert ours.tobytes() == theirs.tobytes()
     for ours, theirs in zip(
         result.centers + result.bounds, opened.centers + opened.bounds, strict=True
@@ -103,7 +107,7 @@ def test_observables_are_attributes():
     assert result.free_energy is result.observables["free_energy"]
     assert "free_energy" in dir(result)
     del result.observables["kl_to_stationary"]
-    with pytest.raises(AttributeError, match="'kl_to_stationary'.*mass, minimum"):
+    with pytest.raises(AttributeError, match=r"'kl_to_stationary'.*mass, minimum"):
         _ = result.kl_to_stationary
     assert not hasattr(result, "fre_energy")
 

@@ -1,5 +1,6 @@
 """The result file: what other readers see, and what is refused."""
 
+import shutil
 from dataclasses import replace
 
 import h5py
@@ -33,7 +34,8 @@ def test_xarray_reads_root_group_and_tree_without_options(tmp_path, cells):
         assert data.attrs["Conventions"] == "CF-1.11"
         assert data.attrs["status"] == "complete"
         for variable in data.data_vars.values():
-            assert variable.attrs["units"] == "1" and variable.attrs["long_name"]
+            assert variable.attrs["units"] == "1"
+            assert variable.attrs["long_name"]
         np.testing.assert_array_equal(data.density[2], make_frame(header, 2).density)
         for name in header.names:
             assert data[name].attrs["bounds"] == f"{name}_bounds"
@@ -42,6 +44,8 @@ def test_xarray_reads_root_group_and_tree_without_options(tmp_path, cells):
         assert data.current.dims == ("component", *header.names)
         np.testing.assert_array_equal(data[header.names[0]], header.centers[0])
         assert data.attrs["entropy_production"] == 0.25
+        # netCDF has no truth values.
+        assert data.attrs["detailed_balance"].dtype == np.int8
     with xarray.open_datatree(path, engine="h5netcdf") as tree:
         assert {"stationary", "checkpoint"} <= set(tree.children)
 
@@ -55,10 +59,27 @@ def test_h5py_finds_plain_names_and_every_dimension_has_a_scale(tmp_path):
         assert (file.attrs["seed"], file.attrs["schema"]) == (77, 1)
 
         def check(name, item):
-            if isinstance(item, h5py.Dataset) and not item.is_scale:
+            if not isinstance(item, h5py.Dataset):
+                return
+            if item.is_scale:
+                own = name.rsplit("/", 1)[-1]
+                assert h5py.h5ds.get_scale_name(item.id) == own.encode()
+            else:
                 assert all(len(dimension) == 1 for dimension in item.dims), name
 
         file.visititems(check)
+
+
+def test_every_frame_is_on_disk_when_append_returns(tmp_path):
+    header = make_header()
+    with ResultWriter.create(tmp_path / "a.h5", header) as writer:
+        for index in range(3):
+            writer.append(make_frame(header, index))
+            shutil.copy(tmp_path / "a.h5", tmp_path / "copy.h5")
+            contents = read(tmp_path / "copy.h5")
+            assert (contents.status, len(contents.time)) == ("running", index + 1)
+            expected = make_frame(header, index).density
+            np.testing.assert_array_equal(contents.density[index], expected)
 
 
 def test_seed_is_absent_when_not_given(tmp_path):
@@ -112,7 +133,7 @@ def test_existing_result_is_refused_and_untouched(tmp_path):
     path = tmp_path / "a.h5"
     write(path, make_header(), 2)
     before = path.read_bytes()
-    with pytest.raises(StoreError, match="--overwrite.*--resume.*--out"):
+    with pytest.raises(StoreError, match=r"--overwrite.*--resume.*--out"):
         ResultWriter.create(path, make_header())
     assert path.read_bytes() == before
     write(path, make_header(title="new"), 1, overwrite=True)
@@ -168,12 +189,14 @@ def test_frames_out_of_order_and_changed_observables_are_refused(tmp_path):
 
 def test_exception_closes_as_interrupted(tmp_path):
     header = make_header()
-    with (
-        pytest.raises(KeyboardInterrupt),
-        ResultWriter.create(tmp_path / "a.h5", header) as writer,
-    ):
-        writer.append(make_frame(header, 0))
-        raise KeyboardInterrupt
+
+    def run():
+        with ResultWriter.create(tmp_path / "a.h5", header) as writer:
+            writer.append(make_frame(header, 0))
+            raise KeyboardInterrupt
+
+    with pytest.raises(KeyboardInterrupt):
+        run()
     contents = read(tmp_path / "a.h5")
     assert (contents.status, len(contents.time)) == ("interrupted", 1)
 

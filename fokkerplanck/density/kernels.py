@@ -74,6 +74,12 @@ def _product_block(
         scratch[i] = -leaving[lo + i] * x[lo + i]
     for k in range(shifts.size):
         s = shifts[k]
+        if lo >= abs(s) and hi + abs(s) <= size:
+            ahead, back = forward[k, lo - s : hi - s], backward[k, lo:hi]
+            before, after = x[lo - s : hi - s], x[lo + s : hi + s]
+            for i in range(hi - lo):
+                scratch[i] += ahead[i] * before[i] + back[i] * after[i]
+            continue
         first = max(lo, s)
         last = min(hi, size + s)
         if last > first:

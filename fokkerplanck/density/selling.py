@@ -18,6 +18,16 @@ TERMS = {1: 1, 2: 3, 3: 6}
 OBTUSE_TOLERANCE = 1e-15
 # A condition number c needs about log(c) + sqrt(c) flips; this allows c up to 1e6.
 MAX_FLIPS = 5000
+# For each pair (i, j) of the superbase in three dimensions, 01 02 03 12 13 23: i, the other two
+# vectors k and m, and the numbers of the pairs ik, im, jk, jm, km.
+PAIRS = (
+    (0, 2, 3, 1, 2, 3, 4, 5),
+    (0, 1, 3, 0, 2, 3, 5, 4),
+    (0, 1, 2, 0, 1, 4, 5, 3),
+    (1, 0, 3, 0, 4, 1, 5, 2),
+    (1, 0, 2, 0, 3, 2, 5, 1),
+    (2, 0, 1, 1, 3, 2, 4, 0),
+)
 # Offsets are coded in base 2 * CODE_REACH + 1 to be sorted and compared as one integer.
 CODE_REACH = 1000
 CODE_BASE = 2 * CODE_REACH + 1
@@ -85,52 +95,48 @@ def _decompose_2d(tensors, weights, codes):
 
 
 @numba.njit(cache=True)
-def _flip_3d(base, products, i, j):
-    """Flip the superbase at the acute pair (i, j): -e_i, e_j, e_k + e_i, e_l + e_i."""
-    k = 0
-    while k == i or k == j:
-        k += 1
-    m = k + 1
-    while m == i or m == j:
-        m += 1
-    pij, pik, pil = products[i, j], products[i, k], products[i, m]
-    pjk, pjl, pkl = products[j, k], products[j, m], products[k, m]
-    for c in range(3):
-        base[k, c] += base[i, c]
-        base[m, c] += base[i, c]
-        base[i, c] = -base[i, c]
-    products[i, j] = products[j, i] = -pij
-    products[i, k] = products[k, i] = pij + pil
-    products[i, m] = products[m, i] = pij + pik
-    products[j, k] = products[k, j] = pjk + pij
-    products[j, m] = products[m, j] = pjl + pij
-    products[k, m] = products[m, k] = pkl - pij
+def _obtuse_3d(products, base, floor):
+    """Flip acute pairs (i, j) to -e_i, e_j, e_k + e_i, e_l + e_i until none is left.
 
+    Parameters
+    ----------
+    products : (6,) float64, modified
+        p_ij = <e_i, D e_j> in the order of ``PAIRS``.
+    base : (12,) int64, modified
+        The four vectors of the superbase, one after the other.
+    floor : float
+        Products up to here count as obtuse.
 
-@numba.njit(cache=True)
-def _decompose_one_3d(tensor, base, products):
-    """Bring the canonical superbase of one tensor to obtuse form; returns success."""
-    for i in range(4):
-        for c in range(3):
-            base[i, c] = -1 if i == 3 else (1 if i == c else 0)
-    # p_ij = <e_i, D e_j>; the row of e_3 = -(e_0 + e_1 + e_2) follows from the others.
-    products[0, 1], products[0, 2], products[1, 2] = tensor[1], tensor[2], tensor[4]
-    products[0, 3] = -tensor[0] - tensor[1] - tensor[2]
-    products[1, 3] = -tensor[1] - tensor[3] - tensor[4]
-    products[2, 3] = -tensor[2] - tensor[4] - tensor[5]
-    for i in range(4):
-        for j in range(i):
-            products[i, j] = products[j, i]
-    floor = OBTUSE_TOLERANCE * (tensor[0] + tensor[3] + tensor[5])
+    Returns
+    -------
+    bool
+        Whether the flips ended.
+
+    Notes
+    -----
+    Only the products are carried along: p_ij' = -p_ij, p_ik' = p_ij + p_il, p_il' = p_ij + p_ik,
+    p_jk' = p_jk + p_ij, p_jl' = p_jl + p_ij, p_kl' = p_kl - p_ij.
+    """
     for _ in range(MAX_FLIPS):
-        best, bi, bj = floor, -1, -1
-        for i in range(4):
-            for j in range(i + 1, 4):
-                if products[i, j] > best:
-                    best, bi, bj = products[i, j], i, j
-        if bi < 0:
+        pair, acute = 0, products[0]
+        for n in range(1, 6):
+            if products[n] > acute:
+                pair, acute = n, products[n]
+        if acute <= floor:
             return True
-        _flip_3d(base, products, bi, bj)
+        i, k, m, ik, im, jk, jm, km = PAIRS[pair]
+        pik, pim = products[ik], products[im]
+        products[pair] = -acute
+        products[ik] = acute + pim
+        products[im] = acute + pik
+        products[jk] += acute
+        products[jm] += acute
+        products[km] -= acute
+        for c in range(3):
+            step = base[3 * i + c]
+            base[3 * k + c] += step
+            base[3 * m + c] += step
+            base[3 * i + c] = -step
     return False
 
 
@@ -158,31 +164,25 @@ def _decompose_3d(tensors, weights, codes):
     block = 1024
     count = tensors.shape[1]
     for start in numba.prange((count + block - 1) // block):
-        base = np.empty((4, 3), np.int64)
-        products = np.zeros((4, 4))
-        tensor = np.empty(6)
+        base = np.empty(12, np.int64)
+        products = np.empty(6)
         for n in range(start * block, min((start + 1) * block, count)):
-            for c in range(6):
-                tensor[c] = tensors[c, n]
-            if not _decompose_one_3d(tensor, base, products):
+            xx, xy, xz = tensors[0, n], tensors[1, n], tensors[2, n]
+            yy, yz, zz = tensors[3, n], tensors[4, n], tensors[5, n]
+            products[0], products[1], products[2] = xy, xz, -xx - xy - xz
+            products[3], products[4], products[5] = yz, -xy - yy - yz, -xz - yz - zz
+            for c in range(12):
+                base[c] = -1 if c > 8 else (1 if c % 4 == 0 else 0)
+            if not _obtuse_3d(products, base, OBTUSE_TOLERANCE * (xx + yy + zz)):
                 failed += 1
-            term = 0
-            for i in range(4):
-                for j in range(i + 1, 4):
-                    k = 0
-                    while k == i or k == j:
-                        k += 1
-                    m = k + 1
-                    while m == i or m == j:
-                        m += 1
-                    u, v = base[k], base[m]
-                    weights[term, n] = max(-products[i, j], 0.0)
-                    codes[term, n] = _code(
-                        u[1] * v[2] - u[2] * v[1],
-                        u[2] * v[0] - u[0] * v[2],
-                        u[0] * v[1] - u[1] * v[0],
-                    )
-                    term += 1
+            for pair in range(6):
+                k, m = 3 * PAIRS[pair][1], 3 * PAIRS[pair][2]
+                weights[pair, n] = max(-products[pair], 0.0)
+                codes[pair, n] = _code(
+                    base[k + 1] * base[m + 2] - base[k + 2] * base[m + 1],
+                    base[k + 2] * base[m] - base[k] * base[m + 2],
+                    base[k] * base[m + 1] - base[k + 1] * base[m],
+                )
     return failed
 
 

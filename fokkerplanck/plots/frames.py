@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from dataclasses import dataclass
-from itertools import combinations
+from itertools import combinations, pairwise
 
 import numpy as np
 
@@ -23,7 +23,7 @@ def chosen_frames(result: Result, count: int) -> np.ndarray:
         return kept
     steps = [
         float(np.abs(np.subtract(result.density[b], result.density[a], dtype=np.float64)).sum())
-        for a, b in zip(kept[:-1], kept[1:], strict=True)
+        for a, b in pairwise(kept)
     ]
     path = np.concatenate([[0.0], np.cumsum(steps)])
     wanted = np.linspace(0.0, path[-1], count)

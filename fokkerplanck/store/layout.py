@@ -49,7 +49,10 @@ OBSERVABLES: dict[str, str] = {
 }
 
 ROOT_ATTRIBUTES = frozenset(
-    "Conventions title history source case_toml beta seed status schema timings notes".split()
+    (
+        *("Conventions", "title", "history", "source", "case_toml", "beta", "seed", "status"),
+        *("schema", "timings", "notes"),
+    )
 )
 
 _FIXED = "time density loss sigma component component2 row column bound character"

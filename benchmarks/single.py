@@ -1,0 +1,86 @@
+"""One solver on problem P in a process of its own: ``python -m benchmarks.single LABEL K CELLS``.
+
+Prints one line of JSON: ``status`` and, where solved, times in seconds and errors.
+"""
+
+from __future__ import annotations
+
+import argparse
+import json
+import statistics
+import time
+from typing import Any
+
+import numpy as np
+
+from fokkerplanck.gallery import ornstein_uhlenbeck_2d
+
+from .machine import version
+from .peers import NotExpressible, adapter
+
+# Repeats end when either is used up; a slow tool is timed once or twice.
+REPEATS = 7
+REPEAT_BUDGET_S = 10.0
+
+
+def measure(label: str, k: float, cells: int) -> dict[str, Any]:
+    """Time and error of one tool.
+
+    Parameters
+    ----------
+    label : str
+        Key of ``peers.ADAPTERS``.
+    k : float
+        Condition number of Sigma.
+    cells : int
+        Per axis.
+
+    Returns
+    -------
+    dict
+        ``setup_s`` (once per problem), ``first_s`` (first solve: compilation, caches),
+        ``solve_s`` (median of the later ones), ``l1``, ``minimum``, ``mass_drift``.
+    """
+    tool = adapter(label)
+    if tool.REQUIRES != "fokkerplanck" and version(tool.REQUIRES) is None:
+        return {"status": "not installed"}
+    exact = ornstein_uhlenbeck_2d(k)
+    begin = time.perf_counter()
+    try:
+        solve = tool.prepare(exact, cells)
+    except NotExpressible as reason:
+        return {"status": f"not expressible: {reason}"}
+    ready = time.perf_counter()
+    density, points = solve()
+    first = time.perf_counter() - ready
+    times = []
+    while len(times) < REPEATS and sum(times) + first < REPEAT_BUDGET_S:
+        again = time.perf_counter()
+        density, points = solve()
+        times.append(time.perf_counter() - again)
+    cell_volume = exact.problem.grid(cells).cell_volume
+    error = np.abs(density - exact.density(exact.end, points)).sum() * cell_volume
+    return {
+        "status": "ok" if np.isfinite(error) else "not finite",
+        "setup_s": ready - begin,
+        "first_s": first,
+        "solve_s": statistics.median(times or [first]),
+        "repeats": len(times),
+        "l1": float(error),
+        "minimum": float(density.min()),
+        "mass_drift": float(density.sum() * cell_volume - 1.0),
+    }
+
+
+def main() -> None:
+    """Command line of one measurement."""
+    parser = argparse.ArgumentParser(description=__doc__)
+    parser.add_argument("label")
+    parser.add_argument("k", type=float)
+    parser.add_argument("cells", type=int)
+    chosen = parser.parse_args()
+    print(json.dumps(measure(chosen.label, chosen.k, chosen.cells)))
+
+
+if __name__ == "__main__":
+    main()
