@@ -53,12 +53,13 @@ def measure(label: str, k: float, cells: int) -> dict[str, Any]:
     ready = time.perf_counter()
     density, points = solve()
     first = time.perf_counter() - ready
-    times = []
+    times: list[float] = []
     while len(times) < REPEATS and sum(times) + first < REPEAT_BUDGET_S:
         again = time.perf_counter()
         density, points = solve()
         times.append(time.perf_counter() - again)
     cell_volume = exact.problem.grid(cells).cell_volume
+    assert exact.density is not None
     error = np.abs(density - exact.density(exact.end, points)).sum() * cell_volume
     return {
         "status": "ok" if np.isfinite(error) else "not finite",

@@ -8,11 +8,11 @@ import numpy as np
 
 from .case import Case, memory_available, memory_needed
 from .cautions import cautions
-from .density import System, choose_stepper, stationary
+from .density import Generator, System, choose_stepper, stationary
 from .density.exponential import chebyshev_coefficients
 from .density.force import Force
-from .errors import NumericalFailure
 from .observables import moments
+from .run import require_room
 
 # Products timed for the estimate of the wall time.
 TIMED_PRODUCTS = 5
@@ -20,6 +20,7 @@ TIMED_PRODUCTS = 5
 
 def explain(case: Case) -> str:
     """Text of ``fokkerplanck check``: grid, noise, detailed balance, stepper, memory, time."""
+    require_room(case)
     case.problem.check(case.grid)
     grid, problem = case.grid, case.problem
     system = System(problem, grid)
@@ -31,9 +32,7 @@ def explain(case: Case) -> str:
         ("cells", " x ".join(str(n) for n in grid.shape) + f" = {grid.size:,}"),
         ("cell widths", ", ".join(f"{h:.4g}" for h in grid.spacing)),
     ]
-    lines += [
-        (f"{axis.name} sides", " / ".join(axis.boundary)) for axis in grid.domain.axes
-    ]
+    lines += [(f"{axis.name} sides", " / ".join(axis.boundary)) for axis in grid.domain.axes]
     lines += [
         ("anisotropy of Sigma", f"condition number up to {_condition(case):.3g}"),
         ("lattice offsets", f"{len(rates.offsets)}, reaching over {rates.reach} cells"),
@@ -52,7 +51,7 @@ def explain(case: Case) -> str:
         lines.append(("stepper", f"{stepper.name} ({stepper.summary}): {reason}"))
         if stepper.exact and system.autonomous:
             lines.append(("expected time", _time(generator, case)))
-    needed, available = memory_needed(case), memory_available()
+    needed, available = memory_needed(case, len(rates.offsets)), memory_available()
     there = f" of {available / 2**30:.3g} GiB available" if available else ""
     lines.append(("memory", f"about {needed / 2**20:.3g} MiB{there}"))
     if generator.detailed_balance and grid.domain.closed:
@@ -82,7 +81,7 @@ def _peclet(system: System) -> float:
     return float(np.abs(Force(system.problem, system.grid).gamma(system.grid.points)).max())
 
 
-def _time(generator, case: Case) -> str:
+def _time(generator: Generator, case: Case) -> str:
     """Estimate from timed products."""
     assert case.density is not None
     x = np.ones(generator.grid.size)
@@ -92,7 +91,7 @@ def _time(generator, case: Case) -> str:
     for _ in range(TIMED_PRODUCTS):
         generator.combine(x, 1.0, 0.0, x, 0.0, out)
     one = (time.perf_counter() - start) / TIMED_PRODUCTS
-    total = 0
+    total = 0.0
     for before, after in zip(case.density.times[:-1], case.density.times[1:], strict=True):
         s = generator.q * (after - before)
         total += chebyshev_coefficients(s).size if generator.detailed_balance else s

@@ -152,4 +152,5 @@ def _log(density: np.ndarray) -> np.ndarray:
 
 def _x_log_y(factor: np.ndarray, logarithm: np.ndarray) -> np.ndarray:
     """factor * logarithm with 0 where the density of the logarithm vanishes."""
-    return np.where(np.isfinite(logarithm), factor * np.where(np.isfinite(logarithm), logarithm, 0), 0)
+    finite = np.isfinite(logarithm)
+    return np.where(finite, factor * np.where(finite, logarithm, 0.0), 0.0)

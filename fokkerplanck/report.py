@@ -22,7 +22,7 @@ def mass_drift(result: Result) -> float:
 
 
 def free_energy_increase(result: Result) -> float:
-    """Largest rise of F from one frame to the next relative to max |F|; negative: it always fell."""
+    """Largest rise of F between frames, relative to max |F|; negative where it always fell."""
     energy = result.free_energy
     if energy.size < 2:
         return 0.0
@@ -120,7 +120,8 @@ def summary(case: Case, result: Result) -> str:
         if not rest.detailed_balance and math.isfinite(rest.entropy_production):
             rows.append(("entropy production", f"{rest.entropy_production:.6g}"))
     for note in result.notes:
-        rows.append(("note", note))
+        word, _, rest_of_note = note.partition(" ")
+        rows.append(("stepper", rest_of_note) if word == "stepper" else ("caution", note))
     for name, expect in case.expect.items():
         reason = _miss(number_of(name, result), expect)
         rows.append(("expected", f"{name}: {'MISSED, ' + reason if reason else 'met'}"))

@@ -3,21 +3,17 @@
 from __future__ import annotations
 
 import platform
-import time
 import warnings
-from collections.abc import Iterator
-from contextlib import contextmanager
 from importlib.metadata import version
 from pathlib import Path
-from typing import Any
 
 import numpy as np
-from numba.core import event
 from tqdm import tqdm
 
 from . import __version__
-from .case import Case
+from .case import Case, memory_needed, require_memory
 from .cautions import cautions
+from .clock import Clock
 from .density import (
     March,
     StationaryState,
@@ -30,13 +26,16 @@ from .density import (
     point_density,
     stationary,
 )
+from .density.force import Force
+from .density.rates import sampled_offsets
 from .errors import CaseWarning, NumericalFailure, StoreError
 from .observables import Observer, entropy_production
 from .problem.field import FormulaField
 from .problem.formula import parse
 from .problem.names import Names
 from .result import Result, Stationary, open_result
-from .store import Checkpoint, Frame, Header, ResultWriter, read
+from .sink import Sink
+from .store import Checkpoint, Header, read
 
 # Beyond these sizes a case that does not ask for the stationary state does without it when
 # detailed balance fails: the linear solve would cost more than the run.
@@ -76,30 +75,43 @@ def run(
     KeyboardInterrupt
         After the file was closed as "interrupted".
     """
-    clock = _Clock()
+    clock = Clock()
     with clock.compiling():
         with clock("assemble"):
+            require_room(case)
             case.problem.check(case.grid)
             header = _header(case)
         if path is not None and resume and path.exists() and _complete(path, header):
             return open_result(path)
-        sink = _Sink(case, header, path, resume, overwrite)
+        sink = Sink(case, header, path, resume, overwrite)
         try:
             notes = _solve(case, sink, clock, progress)
         except BaseException:
-            sink.close("interrupted", clock, [])
+            sink.abandon(clock.seconds())
             raise
-        return sink.close("complete", clock, notes)
+        return sink.finish(clock.seconds(), notes)
+
+
+def require_room(case: Case) -> None:
+    """Refuse a case whose Sigma needs more lattice directions than memory holds.
+
+    Raises
+    ------
+    CaseError
+        With the memory needed and the memory there is.
+    """
+    directions = sampled_offsets(Force(case.problem, case.grid))
+    require_memory(memory_needed(case, directions))
 
 
 def initial_density(case: Case, rest: StationaryState | None) -> np.ndarray:
     """Density at t = 0 of a case; ``rest`` serves the kind "stationary"."""
     grid, initial = case.grid, case.initial
-    if initial.kind == "gaussian":
+    if initial.kind == "gaussian" and initial.mean is not None and initial.covariance is not None:
         return gaussian_density(grid, initial.mean, initial.covariance)
-    if initial.kind == "point":
+    if initial.kind == "point" and initial.mean is not None:
         return point_density(grid, initial.mean)
-    if initial.kind == "formula":
+    if initial.kind == "formula" and initial.formula is not None:
         names = Names(grid.names, {**case.problem.parameters, "beta": case.problem.beta})
         key = "initial.formula"
         field = FormulaField((parse(initial.formula, names, key),), (), names.symbols, key)
@@ -129,7 +141,7 @@ def rest_state(case: Case, system: System) -> StationaryState | None:
         return None
 
 
-def _solve(case: Case, sink: _Sink, clock: _Clock, progress: bool) -> list[str]:
+def _solve(case: Case, sink: Sink, clock: Clock, progress: bool) -> list[str]:
     """Compute everything the case asks for into the sink; returns notes."""
     with clock("assemble"):
         system = System(case.problem, case.grid)
@@ -156,7 +168,7 @@ def _solve(case: Case, sink: _Sink, clock: _Clock, progress: bool) -> list[str]:
 
 
 def _march(
-    case: Case, sink: _Sink, clock: _Clock, system: System, observer: Observer, progress: bool
+    case: Case, sink: Sink, clock: Clock, system: System, observer: Observer, progress: bool
 ) -> list[str]:
     """The frames of [density]."""
     asked = case.density
@@ -173,8 +185,12 @@ def _march(
             sink.frame(state, observer.measure(system.at(0.0), density, 0.0))
     flat, step = state.density.reshape(-1), state.step
     bar = tqdm(
-        total=asked.end, initial=state.time, desc=case.name, unit="t", disable=not progress,
-        bar_format="{desc}: {percentage:3.0f}%|{bar}| t = {n:.4g}/{total:.4g} [{elapsed}<{remaining}]",
+        total=asked.end,
+        initial=state.time,
+        desc=case.name,
+        disable=not progress,
+        bar_format="{desc} {percentage:3.0f}% {bar} t = {n:.4g}/{total:.4g} "
+        "[{elapsed}<{remaining}]",
     )
     with bar:
         for index in range(state.frame + 1, asked.frames):
@@ -182,132 +198,15 @@ def _march(
             with clock("step"):
                 flat, step = march.advance(flat, start, stop, step)
             density = flat.reshape(shape)
-            with clock("write"):
+            with clock("measure"):
                 measured = observer.measure(system.at(stop), density, stop)
+            with clock("write"):
                 sink.frame(Checkpoint(index, stop, density, step), measured)
             bar.update(stop - start)
     found = cautions(system.at(asked.end), flat.reshape(shape), sink.last["covariance"])
     for sentence in found:
         warnings.warn(sentence, CaseWarning, stacklevel=2)
     return [f"stepper {stepper.name}: {reason}", *found]
-
-
-class _Sink:
-    """Collects frames in memory and, with a path, in the result file."""
-
-    def __init__(
-        self, case: Case, header: Header, path: Path | None, resume: bool, overwrite: bool
-    ):
-        self.case = case
-        self.path = path
-        self.header = header
-        self.checkpoint: Checkpoint | None = None
-        self.writer: ResultWriter | None = None
-        self.times: list[float] = []
-        self.densities: list[np.ndarray] = []
-        self.measured: list[dict[str, Any]] = []
-        self.rest: Stationary | None = None
-        if path is None:
-            return
-        if resume and path.exists():
-            self.writer, self.checkpoint = ResultWriter.resume(path, header)
-            return
-        self.writer = ResultWriter.create(
-            path,
-            header,
-            overwrite=overwrite,
-            precision=case.output.precision,
-            every_frame=case.output.every_frame,
-        )
-
-    @property
-    def last(self) -> dict[str, Any]:
-        """Observables of the last frame."""
-        if self.measured:
-            return self.measured[-1]
-        assert self.path is not None
-        return {name: series[-1] for name, series in read(self.path).observables.items()}
-
-    def frame(self, state: Checkpoint, measured: dict[str, Any]) -> None:
-        """Take the next frame."""
-        self.measured.append(measured)
-        if self.writer is not None:
-            self.writer.append(Frame(state.frame, state.time, state.density, measured))
-            self.writer.checkpoint(state)
-            return
-        self.times.append(state.time)
-        kept = self.case.output.every_frame or state.frame in (0, self.case.density.frames - 1)
-        self.densities.append(state.density if kept else np.full_like(state.density, np.nan))
-
-    def stationary(self, rest: Stationary) -> None:
-        """Take the stationary state."""
-        self.rest = rest
-        if self.writer is not None:
-            self.writer.write_stationary(rest)
-
-    def close(self, status: str, clock: _Clock, notes: list[str]) -> Result:
-        """Finish the file, or make the result in memory."""
-        timings = clock.seconds()
-        if self.writer is not None:
-            assert self.path is not None
-            self.writer.close(status, timings=timings, notes=notes)
-            return open_result(self.path) if status == "complete" else None
-        header, shape = self.header, self.case.grid.shape
-        series = {
-            name: np.array([measured[name] for measured in self.measured])
-            for name in (self.measured[0] if self.measured else ())
-        }
-        return Result(
-            title=header.title,
-            beta=header.beta,
-            seed=header.seed,
-            case_toml=header.case_toml,
-            source=header.source,
-            names=header.names,
-            centers=header.centers,
-            bounds=header.bounds,
-            time=np.array(self.times),
-            density=np.array(self.densities).reshape(-1, *shape),
-            loss=header.loss,
-            sigma=header.sigma,
-            observables=series,
-            stationary=self.rest,
-            status=status,
-            timings=timings,
-            notes=notes,
-            attrs=dict(header.parameters),
-        )
-
-
-class _Clock:
-    """Wall time by stage; compilation of kernels is taken out of the stage it happens in."""
-
-    def __init__(self) -> None:
-        self.stages: dict[str, float] = {"compile": 0.0}
-        self.listener = event.TimingListener()
-
-    @contextmanager
-    def compiling(self) -> Iterator[None]:
-        with event.install_listener("numba:compiler_lock", self.listener):
-            yield
-
-    @contextmanager
-    def __call__(self, stage: str) -> Iterator[None]:
-        compiled, start = self._compiled(), time.perf_counter()
-        try:
-            yield
-        finally:
-            compiled = self._compiled() - compiled
-            spent = time.perf_counter() - start - compiled
-            self.stages[stage] = self.stages.get(stage, 0.0) + spent
-            self.stages["compile"] += compiled
-
-    def _compiled(self) -> float:
-        return self.listener.duration if self.listener.done else 0.0
-
-    def seconds(self) -> dict[str, float]:
-        """Seconds by stage so far."""
-        return {stage: round(spent, 6) for stage, spent in self.stages.items()}
 
 
 def _complete(path: Path, header: Header) -> bool:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import itertools
 import math
 from dataclasses import replace
 
@@ -114,8 +115,7 @@ def _time_ladder(case: Case, grid: Grid, levels: int) -> list[str]:
         for count in counts
     ]
     distances = [
-        float(np.abs(a - b).sum()) * grid.cell_volume
-        for a, b in zip(finals[:-1], finals[1:], strict=True)
+        float(np.abs(a - b).sum()) * grid.cell_volume for a, b in itertools.pairwise(finals)
     ]
     header = f"time: {stepper.name}, declared order {stepper.order}, {grid.shape} cells"
     return [header, *_table("steps", "L1 to next", [str(c) for c in counts[:-1]], distances)]

@@ -39,8 +39,7 @@ def prepare_in_frame(exact: ExactProblem, cells: int, frame: np.ndarray) -> Solv
     frame : (2, 2) array
         Orthonormal columns; the box is turned with it.
     """
-    if not hasattr(np, "product"):
-        np.product = np.prod  # type: ignore[attr-defined]
+    vars(np).setdefault("product", np.prod)
     import fplanck
 
     problem = exact.problem

@@ -10,7 +10,10 @@ from . import Solve
 
 REQUIRES = "fokkerplanck"
 RTOL = 1e-8
-NOTE = f"fokkerplanck: evolve with stepper 'auto', rtol {RTOL:g}; the solve assembles anew each time."
+NOTE = (
+    f"fokkerplanck: `evolve` with stepper 'auto', rtol {RTOL:g}; every solve checks the problem and "
+    "assembles the generator anew."
+)
 
 
 def prepare(exact: ExactProblem, cells: int) -> Solve:

@@ -2,7 +2,7 @@
 
 from .bundled import bundled_cases, find_case
 from .load import load_case
-from .memory import memory_available, memory_needed
+from .memory import memory_available, memory_needed, require_memory
 from .overrides import parse_override
 from .records import Case, Density, Expect, Initial, Output, Stationary
 
@@ -19,4 +19,5 @@ __all__ = [
     "memory_available",
     "memory_needed",
     "parse_override",
+    "require_memory",
 ]

@@ -17,15 +17,19 @@ WORKING_FACTOR = 3
 FLOAT_BYTES = 8
 
 
-def estimate_bytes(shape: tuple[int, ...], frames: int) -> int:
-    """Bytes for rates, working arrays and ``frames`` densities on a grid of this shape."""
-    rates = 2 * DIRECTIONS[len(shape)] * FLOAT_BYTES
+def estimate_bytes(shape: tuple[int, ...], frames: int, directions: int = 0) -> int:
+    """Bytes for rates, working arrays and ``frames`` densities on a grid of this shape.
+
+    ``directions`` counts the lattice directions where they are known: a Sigma that varies needs
+    more than a constant one.
+    """
+    rates = 2 * max(directions, DIRECTIONS[len(shape)]) * FLOAT_BYTES
     return math.prod(shape) * (WORKING_FACTOR * rates + frames * FLOAT_BYTES)
 
 
-def memory_needed(case: Case) -> int:
+def memory_needed(case: Case, directions: int = 0) -> int:
     """Bytes the run of this case takes, to a factor of about two."""
-    return estimate_bytes(case.grid.shape, _frames_kept(case))
+    return estimate_bytes(case.grid.shape, _frames_kept(case), directions)
 
 
 def _frames_kept(case: Case) -> int:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import itertools
 from collections.abc import Sequence
 from dataclasses import dataclass
 
@@ -85,7 +86,7 @@ def evolve(
         raise CaseError(f"has shape {initial.shape}, the grid has {grid.shape}", "initial")
     if not (np.isfinite(initial).all() and initial.min() >= 0.0 and initial.max() > 0.0):
         raise CaseError("must be finite and >= 0 with a positive mass", "initial")
-    if len(times) < 1 or any(b <= a for a, b in zip(times[:-1], times[1:], strict=True)):
+    if len(times) < 1 or any(b <= a for a, b in itertools.pairwise(times)):
         raise CaseError("must increase strictly", "density.times")
     if not 0.0 < rtol < 1.0:
         raise CaseError(f"{rtol:g} is not allowed; take a number between 0 and 1", "density.rtol")
@@ -96,9 +97,7 @@ def evolve(
     densities = [initial]
     for _, density, _ in march.frames(initial.reshape(-1), times):
         densities.append(density.reshape(grid.shape))
-    return Evolution(
-        np.array(times), np.stack(densities), chosen.name, reason, dict(system.counts)
-    )
+    return Evolution(np.array(times), np.stack(densities), chosen.name, reason, dict(system.counts))
 
 
 def check_scheme(scheme: str) -> None:

@@ -43,7 +43,9 @@ def poisson_weights(s: float) -> tuple[int, np.ndarray]:
     return first + int(kept[0]), weights / weights.sum()
 
 
-def uniformize(generator: Generator, density: np.ndarray, duration: float) -> tuple[np.ndarray, int]:
+def uniformize(
+    generator: Generator, density: np.ndarray, duration: float
+) -> tuple[np.ndarray, int]:
     """exp(duration A) density = sum_k Poisson(k; s) (I + A/q)^k density.
 
     Parameters
@@ -139,9 +141,7 @@ def chebyshev(generator: Generator, density: np.ndarray, duration: float) -> tup
     symmetric.combine(before, 1.0 / q, 1.0, before, 0.0, current, total, coefficients[1])
     before = before.copy()
     for coefficient in coefficients[2:]:
-        symmetric.combine(
-            current, 2.0 / q, 2.0, before, -1.0, before, total, float(coefficient)
-        )
+        symmetric.combine(current, 2.0 / q, 2.0, before, -1.0, before, total, float(coefficient))
         before, current = current, before
     total *= root
     survived = float(density.sum()) if generator.grid.domain.closed else None

@@ -18,7 +18,6 @@ from . import kernels
 from .force import Force, Potential, find_potential
 from .rates import Rates, assemble
 
-
 # Below this size threads cost more than they save, above all on a busy machine.
 SHARED_CELLS = 12_000
 
@@ -149,9 +148,7 @@ class Generator:
         sink = out if total is None else total
         share = 0.0 if total is None else weight
         product = kernels.product_serial if x.size < SHARED_CELLS else kernels.product
-        product(
-            forward, backward, r.shifts, self.leaving, x, a, b, y, c, sink, share, out
-        )
+        product(forward, backward, r.shifts, self.leaving, x, a, b, y, c, sink, share, out)
         if r.wrap_source.size:
             ahead, back = (
                 (r.wrap_backward, r.wrap_forward) if adjoint else (r.wrap_forward, r.wrap_backward)

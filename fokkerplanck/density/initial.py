@@ -5,12 +5,13 @@ from __future__ import annotations
 from collections.abc import Callable, Sequence
 
 import numpy as np
+from numpy.typing import ArrayLike
 
 from ..errors import CaseError
 from ..grid import Grid
 
 
-def gaussian_density(grid: Grid, mean: Sequence[float], covariance: np.ndarray) -> np.ndarray:
+def gaussian_density(grid: Grid, mean: ArrayLike, covariance: np.ndarray) -> np.ndarray:
     """Normal density at the cell centres; its mass inside the box is scaled to one.
 
     Parameters
@@ -25,7 +26,7 @@ def gaussian_density(grid: Grid, mean: Sequence[float], covariance: np.ndarray) 
     than the period.
     """
     offsets = []
-    for axis, points, center in zip(grid.domain.axes, grid.points, mean, strict=True):
+    for axis, points, center in zip(grid.domain.axes, grid.points, np.ravel(mean), strict=True):
         offset = points - center
         if axis.periodic:
             offset = offset - axis.length * np.round(offset / axis.length)
@@ -38,24 +39,27 @@ def gaussian_density(grid: Grid, mean: Sequence[float], covariance: np.ndarray) 
     return normalised(grid, np.exp(exponent - exponent.max()))
 
 
-def point_density(grid: Grid, mean: Sequence[float]) -> np.ndarray:
+def point_density(grid: Grid, mean: ArrayLike) -> np.ndarray:
     """A point mass, shared among the neighbouring cells so that its mean is exact.
 
     Its variance is at most a quarter of a squared cell width per axis. Within half a cell of a
     side it moves to the centre of the last cell.
     """
     density = np.ones((1,) * grid.ndim)
+    place = np.ravel(mean)
     for number, (centers, h) in enumerate(zip(grid.centers, grid.spacing, strict=True)):
-        weights = np.maximum(0.0, 1.0 - np.abs(centers - mean[number]) / h)
+        weights = np.maximum(0.0, 1.0 - np.abs(centers - place[number]) / h)
         if weights.sum() < 1.0 - 1e-9:
-            weights = (np.arange(centers.size) == np.argmin(np.abs(centers - mean[number]))) * 1.0
+            weights = (np.arange(centers.size) == np.argmin(np.abs(centers - place[number]))) * 1.0
         shape = [1] * grid.ndim
         shape[number] = -1
         density = density * weights.reshape(shape)
     return normalised(grid, density)
 
 
-def formula_density(grid: Grid, formula: Callable[[Sequence[np.ndarray]], np.ndarray]) -> np.ndarray:
+def formula_density(
+    grid: Grid, formula: Callable[[Sequence[np.ndarray]], np.ndarray]
+) -> np.ndarray:
     """Density from its unnormalised values.
 
     Raises

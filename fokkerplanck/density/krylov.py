@@ -22,7 +22,7 @@ ESTIMATE_EVERY = 4
 
 
 def rational_krylov(
-   solver: ShiftedSolver, density: np.ndarray, duration: float, tolerance: float
+    solver: ShiftedSolver, density: np.ndarray, duration: float, tolerance: float
 ) -> tuple[np.ndarray, int]:
     """exp(duration A) density up to ``tolerance`` in L1, relative to the mass.
 

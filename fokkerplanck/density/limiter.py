@@ -8,9 +8,7 @@ import numpy as np
 from .generator import Generator
 
 
-def add_limited(
-    generator: Generator, low: np.ndarray, excess: np.ndarray, dt: float
-) -> np.ndarray:
+def add_limited(generator: Generator, low: np.ndarray, excess: np.ndarray, dt: float) -> np.ndarray:
     """low + dt A excess with every edge flux scaled so that no cell turns negative.
 
     Parameters

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import itertools
 import math
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
@@ -73,7 +74,7 @@ class March:
 
         ``density`` belongs to ``times[0]``.
         """
-        for start, stop in zip(times[:-1], times[1:], strict=True):
+        for start, stop in itertools.pairwise(times):
             density, step = self.advance(density, start, stop, step)
             yield stop, density, step
 

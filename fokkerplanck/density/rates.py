@@ -20,6 +20,9 @@ from . import kernels
 from .force import EDGE_NODES, Force, Potential
 from .selling import decompose, offset_of
 
+# Cells per axis that `sampled_offsets` looks at.
+SAMPLES = 24
+
 
 @dataclass(frozen=True)
 class Rates:
@@ -27,6 +30,8 @@ class Rates:
 
     Attributes
     ----------
+    raised : int
+        Cells whose Sigma was close to singular and got a small isotropic part.
     offsets : (K, d) int64
         First non-zero component positive.
     shifts : (K,) int64
@@ -39,10 +44,9 @@ class Rates:
     exit_offset, exit_cell, exit_side : (X,) int64
         Exits through absorbing sides; side 2 i is the lower and 2 i + 1 the upper end of axis i.
     exit_rate : (X,) float64
-    raised : int
-        Cells whose Sigma was close to singular and got a small isotropic part.
     """
 
+    raised: int
     offsets: np.ndarray
     shifts: np.ndarray
     forward: np.ndarray
@@ -56,7 +60,6 @@ class Rates:
     exit_cell: np.ndarray
     exit_side: np.ndarray
     exit_rate: np.ndarray
-    raised: int
 
     @property
     def reach(self) -> int:
@@ -102,8 +105,10 @@ def assemble(force: Force, potential: Potential) -> Rates:
         stationary state to rounding.
     """
     grid = force.grid
-    table = _Table(grid)
     rows, raised = _selling_weights(force)
+    still = [axis for axis, flag in enumerate(force.problem.noiseless) if flag]
+    units = [tuple(int(i == axis) for i in range(grid.ndim)) for axis in still]
+    table = _Table(grid, [*rows, *units])
     for offset, weight in rows.items():
         for patch in patches(grid, offset):
             conductance = 0.5 * (weight[patch.source] + weight[patch.target])
@@ -114,9 +119,8 @@ def assemble(force: Force, potential: Potential) -> Rates:
             table.add(offset, patch, *_two_rates(conductance, along))
         if not grid.domain.closed:
             _diffusive_exits(force, table, offset, weight)
-    for axis, still in enumerate(force.problem.noiseless):
-        if still:
-            _upwind(force, table, axis)
+    for axis in still:
+        _upwind(force, table, axis)
     return table.rates(raised)
 
 
@@ -189,9 +193,7 @@ def _first_crossing(
             continue
         target = index[axis] + step[axis]
         distance = (n - 0.5 - index[axis]) if step[axis] > 0 else (index[axis] + 0.5)
-        candidate = np.where(
-            (target >= n) | (target < 0), distance / abs(step[axis]), np.inf
-        )
+        candidate = np.where((target >= n) | (target < 0), distance / abs(step[axis]), np.inf)
         nearer = candidate < share
         share[nearer] = candidate[nearer]
         side[nearer] = 2 * axis + int(step[axis] > 0)
@@ -240,25 +242,23 @@ def _upwind(force: Force, table: _Table, axis: int) -> None:
 class _Table:
     """Collects edges by offset and turns them into :class:`Rates`."""
 
-    def __init__(self, grid: Grid):
+    def __init__(self, grid: Grid, offsets: list[tuple[int, ...]]):
         self.grid = grid
         self.index = np.arange(grid.size).reshape(grid.shape)
-        self.rows: dict[tuple[int, ...], tuple[np.ndarray, np.ndarray]] = {}
+        self.number = {offset: number for number, offset in enumerate(offsets)}
+        self.forward = np.zeros((len(offsets), *grid.shape))
+        self.backward = np.zeros((len(offsets), *grid.shape))
         self.wraps: list[tuple[np.ndarray, ...]] = []
         self.exits: list[tuple[np.ndarray, ...]] = []
-
-    def _number(self, offset: tuple[int, ...]) -> int:
-        if offset not in self.rows:
-            self.rows[offset] = (np.zeros(self.grid.shape), np.zeros(self.grid.shape))
-        return list(self.rows).index(offset)
 
     def add(
         self, offset: tuple[int, ...], patch: Patch, forward: np.ndarray, backward: np.ndarray
     ) -> None:
-        number = self._number(offset)
+        """Take the rates of a block of edges."""
+        number = self.number[offset]
         if not patch.wrapped:
-            self.rows[offset][0][patch.source] += forward
-            self.rows[offset][1][patch.source] += backward
+            self.forward[number][patch.source] = forward
+            self.backward[number][patch.source] = backward
             return
         source = self.index[patch.source].reshape(-1)
         target = self.index[patch.target].reshape(-1)
@@ -268,23 +268,21 @@ class _Table:
     def leave(
         self, offset: tuple[int, ...], cells: np.ndarray, side: np.ndarray, rate: np.ndarray
     ) -> None:
-        number = self._number(offset)
-        self.exits.append((np.full(cells.size, number), cells, side, rate))
+        """Take the rates of edges that end at absorbing sides."""
+        self.exits.append((np.full(cells.size, self.number[offset]), cells, side, rate))
 
     def rates(self, raised: int) -> Rates:
-        strides = np.array(
-            [int(np.prod(self.grid.shape[i + 1 :])) for i in range(self.grid.ndim)]
-        )
-        offsets = np.array(list(self.rows), dtype=np.int64)
-        size = self.grid.size
+        """Everything collected."""
+        strides = np.array([int(np.prod(self.grid.shape[i + 1 :])) for i in range(self.grid.ndim)])
+        offsets = np.array(list(self.number), dtype=np.int64)
         return Rates(
+            raised,
             offsets,
             offsets @ strides,
-            np.stack([forward.reshape(size) for forward, _ in self.rows.values()]),
-            np.stack([backward.reshape(size) for _, backward in self.rows.values()]),
+            self.forward.reshape(len(offsets), -1),
+            self.backward.reshape(len(offsets), -1),
             *_columns(self.wraps, (int, int, int, float, float)),
             *_columns(self.exits, (int, int, int, float)),
-            raised,
         )
 
 
@@ -292,3 +290,15 @@ def _columns(rows: list[tuple[np.ndarray, ...]], kinds: tuple[type, ...]) -> lis
     if not rows:
         return [np.zeros(0, dtype=np.int64 if kind is int else float) for kind in kinds]
     return [np.concatenate([row[c] for row in rows]) for c in range(len(kinds))]
+
+
+def sampled_offsets(force: Force) -> int:
+    """Number of lattice offsets that a coarse sample of the grid needs: a lower bound."""
+    grid = force.grid
+    sample = [
+        centers[np.unique(np.linspace(0, centers.size - 1, SAMPLES).astype(int))]
+        for centers in grid.centers
+    ]
+    tensor, _ = force.tensors(np.ix_(*sample))
+    _, codes = decompose(tensor)
+    return int(np.unique(codes).size)

@@ -76,7 +76,9 @@ def stationary(generator: Generator, problem: Problem) -> StationaryState:
     if not grid.domain.closed:
         raise CaseError("an absorbing side leaves no stationary density", "stationary")
     if problem.time_dependent:
-        raise CaseError("coefficients that depend on time leave no stationary density", "stationary")
+        raise CaseError(
+            "coefficients that change in time leave no stationary density", "stationary"
+        )
     psi = generator.potential.values
     if psi is not None:
         log_density = psi.min() - psi

@@ -85,8 +85,6 @@ def step_explicit(system: System, density: np.ndarray, time: float, dt: float) -
     second = density.copy()
     system.at(time + dt).combine(first, 0.25 * dt, 0.25, second, 0.75, second)
     third = density.copy()
-    system.at(time + 0.5 * dt).combine(
-        second, 2.0 / 3.0 * dt, 2.0 / 3.0, third, 1.0 / 3.0, third
-    )
+    system.at(time + 0.5 * dt).combine(second, 2.0 / 3.0 * dt, 2.0 / 3.0, third, 1.0 / 3.0, third)
     system.counts["products"] += 3
     return third

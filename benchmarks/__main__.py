@@ -1,0 +1,33 @@
+"""``python -m benchmarks [NAME ...] [--quick]``: runs them and prints one table each."""
+
+from __future__ import annotations
+
+import argparse
+import sys
+from importlib import import_module
+
+NAMES = ("startup", "stream", "three_d", "problem_p")
+
+
+def main() -> int:
+    """Run the chosen benchmarks; one that fails is named and the others still run."""
+    parser = argparse.ArgumentParser(prog="python -m benchmarks", description=__doc__)
+    parser.add_argument("names", nargs="*", metavar="NAME", help=f"of {', '.join(NAMES)}")
+    parser.add_argument("--quick", action="store_true", help="small sizes only")
+    chosen = parser.parse_args()
+    unknown = [name for name in chosen.names if name not in NAMES]
+    if unknown:
+        parser.error(f"{unknown[0]!r} is not a benchmark; there are {', '.join(NAMES)}")
+    failed = 0
+    for name in chosen.names or NAMES:
+        print(f"{name} ...", file=sys.stderr, flush=True)
+        try:
+            print(import_module(f"benchmarks.{name}").run(chosen.quick), end="\n\n", flush=True)
+        except Exception as error:
+            print(f"{name} failed: {error}", file=sys.stderr)
+            failed += 1
+    return min(failed, 1)
+
+
+if __name__ == "__main__":
+    sys.exit(main())

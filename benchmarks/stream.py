@@ -1,0 +1,127 @@
+"""The generator's product against the machine's stream bandwidth, measured in the same run."""
+
+from __future__ import annotations
+
+import statistics
+import time
+from collections.abc import Callable
+from typing import Any
+
+import numba
+import numpy as np
+
+import fokkerplanck as fp
+from fokkerplanck.gallery import ExactProblem, ornstein_uhlenbeck_2d, quadratic_3d, quartic_well
+
+from .report import save
+
+# 3 arrays of 128 MiB: far beyond any cache.
+TRIAD_SIZE = 2**24
+# Triad and product take turns, so that both see the same state of a shared machine.
+ROUNDS = 7
+CALLS = 6
+COLUMNS = ("problem", "cells", "offsets", "bytes / cell", "product / ms", "Mcell / s", "GB / s",
+           "share of triad", "scipy sparse / ms")
+TITLE = "Product of the generator, against stream triad"
+
+
+@numba.njit(parallel=True)
+def triad(a: np.ndarray, b: np.ndarray, c: np.ndarray, factor: float) -> None:
+    """a = b + factor c on all threads (McCalpin's STREAM)."""
+    for i in numba.prange(a.size):
+        a[i] = b[i] + factor * c[i]
+
+
+def median_time(action: Callable[[], Any]) -> float:
+    """Median seconds of repeated calls, after one that is not counted (it fills the cache)."""
+    times = []
+    for number in range(CALLS + 1):
+        begin = time.perf_counter()
+        action()
+        if number:
+            times.append(time.perf_counter() - begin)
+    return statistics.median(times)
+
+
+def measure(
+    label: str, exact: ExactProblem, cells: int, arrays: tuple[np.ndarray, ...]
+) -> dict[str, Any]:
+    """Time of one product in place, of scipy's product with the same matrix, and of the triad.
+
+    Parameters
+    ----------
+    label : str
+    exact : ExactProblem
+    cells : int
+        Per axis.
+    arrays : three arrays
+        Those of the triad.
+    """
+    grid = exact.problem.grid(cells)
+    generator = fp.generator(exact.problem, grid)
+    x = exact.initial(grid).reshape(-1)
+    out = np.empty_like(x)
+    offsets = len(generator.rates.shifts)
+    # Two rates per offset, the total rate, x and the result, each moved once.
+    per_cell = 16 * offsets + 24
+    matrix = generator.to_scipy().tocsr()
+    triads, products, sparse = [], [], []
+    for _ in range(ROUNDS):
+        triads.append(median_time(lambda: triad(*arrays, 3.0)))
+        products.append(median_time(lambda: generator.combine(x, 1.0, 0.0, x, 0.0, out)))
+        sparse.append(median_time(lambda: matrix @ x))
+    # STREAM counts 24 bytes per entry of the triad.
+    bandwidths = [24.0 * TRIAD_SIZE / seconds for seconds in triads]
+    rates = [per_cell * grid.size / seconds for seconds in products]
+    ratios = [rate / bandwidth for rate, bandwidth in zip(rates, bandwidths, strict=True)]
+    return {
+        "problem": label,
+        "shape": grid.shape,
+        "offsets": offsets,
+        "bytes_per_cell": per_cell,
+        "product_s": statistics.median(products),
+        "scipy_s": statistics.median(sparse),
+        "bytes_per_s": statistics.median(rates),
+        "triad_bytes_per_s": statistics.median(bandwidths),
+        "share": statistics.median(ratios),
+    }
+
+
+def run(quick: bool = False) -> str:
+    """Products in one, two and three dimensions; returns the table."""
+    scale = 2 if quick else 1
+    arrays = tuple(np.full(TRIAD_SIZE, value) for value in (0.0, 1.0, 2.0))
+    records = [
+        measure("quartic, 1-D", quartic_well(), 2**22 // scale, arrays),
+        measure("P, k = 1", ornstein_uhlenbeck_2d(1.0), 2048 // scale, arrays),
+        measure("P, k = 100", ornstein_uhlenbeck_2d(100.0), 2048 // scale, arrays),
+        measure("P, k = 100, small", ornstein_uhlenbeck_2d(100.0), 256, arrays),
+        measure("quadratic, 3-D", quadratic_3d(), 128 // scale, arrays),
+    ]
+    bandwidth = statistics.median(record["triad_bytes_per_s"] for record in records)
+    rows = []
+    for record in records:
+        size = float(np.prod(record["shape"]))
+        rows.append(
+            [
+                record["problem"],
+                " x ".join(map(str, record["shape"])),
+                str(record["offsets"]),
+                str(record["bytes_per_cell"]),
+                f"{1e3 * record['product_s']:.3g}",
+                f"{1e-6 * size / record['product_s']:.0f}",
+                f"{1e-9 * record['bytes_per_s']:.1f}",
+                f"{record['share']:.2f}",
+                f"{1e3 * record['scipy_s']:.3g}",
+            ]
+        )
+    notes = [
+        f"Triad a = b + s c on all threads, 3 arrays of {TRIAD_SIZE * 8 >> 20} MiB: "
+        f"{1e-9 * bandwidth:.1f} GB/s at 24 bytes per entry. The share is the median of ratios of "
+        "neighbouring measurements.",
+        "Bytes per cell of the product: 16 per offset (both rates) and 24 (total rate, density, "
+        "result); the reading of lines before they are written is not counted, as in the triad.",
+        "A share above 1 (the small problem) means that the arrays stay in the cache.",
+        "scipy: the same matrix in compressed rows, one thread.",
+    ]
+    return save("stream", TITLE, COLUMNS, rows, notes, records)

@@ -1,0 +1,103 @@
+"""Where the frames of a run go: into memory, or into a result file as they come."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from .case import Case
+from .result import Result, Stationary, open_result
+from .store import Checkpoint, Frame, Header, ResultWriter, read
+
+
+class Sink:
+    """Collects frames in memory and, with a path, in the result file."""
+
+    def __init__(
+        self, case: Case, header: Header, path: Path | None, resume: bool, overwrite: bool
+    ):
+        self.case = case
+        self.path = path
+        self.header = header
+        self.checkpoint: Checkpoint | None = None
+        self.writer: ResultWriter | None = None
+        self.times: list[float] = []
+        self.densities: list[np.ndarray] = []
+        self.measured: list[dict[str, Any]] = []
+        self.rest: Stationary | None = None
+        if path is None:
+            return
+        if resume and path.exists():
+            self.writer, self.checkpoint = ResultWriter.resume(path, header)
+            return
+        self.writer = ResultWriter.create(
+            path,
+            header,
+            overwrite=overwrite,
+            precision=case.output.precision,
+            every_frame=case.output.every_frame,
+        )
+
+    @property
+    def last(self) -> dict[str, Any]:
+        """Observables of the last frame."""
+        if self.measured:
+            return self.measured[-1]
+        assert self.path is not None
+        return {name: series[-1] for name, series in read(self.path).observables.items()}
+
+    def frame(self, state: Checkpoint, measured: dict[str, Any]) -> None:
+        """Take the next frame."""
+        self.measured.append(measured)
+        if self.writer is not None:
+            self.writer.append(Frame(state.frame, state.time, state.density, measured))
+            self.writer.checkpoint(state)
+            return
+        self.times.append(state.time)
+        last = self.case.density.frames - 1 if self.case.density is not None else 0
+        kept = self.case.output.every_frame or state.frame in (0, last)
+        self.densities.append(state.density if kept else np.full_like(state.density, np.nan))
+
+    def stationary(self, rest: Stationary) -> None:
+        """Take the stationary state."""
+        self.rest = rest
+        if self.writer is not None:
+            self.writer.write_stationary(rest)
+
+    def abandon(self, timings: dict[str, float]) -> None:
+        """Close the file as interrupted; what was reached stays in it."""
+        if self.writer is not None:
+            self.writer.close("interrupted", timings=timings)
+
+    def finish(self, timings: dict[str, float], notes: list[str]) -> Result:
+        """Close the file as complete and return the result."""
+        if self.writer is not None and self.path is not None:
+            self.writer.close("complete", timings=timings, notes=notes)
+            return open_result(self.path)
+        header, shape = self.header, self.case.grid.shape
+        series = {
+            name: np.array([measured[name] for measured in self.measured])
+            for name in (self.measured[0] if self.measured else ())
+        }
+        return Result(
+            title=header.title,
+            beta=header.beta,
+            seed=header.seed,
+            case_toml=header.case_toml,
+            source=header.source,
+            names=header.names,
+            centers=header.centers,
+            bounds=header.bounds,
+            time=np.array(self.times),
+            density=np.array(self.densities).reshape(-1, *shape),
+            loss=header.loss,
+            sigma=header.sigma,
+            observables=series,
+            stationary=self.rest,
+            status="complete",
+            timings=timings,
+            notes=notes,
+            attrs=dict(header.parameters),
+        )

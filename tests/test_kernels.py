@@ -1,0 +1,260 @@
+"""Every kernel against its slow twin."""
+
+from __future__ import annotations
+
+import mpmath
+import numba
+import numpy as np
+import pytest
+import reference
+from scipy.stats import poisson
+
+from fokkerplanck.density import System, chains, kernels
+from fokkerplanck.density.exponential import chebyshev_coefficients, poisson_weights
+from fokkerplanck.density.limiter import add_limited
+from fokkerplanck.problem import Problem
+
+ARGUMENTS = np.concatenate(
+    [
+        np.logspace(-300, 2.84, 400),
+        kernels.BERNOULLI_SERIES * np.linspace(0.5, 1.5, 101),
+        [1e-16, 0.5, 1.0, 36.7, 699.99, 700.0, 700.01, 705.0],
+    ]
+)
+
+
+@pytest.mark.parametrize("sign", [1.0, -1.0])
+def test_bernoulli(sign: float) -> None:
+    found = np.array([kernels.bernoulli(z) for z in sign * ARGUMENTS])
+    exact = np.array([reference.bernoulli(z) for z in sign * ARGUMENTS])
+    np.testing.assert_allclose(found, exact, rtol=1e-15)
+
+
+def test_bernoulli_at_the_ends() -> None:
+    assert kernels.bernoulli(0.0) == 1.0
+    assert kernels.bernoulli(-1e5) == 1e5
+    assert kernels.bernoulli(1e5) == 0.0
+    # Denormal results keep few digits.
+    for z in (708.0, 720.0, 739.0):
+        assert kernels.bernoulli(z) == pytest.approx(reference.bernoulli(z), rel=1e-12, abs=1e-322)
+
+
+def test_edge_rates(rng: np.random.Generator) -> None:
+    conductance = rng.random(40) * (rng.random(40) > 0.2)
+    force = rng.normal(size=40) * 10.0 ** rng.integers(-6, 2, 40)
+    forward, backward = np.full(40, np.nan), np.full(40, np.nan)
+    kernels.edge_rates(conductance, force, forward, backward)
+    for c, p, ahead, back in zip(conductance, force, forward, backward, strict=True):
+        assert ahead == pytest.approx(c * reference.bernoulli(-p), rel=3e-15)
+        assert back == pytest.approx(c * reference.bernoulli(p), rel=3e-15)
+        if c:
+            assert ahead == pytest.approx(back * np.exp(p), rel=1e-12)
+
+
+def random_edges(
+    rng: np.random.Generator, size: int, shifts: list[int]
+) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
+    """Rates of edges i -> i + shift that stay inside, and a dense matrix without its diagonal."""
+    forward, backward = rng.random((2, len(shifts), size))
+    matrix = np.zeros((size, size))
+    for k, shift in enumerate(shifts):
+        for i in range(size):
+            if 0 <= i + shift < size:
+                matrix[i + shift, i] += forward[k, i]
+                matrix[i, i + shift] += backward[k, i]
+            else:
+                forward[k, i] = backward[k, i] = 0.0
+    return forward, backward, matrix
+
+
+# Sizes below, at and above one block of cells; shifts of both signs, some beyond a block.
+@pytest.mark.parametrize(
+    ("size", "shifts"),
+    [(7, [1, -3]), (50, [1, 7, 8, -6]), (kernels.BLOCK, [1, -40]), (2600, [1, 61, -60, 2300])],
+)
+def test_product(rng: np.random.Generator, size: int, shifts: list[int]) -> None:
+    forward, backward, matrix = random_edges(rng, size, shifts)
+    leaving, x, y, total = rng.random((4, size))
+    a, b, c, weight = 0.7, -0.4, 1.3, 0.25
+    expected = a * (matrix @ x - leaving * x) + b * x + c * y
+    edges = (forward, backward, np.array(shifts), leaving)
+    out = np.full(size, np.nan)
+    results = []
+    for product in (kernels.product, kernels.product_serial):
+        added = total.copy()
+        product(*edges, x, a, b, y, c, added, weight, out)
+        np.testing.assert_allclose(out, expected, rtol=1e-13, atol=1e-13)
+        np.testing.assert_allclose(added, total + weight * expected, rtol=1e-13, atol=1e-13)
+        results.append(out.tobytes())
+        # In place of y, and nothing added for weight 0.
+        inplace, untouched = y.copy(), total.copy()
+        product(*edges, x, a, b, inplace, c, untouched, 0.0, inplace)
+        assert inplace.tobytes() == out.tobytes()
+        assert untouched.tobytes() == total.tobytes()
+    assert results[0] == results[1]
+
+
+def test_product_does_not_depend_on_threads(rng: np.random.Generator) -> None:
+    forward, backward, _ = random_edges(rng, 2600, [1, 61, -60])
+    leaving, x = rng.random((2, 2600))
+    found = set()
+    before = numba.get_num_threads()
+    try:
+        for threads in range(1, before + 1):
+            numba.set_num_threads(threads)
+            out = np.empty(2600)
+            kernels.product(
+                forward, backward, np.array([1, 61, -60]), leaving, x, 1.0, 0.0, x, 0.0, out, 0.0,
+                out,
+            )  # fmt: skip
+            found.add(out.tobytes())
+    finally:
+        numba.set_num_threads(before)
+    assert len(found) == 1
+
+
+def random_tensors(rng: np.random.Generator, ndim: int, count: int) -> np.ndarray:
+    """Positive definite, condition numbers up to 1e6, shape (d, d, count)."""
+    result = np.empty((ndim, ndim, count))
+    for n in range(count):
+        turn, _ = np.linalg.qr(rng.normal(size=(ndim, ndim)))
+        values = 10.0 ** (-6.0 * rng.random(ndim) * rng.random())
+        tensor = turn @ np.diag(values) @ turn.T
+        result[:, :, n] = 0.5 * (tensor + tensor.T)
+    return result
+
+
+@pytest.mark.parametrize("ndim", [1, 2, 3])
+def test_solve_tensor(rng: np.random.Generator, ndim: int) -> None:
+    tensors, vectors = random_tensors(rng, ndim, 30), rng.normal(size=(ndim, 30))
+    found = np.full((ndim, 30), np.nan)
+    kernels.solve_tensor(tensors, vectors, found)
+    for n in range(30):
+        exact = np.linalg.solve(tensors[:, :, n], vectors[:, n])
+        condition = np.linalg.cond(tensors[:, :, n])
+        assert np.linalg.norm(found[:, n] - exact) <= 1e-15 * condition**1.2 * np.linalg.norm(exact)
+
+
+@pytest.mark.parametrize("ndim", [2, 3])
+@pytest.mark.parametrize("share", [1e-2, 1e-4])
+def test_regularise(rng: np.random.Generator, ndim: int, share: float) -> None:
+    tensors = random_tensors(rng, ndim, 40)
+    vector = rng.normal(size=ndim)
+    tensors[:, :, 0] = np.outer(vector, vector)
+    tensors[:, :, 1] = 0.0
+    before = tensors.copy()
+    count = kernels.regularise(tensors, share)
+    changed = [n for n in range(40) if tensors[:, :, n].tobytes() != before[:, :, n].tobytes()]
+    assert count == len(changed)
+    assert 1 < count < 40
+    for n in range(40):
+        expected = reference.raised(before[:, :, n], share)
+        np.testing.assert_allclose(tensors[:, :, n], expected, rtol=1e-9, atol=1e-12)
+        values = np.linalg.eigvalsh(tensors[:, :, n])
+        assert values[0] >= 0.99 * share * np.trace(before[:, :, n])
+
+
+def test_scatter_weights(rng: np.random.Generator) -> None:
+    weights, rows = rng.random((3, 20)), rng.integers(0, 5, (3, 20))
+    table = np.zeros((5, 20))
+    kernels.scatter_weights(weights, rows, table)
+    for m in range(5):
+        for n in range(20):
+            assert table[m, n] == pytest.approx(weights[:, n][rows[:, n] == m].sum())
+
+
+CHAINS = [(1, False), (2, True), (2, False), (3, True), (9, False), (9, True)]
+
+
+@pytest.mark.parametrize(("size", "closed"), CHAINS)
+@pytest.mark.parametrize("open_box", [False, True])
+@pytest.mark.parametrize("dt", [0.05, 3.0, 1e6])
+def test_chain_step(
+    rng: np.random.Generator, size: int, closed: bool, open_box: bool, dt: float
+) -> None:
+    forward, backward = rng.random((2, size)) * 10.0 ** rng.integers(-3, 2, (2, size))
+    killing = rng.random(size) * open_box
+    matrix = reference.chain_matrix(forward, backward, killing, closed)
+    density = np.zeros(size)
+    density[0] = 1.0
+    # Two chains, their cells mixed up: the second is the first with another density.
+    order = rng.permutation(2 * size)
+    other = rng.random(size)
+    both = np.empty(2 * size)
+    both[order] = np.concatenate([density, other])
+    record = chains.Chains(
+        order,
+        np.array([0, size, 2 * size]),
+        np.array([closed, closed]),
+        np.tile(forward, 2),
+        np.tile(backward, 2),
+        np.tile(killing, 2),
+    )
+    record.advance(both, dt)
+    for found, start in ((both[order[:size]], density), (both[order[size:]], other)):
+        expected = reference.extrapolated(matrix, start, dt)
+        np.testing.assert_allclose(found, expected, rtol=1e-9, atol=1e-11)
+        assert found.min() >= 0.0
+        if not open_box:
+            assert found.sum() == pytest.approx(start.sum(), rel=1e-13)
+
+
+def test_backward_euler_on_a_chain_is_entrywise_accurate() -> None:
+    """No subtraction: entries of 1e-200 are right to ten digits, where elimination has none."""
+    size, dt = 40, 1e-5
+    forward, backward = np.full(size, 1.0), np.full(size, 2.0)
+    pivot, sink, to_last, from_last = np.empty((4, size))
+    start = np.eye(size)[0]
+    found = np.empty(size)
+    chains._factor(forward, backward, np.zeros(size), False, dt, pivot, sink, to_last, from_last)
+    chains._solve(forward, backward, False, dt, pivot, to_last, from_last, start, found)
+    with mpmath.workdps(400):
+        matrix = mpmath.eye(size)
+        for j in range(size - 1):
+            matrix[j + 1, j] -= mpmath.mpf(dt) * forward[j]
+            matrix[j, j] += mpmath.mpf(dt) * forward[j]
+            matrix[j, j + 1] -= mpmath.mpf(dt) * backward[j]
+            matrix[j + 1, j + 1] += mpmath.mpf(dt) * backward[j]
+        exact = mpmath.lu_solve(matrix, mpmath.matrix(list(start)))
+    assert found[-1] < 1e-190
+    np.testing.assert_allclose(found, [float(value) for value in exact], rtol=1e-13)
+
+
+@pytest.mark.parametrize("sides", [("reflecting", "reflecting"), ("absorbing", "reflecting")])
+def test_limiter(rng: np.random.Generator, sides: tuple[str, str]) -> None:
+    box = {"x": {"range": (-1, 1), "boundary": sides}, "y": {"range": (-1, 1), "boundary": "periodic"}}
+    problem = Problem("x**2", [[1.0, 0.7], [0.7, 1.0]], 1.0, box)
+    generator = System(problem, problem.grid((6, 7))).at(0.0)
+    matrix = generator.to_scipy().toarray()
+    active = False
+    for dt in (1e-4, 0.01, 1.0):
+        low = rng.random(42) * (rng.random(42) > 0.3)
+        excess = rng.normal(size=42)
+        found = add_limited(generator, low, excess, dt)
+        expected = reference.limited(matrix, low, excess, dt)
+        np.testing.assert_allclose(found, expected, rtol=1e-12, atol=1e-13)
+        assert found.min() >= 0.0
+        active |= bool(np.abs(found - low - dt * matrix @ excess).max() > 1e-6)
+        if generator.grid.domain.closed:
+            assert found.sum() == pytest.approx(low.sum(), rel=1e-13)
+    assert active
+
+
+@pytest.mark.parametrize("s", [0.0, 1e-3, 0.7, 30.0, 4000.0])
+def test_poisson_weights(s: float) -> None:
+    first, weights = poisson_weights(s)
+    assert weights.sum() == pytest.approx(1.0, abs=1e-15)
+    exact = poisson.pmf(np.arange(first, first + weights.size), s)
+    np.testing.assert_allclose(weights, exact, rtol=1e-11, atol=1e-18)
+    assert poisson.cdf(first - 1, s) + poisson.sf(first + weights.size - 1, s) <= 1e-15
+
+
+@pytest.mark.parametrize("z", [1e-3, 1.0, 60.0, 1e5])
+def test_chebyshev_coefficients(z: float) -> None:
+    found = chebyshev_coefficients(z)
+    # At the right end of the spectrum every T_k is one, and so is exp(0).
+    assert found.sum() == pytest.approx(1.0, abs=1e-13)
+    with mpmath.workdps(40):
+        for k in {0, 1, found.size // 2, found.size - 1}:
+            value = mpmath.exp(-mpmath.mpf(z)) * mpmath.besseli(k, z) * (1 if k == 0 else 2)
+            assert found[k] == pytest.approx(float(value), rel=1e-9, abs=1e-19)
