@@ -20,8 +20,8 @@ TIMED_PRODUCTS = 5
 
 def explain(case: Case) -> str:
     """Text of ``fokkerplanck check``: grid, noise, detailed balance, stepper, memory, time."""
-    require_room(case)
     case.problem.check(case.grid)
+    require_room(case)
     grid, problem = case.grid, case.problem
     system = System(problem, grid)
     generator = system.at(0.0)

@@ -78,8 +78,8 @@ def run(
     clock = Clock()
     with clock.compiling():
         with clock("assemble"):
-            require_room(case)
             case.problem.check(case.grid)
+            require_room(case)
             header = _header(case)
         if path is not None and resume and path.exists() and _complete(path, header):
             return open_result(path)

@@ -13,6 +13,7 @@ from dataclasses import dataclass
 
 import numpy as np
 
+from ..errors import CaseError
 from ..grid import Grid
 from ..problem import Problem
 from . import kernels
@@ -164,8 +165,15 @@ def find_potential(force: Force) -> Potential:
 
     The force is curl-free iff its circulation around every cell square vanishes; then Psi follows
     by line integrals along the axes, exact up to Gauss quadrature of order 12 per cell.
+
+    Raises
+    ------
+    CaseError
+        If Sigma is zero.
     """
     problem, grid = force.problem, force.grid
+    if all(problem.noiseless):
+        raise CaseError("is zero; without any noise there is no density to diffuse", "noise.sigma")
     if problem.time_dependent:
         return Potential(None, np.inf, "the coefficients depend on time")
     if problem.isotropic_scale is not None:

@@ -12,6 +12,7 @@ from functools import cached_property
 import numpy as np
 from scipy import sparse
 
+from ..errors import CaseError
 from ..grid import Grid
 from ..problem import Problem
 from . import kernels
@@ -222,7 +223,20 @@ def generator(problem: Problem, grid: Grid, time: float = 0.0) -> Generator:
 def assemble_generator(
     problem: Problem, grid: Grid, time: float, potential: Potential | None = None
 ) -> Generator:
-    """As :func:`generator`, for a problem already checked."""
+    """As :func:`generator`, for a problem already checked.
+
+    Raises
+    ------
+    CaseError
+        If the noise vanishes somewhere without vanishing along a whole axis.
+    """
     force = Force(problem, grid, time)
     potential = find_potential(force) if potential is None else potential
-    return Generator(grid, assemble(force, potential), potential)
+    result = Generator(grid, assemble(force, potential), potential)
+    if not np.isfinite(result.q):
+        raise CaseError(
+            "vanishes in a part of the domain, where the force D^-1 b has no meaning; add a small "
+            "isotropic part",
+            "noise.sigma",
+        )
+    return result

@@ -15,6 +15,8 @@ import numpy as np
 
 # Below this argument the series of B(z) is exact to rounding: its next term is z^4/720.
 BERNOULLI_SERIES = 1e-3
+# Share of the squared trace below which the sum of the principal minors counts as rounding.
+RANK_ONE = 1e-10
 # Cells per task of the product: out, x and one rate row stay in the first-level cache.
 BLOCK = 2048
 
@@ -246,8 +248,9 @@ def regularise(tensors, share):
         if ndim == 2:
             xx, xy, yy = tensors[0, 0, n], tensors[0, 1, n], tensors[1, 1, n]
             trace = xx + yy
-            minors = trace
-            det = xx * yy - xy * xy
+            # One power of the trace more on both, so that two and three axes go on alike.
+            minors = trace * trace
+            det = (xx * yy - xy * xy) * trace
         else:
             xx, xy, xz = tensors[0, 0, n], tensors[0, 1, n], tensors[0, 2, n]
             yy, yz, zz = tensors[1, 1, n], tensors[1, 2, n], tensors[2, 2, n]
@@ -255,7 +258,8 @@ def regularise(tensors, share):
             mxx, myy, mzz = yy * zz - yz * yz, xx * zz - xz * xz, xx * yy - xy * xy
             minors = mxx + myy + mzz
             det = xx * mxx - xy * (xy * zz - xz * yz) + xz * (xy * yz - xz * yy)
-        low = max(det, 0.0) / minors if minors > 0.0 else 0.0
+        # For rank one both are rounding, and their quotient is anything.
+        low = max(det, 0.0) / minors if minors > RANK_ONE * trace * trace else 0.0
         delta = share * trace - low
         if delta > 0.0:
             raised += 1
