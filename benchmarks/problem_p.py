@@ -15,8 +15,16 @@ CONDITIONS = (1.0, 4.0, 100.0)
 CELLS = (64, 128, 256, 512)
 QUICK_CELLS = (64, 128)
 TIMEOUT_S = 300.0
-COLUMNS = ("k", "cells", "solver", "set-up + compile / s", "solve / s", "L1 error", "minimum",
-           "mass drift")
+COLUMNS = (
+    "k",
+    "cells",
+    "solver",
+    "set-up + compile / s",
+    "solve / s",
+    "L1 error",
+    "minimum",
+    "mass drift",
+)
 TITLE = "Problem P: Ornstein-Uhlenbeck transient to t = 1, noise of condition number k"
 
 

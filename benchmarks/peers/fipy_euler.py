@@ -11,11 +11,11 @@ __all__ = ["NOTE", "REQUIRES", "prepare"]
 
 STEPS_PER_CELL = 0.5
 NOTE = (
-    "FiPy, implicit Euler: the same with plain implicit Euler, one step per two cells of an axis; "
-    "its time error exceeds its space error, which even more steps would be needed to hide."
+    "FiPy, implicit Euler: the same with plain implicit Euler, one sweep and one step per two cells "
+    "of an axis; its time error exceeds its space error, which even more steps would have to hide."
 )
 
 
 def prepare(exact: ExactProblem, cells: int) -> Solve:
     """As for FiPy, with more and simpler steps."""
-    return prepare_steps(exact, cells, int(STEPS_PER_CELL * cells), midpoint=False)
+    return prepare_steps(exact, cells, int(STEPS_PER_CELL * cells), 1, midpoint=False)

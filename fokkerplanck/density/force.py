@@ -182,6 +182,8 @@ def find_potential(force: Force) -> Potential:
     if any(problem.noiseless):
         return Potential(None, np.inf, "an axis carries no noise")
     edges = [_axis_edges(force, axis) for axis in range(grid.ndim)]
+    if not all(np.isfinite(along).all() for along in edges):
+        return Potential(None, np.inf, "the noise vanishes in a part of the domain")
     circulation = _largest_circulation(grid, edges)
     if not circulation <= CIRCULATION_TOLERANCE:
         return Potential(

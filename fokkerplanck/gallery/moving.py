@@ -174,7 +174,5 @@ def travelling_well(ndim: int = 2, condition: float = 10.0, beta: float = 2.0) -
         start_covariance=np.eye(ndim),
         detailed_balance=False,
         density=density,
-        mean=lambda t: np.append(
-            PATH_AMPLITUDE * np.sin(PATH_FREQUENCY * t), np.zeros(ndim - 1)
-        ),
+        mean=lambda t: np.append(PATH_AMPLITUDE * np.sin(PATH_FREQUENCY * t), np.zeros(ndim - 1)),
     )

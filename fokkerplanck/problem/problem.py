@@ -247,9 +247,7 @@ class Problem:
                 drift[free + i] = force[i] - self.friction * drift[i]
         if self._drift is not None:
             # The extra drift is a force: with momentum it acts on the velocities, the last axes.
-            extra = self._drift(points[:free], t)
-            for target, component in zip(drift[-free:], extra, strict=True):
-                target += component
+            drift[-free:] += self._drift(points[:free], t)
         return drift
 
     def sigma_at(self, points: Points, t: float = 0.0) -> np.ndarray:
