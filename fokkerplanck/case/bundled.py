@@ -40,8 +40,9 @@ def find_case(name: str | Path) -> Path:
     if str(name) in bundled:
         return bundled[str(name)]
     if path.is_dir():
-        raise CaseError("is a directory; a case is a TOML file or the name of a bundled case",
-                        file=path)
+        raise CaseError(
+            "is a directory; a case is a TOML file or the name of a bundled case", file=path
+        )
     nearest = difflib.get_close_matches(path.stem, bundled, n=1)
     hint = f" (nearest: {nearest[0]})" if nearest else ""
     raise CaseError(

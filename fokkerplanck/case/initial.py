@@ -31,9 +31,7 @@ INSIDE_LEAST = 1e-2
 SYMMETRY_TOLERANCE = 1e-12
 
 
-def initial_density(
-    section: InitialSection, grid: Grid, constants: dict[str, float]
-) -> Initial:
+def initial_density(section: InitialSection, grid: Grid, constants: dict[str, float]) -> Initial:
     """Turn ``[initial]`` into a record; ``constants`` are the names a formula may use.
 
     Raises

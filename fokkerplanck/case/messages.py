@@ -16,7 +16,7 @@ from .schema import CaseFile
 _KINDS = {
     "string_type": "a string",
     "int_type": "an integer",
-        "bool_type": "true or false",
+    "bool_type": "true or false",
     "list_type": "a list",
     "tuple_type": "a list of two numbers",
     "dict_type": "a table of keys and values",

@@ -166,9 +166,7 @@ class NoiseSection(Section):
         if self.beta is not None and self.learning_rate is not None and self.momentum is None:
             raise CaseError("has no use beside beta; keep one", "learning_rate")
         if self.beta is None and None in pair:
-            raise CaseError(
-                "is missing; give beta, or both batch_size and learning_rate", "beta"
-            )
+            raise CaseError("is missing; give beta, or both batch_size and learning_rate", "beta")
         return self
 
 

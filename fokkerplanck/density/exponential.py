@@ -85,11 +85,16 @@ def uniformize(
 
 
 def chebyshev_weight(generator: Generator, density: np.ndarray) -> float:
-    """sqrt(chi^2 + 1) of a density against the Gibbs state: amplifies Chebyshev's rounding."""
+    """sqrt(chi^2 + 1) of a density against the Gibbs state: amplifies Chebyshev's rounding.
+
+    Cells where even the root of the Gibbs state underflows count only if they hold mass.
+    """
     root = _root_gibbs(generator)
-    with np.errstate(divide="ignore", over="ignore", invalid="ignore"):
-        ratio = np.where(density > 0.0, density / root, 0.0)
-        weight = np.linalg.norm(ratio) * np.linalg.norm(root) / density.sum()
+    mass = float(density.sum())
+    if float(density[root == 0.0].sum()) > TRUNCATION * mass:
+        return math.inf
+    with np.errstate(over="ignore"):
+        weight = np.linalg.norm(_over_root(density, root)) * np.linalg.norm(root) / mass
     return float(weight) if np.isfinite(weight) else math.inf
 
 
@@ -134,7 +139,7 @@ def chebyshev(generator: Generator, density: np.ndarray, duration: float) -> tup
     coefficients = chebyshev_coefficients(q * duration)
     symmetric = generator.symmetrized
     root = _root_gibbs(generator)
-    current = density / root
+    current = _over_root(density, root)
     total = coefficients[0] * current
     before = current
     current = np.empty_like(before)
@@ -180,3 +185,8 @@ def _root_gibbs(generator: Generator) -> np.ndarray:
     psi = generator.potential.values
     assert psi is not None
     return np.exp(-0.5 * (psi - psi.min())).reshape(-1)
+
+
+def _over_root(density: np.ndarray, root: np.ndarray) -> np.ndarray:
+    """density / root, 0 where the root underflows."""
+    return np.divide(density, root, out=np.zeros_like(density), where=root > 0.0)

@@ -188,7 +188,7 @@ def scatter_weights(weights, rows, table):
 
 @numba.njit(parallel=True, cache=True)
 def solve_tensor(tensors, vectors, out):
-    """Solve D g = b cell by cell by the adjugate.
+    """Solve D g = b cell by cell by elimination.
 
     Parameters
     ----------
@@ -210,17 +210,20 @@ def solve_tensor(tensors, vectors, out):
         else:
             xx, xy, xz = tensors[0, 0, n], tensors[0, 1, n], tensors[0, 2, n]
             yy, yz, zz = tensors[1, 1, n], tensors[1, 2, n], tensors[2, 2, n]
-            mxx = yy * zz - yz * yz
-            mxy = xz * yz - xy * zz
-            mxz = xy * yz - xz * yy
-            myy = xx * zz - xz * xz
-            myz = xy * xz - xx * yz
-            mzz = xx * yy - xy * xy
-            det = xx * mxx + xy * mxy + xz * mxz
+            # D = L diag(p) L^T; the adjugate would lose the square of the condition number.
+            lyx, lzx = xy / xx, xz / xx
+            p1 = yy - lyx * xy
+            rest = yz - lyx * xz
+            lzy = rest / p1
+            p2 = zz - lzx * xz - lzy * rest
             u, v, w = vectors[0, n], vectors[1, n], vectors[2, n]
-            out[0, n] = (mxx * u + mxy * v + mxz * w) / det
-            out[1, n] = (mxy * u + myy * v + myz * w) / det
-            out[2, n] = (mxz * u + myz * v + mzz * w) / det
+            v -= lyx * u
+            w -= lzx * u + lzy * v
+            w /= p2
+            v = v / p1 - lzy * w
+            out[0, n] = u / xx - lyx * v - lzx * w
+            out[1, n] = v
+            out[2, n] = w
 
 
 @numba.njit(parallel=True, cache=True)

@@ -165,14 +165,14 @@ def _diffusive_exits(
     The rate is lambda/s B(-P_s) with s the share of the edge inside the box and P_s its integral.
     """
     grid = force.grid
+    absorbing = np.array(
+        [axis.boundary[end] == "absorbing" for axis in grid.domain.axes for end in (0, 1)]
+    )
     for sign in (1, -1):
         step = np.array(offset) * sign
         index = np.stack(np.unravel_index(np.arange(grid.size), grid.shape))
-        share, side = _first_crossing(grid, index, step)
+        share, side = _first_crossing(grid, index, step, absorbing)
         cells = np.flatnonzero(np.isfinite(share))
-        absorbing = np.array(
-            [axis.boundary[end] == "absorbing" for axis in grid.domain.axes for end in (0, 1)]
-        )
         cells = cells[absorbing[side[cells]]]
         cells = cells[weight.reshape(-1)[cells] > 0.0]
         if cells.size:
@@ -183,9 +183,12 @@ def _diffusive_exits(
 
 
 def _first_crossing(
-    grid: Grid, index: np.ndarray, step: np.ndarray
+    grid: Grid, index: np.ndarray, step: np.ndarray, absorbing: np.ndarray
 ) -> tuple[np.ndarray, np.ndarray]:
-    """Share of the edge up to the first side it crosses (inf: none), and that side's number."""
+    """Share of the edge up to the first side it crosses (inf: none), and that side's number.
+
+    ``absorbing`` tells by side number which sides are so, shape (2 d,).
+    """
     share = np.full(grid.size, np.inf)
     side = np.zeros(grid.size, dtype=np.int64)
     for axis, n in enumerate(grid.shape):
@@ -194,9 +197,12 @@ def _first_crossing(
         target = index[axis] + step[axis]
         distance = (n - 0.5 - index[axis]) if step[axis] > 0 else (index[axis] + 0.5)
         candidate = np.where((target >= n) | (target < 0), distance / abs(step[axis]), np.inf)
-        nearer = candidate < share
+        number = 2 * axis + int(step[axis] > 0)
+        # Through a corner an edge leaves by an absorbing side, whatever the order of the axes.
+        tie = (candidate == share) & np.isfinite(share) & absorbing[number]
+        nearer = (candidate < share) | tie & ~absorbing[side]
         share[nearer] = candidate[nearer]
-        side[nearer] = 2 * axis + int(step[axis] > 0)
+        side[nearer] = number
     return share, side
 
 

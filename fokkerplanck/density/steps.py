@@ -14,6 +14,8 @@ from .system import System
 
 # Below this s = q t uniformization costs less than Chebyshev's scaling and unscaling.
 FEW_PRODUCTS = 40.0
+# Share of a step that uniformization covers before Chebyshev is tried again.
+APPROACH = 1.0 / 64.0
 # Accuracy asked of the Krylov method, in L1 relative to the mass.
 KRYLOV_TOLERANCE = 1e-12
 
@@ -41,12 +43,25 @@ def step_krylov(system: System, density: np.ndarray, time: float, dt: float) -> 
 
 
 def step_exponential(system: System, density: np.ndarray, time: float, dt: float) -> np.ndarray:
-    """exp(dt A) by Chebyshev where detailed balance and rounding allow it, else uniformization."""
+    """exp(dt A) by Chebyshev where detailed balance and rounding allow it, else uniformization.
+
+    A density far from its Gibbs state is brought nearer by short uniformizations first.
+    """
     generator = system.at(time + 0.5 * dt)
-    long = generator.q * dt > FEW_PRODUCTS
-    if long and generator.detailed_balance and chebyshev_weight(generator, density) <= MAX_WEIGHT:
-        return step_chebyshev(system, density, time, dt)
-    return step_uniformization(system, density, time, dt)
+    remaining = dt
+    while generator.detailed_balance and generator.q * remaining > FEW_PRODUCTS:
+        if chebyshev_weight(generator, density) <= MAX_WEIGHT:
+            result, products = chebyshev(generator, density, remaining)
+            system.counts["products"] += products
+            return result
+        piece = max(FEW_PRODUCTS / generator.q, APPROACH * dt)
+        density, products = uniformize(generator, density, piece)
+        system.counts["products"] += products
+        remaining -= piece
+    if remaining > 0.0:
+        density, products = uniformize(generator, density, remaining)
+        system.counts["products"] += products
+    return density
 
 
 def step_split(system: System, density: np.ndarray, time: float, dt: float) -> np.ndarray:

@@ -83,9 +83,7 @@ def _film(result: Result, path: Path, writer: AbstractMovieWriter, dpi: int) -> 
             writer.grab_frame()
 
 
-def _moving_curve(
-    result: Result, chosen: np.ndarray
-) -> tuple[Figure, Callable[[int], None]]:
+def _moving_curve(result: Result, chosen: np.ndarray) -> tuple[Figure, Callable[[int], None]]:
     figure = new_figure(COLUMN * 1.3, 2.8)
     axes = figure.subplots()
     (line,) = axes.plot(result.centers[0], result.density[chosen[0]], color=COLORS[0])
@@ -109,9 +107,7 @@ def _moving_curve(
     return figure, update
 
 
-def _moving_images(
-    result: Result, chosen: np.ndarray
-) -> tuple[Figure, Callable[[int], None]]:
+def _moving_images(result: Result, chosen: np.ndarray) -> tuple[Figure, Callable[[int], None]]:
     """One image per pair of axes, each divided by its peak at every frame."""
     found = planes(result, "marginal", np.zeros(result.ndim, int))
     home = lived_in(result.density[chosen])
@@ -139,9 +135,7 @@ def _moving_images(
             picture.set_data((density / density.max()).T)
         peak = float(result.density[index].max())
         # Figures of fixed width, so that the heading does not jump from frame to frame.
-        figure.suptitle(
-            rf"$t = {result.time[index]:.3f}$,  max $\rho$ = {peak:.3f}", fontsize=9
-        )
+        figure.suptitle(rf"$t = {result.time[index]:.3f}$,  max $\rho$ = {peak:.3f}", fontsize=9)
 
     return figure, update
 

@@ -137,9 +137,7 @@ def _matrix(result: Result, kind: str) -> Figure:
     shapes = [panel_shape(pair) for pair in row_limits]
     figure = new_figure(PAGE, 0.3 + sum(0.19 * PAGE * shape + 0.4 for shape in shapes))
     grid = figure.subplots(len(rows), len(heads), squeeze=False, height_ratios=shapes)
-    reduced = [
-        np.stack([plane.of_density(density) for density in densities]) for plane in rows
-    ]
+    reduced = [np.stack([plane.of_density(density) for density in densities]) for plane in rows]
     alike = all(_alike(row) for row in reduced)
     for plane, row, panels, pair_limits in zip(rows, reduced, grid, row_limits, strict=True):
         names = tuple(result.names[axis] for axis in plane.pair)

@@ -98,6 +98,4 @@ def _draw_one(name: str, result: Result, folder: Path) -> list[Path]:
 
 def _unknown(name: str) -> str:
     nearest = difflib.get_close_matches(str(name), FIGURES, n=1, cutoff=0.0)[0]
-    return (
-        f"{name!r} is not a figure; did you mean {nearest!r}? Known are {', '.join(FIGURES)}"
-    )
+    return f"{name!r} is not a figure; did you mean {nearest!r}? Known are {', '.join(FIGURES)}"

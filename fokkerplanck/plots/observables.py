@@ -59,9 +59,7 @@ def _loss(axes: Axes, result: Result) -> None:
 def _rates(axes: Axes, result: Result) -> None:
     """Both sides of (42)."""
     axes.axhline(0.0, color="0.7", linewidth=0.6)
-    axes.plot(
-        result.time, result.observables["loss_rate"], color=COLORS[0], label=r"$dE[\Phi]/dt$"
-    )
+    axes.plot(result.time, result.observables["loss_rate"], color=COLORS[0], label=r"$dE[\Phi]/dt$")
     if "loss_rate_dynkin" in result.observables:
         axes.plot(
             result.time,

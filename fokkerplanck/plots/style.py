@@ -132,9 +132,7 @@ def contour_levels(values: np.ndarray, home: np.ndarray, count: int = 7) -> np.n
     return levels
 
 
-def image(
-    axes: Axes, values: np.ndarray, bounds: tuple[np.ndarray, ...], **options: Any
-) -> Any:
+def image(axes: Axes, values: np.ndarray, bounds: tuple[np.ndarray, ...], **options: Any) -> Any:
     """Show an array over two axes, the first to the right, one patch per cell."""
     first, second = bounds
     extent = (first[0, 0], first[-1, 1], second[0, 0], second[-1, 1])
@@ -152,9 +150,7 @@ def contours(
 ) -> None:
     """Thin contour lines over an image."""
     if len(levels):
-        axes.contour(
-            *centers, values.T, levels=levels, colors=color, linewidths=0.5, alpha=0.6
-        )
+        axes.contour(*centers, values.T, levels=levels, colors=color, linewidths=0.5, alpha=0.6)
 
 
 def panel_shape(limits: list[tuple[float, float]]) -> float:

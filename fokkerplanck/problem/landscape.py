@@ -207,9 +207,7 @@ def _mueller_brown(axes: Sequence[str], keys: Mapping[str, Any]) -> str:
 
 def _rosenbrock(axes: Sequence[str], keys: Mapping[str, Any]) -> str:
     a, b = _text(keys["a"]), _text(keys["b"])
-    return " + ".join(
-        f"({a} - {u})**2 + {b}*({v} - {u}**2)**2" for u, v in pairwise(axes)
-    )
+    return " + ".join(f"({a} - {u})**2 + {b}*({v} - {u}**2)**2" for u, v in pairwise(axes))
 
 
 def _sharp_flat(axes: Sequence[str], keys: Mapping[str, Any]) -> str:

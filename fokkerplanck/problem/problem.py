@@ -113,9 +113,7 @@ class Problem:
         if loss is None and drift is None:
             raise CaseError("neither a loss nor a drift is given; one is needed", "loss")
         free = box.axes if gamma is None else box.axes[: box.ndim // 2]
-        names = Names(
-            tuple(axis.name for axis in free), {**values, "beta": temperature}, time=True
-        )
+        names = Names(tuple(axis.name for axis in free), {**values, "beta": temperature}, time=True)
         lengths = tuple(axis.length for axis in free)
         given = {"gradient": gradient, "hessian": hessian, "div_sigma": div_sigma}
         self.__dict__.update(

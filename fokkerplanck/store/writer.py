@@ -165,9 +165,7 @@ class ResultWriter:
         the operating system is not asked to reach the disk.
         """
         with _writing(self.path, "written"):
-            write_slot(
-                self._file["checkpoint"][SLOTS[self._slot]], checkpoint, self._sequence + 1
-            )
+            write_slot(self._file["checkpoint"][SLOTS[self._slot]], checkpoint, self._sequence + 1)
             self._file.flush()
         self._slot ^= 1
         self._sequence += 1
