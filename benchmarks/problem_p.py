@@ -8,11 +8,12 @@ import sys
 from typing import Any
 
 from .machine import ROOT
-from .peers import ADAPTERS, adapter
+from .peers import ADAPTERS, NOTHING_TO_TURN, adapter
 from .report import save
 
 CONDITIONS = (1.0, 4.0, 100.0)
 CELLS = (64, 128, 256, 512)
+QUICK_CONDITIONS = (1.0, 100.0)
 QUICK_CELLS = (64, 128)
 TIMEOUT_S = 300.0
 COLUMNS = (
@@ -72,19 +73,10 @@ def speed_notes(records: list[dict[str, Any]]) -> list[str]:
     return notes
 
 
-def run(quick: bool = False, timeout: float = TIMEOUT_S) -> str:
-    """All solvers, all condition numbers, all sizes; returns the table."""
-    records = []
-    for k in CONDITIONS:
-        for label in ADAPTERS:
-            slow = ""
-            for cells in QUICK_CELLS if quick else CELLS:
-                # What did not finish on a coarser grid will not on a finer one.
-                found = {"status": slow} if slow else single(label, k, cells, timeout)
-                slow = found["status"] if found["status"].startswith("not done") else ""
-                records.append({"k": k, "cells": cells, "solver": label, **found})
-                print(f"  k = {k:g}, {cells}^2, {label}: {found['status']}", file=sys.stderr)
-    records.sort(key=lambda r: (r["k"], r["cells"], list(ADAPTERS).index(r["solver"])))
+def report(records: list[dict[str, Any]]) -> str:
+    """Write what is there so far; returns the table."""
+    order = list(ADAPTERS)
+    records = sorted(records, key=lambda r: (r["k"], r["cells"], order.index(r["solver"])))
     notes = [
         "Each line ran alone in its own process; solve is the median of repeated solves, all that "
         "happens once (building, compiling, loading compiled kernels) stands in the column before.",
@@ -93,5 +85,23 @@ def run(quick: bool = False, timeout: float = TIMEOUT_S) -> str:
         *(adapter(label).NOTE for label in ADAPTERS),
         *speed_notes(records),
     ]
-    shown = [row(r) for r in records if r["status"] != "not expressible: nothing to turn"]
+    shown = [row(r) for r in records if not r["status"].endswith(NOTHING_TO_TURN)]
     return save("problem_p", TITLE, COLUMNS, shown, notes, records)
+
+
+def run(quick: bool = False, timeout: float = TIMEOUT_S) -> str:
+    """All solvers, all condition numbers, all sizes; returns the table."""
+    records: list[dict[str, Any]] = []
+    text = ""
+    for k in QUICK_CONDITIONS if quick else CONDITIONS:
+        for label in ADAPTERS:
+            slow = ""
+            for cells in QUICK_CELLS if quick else CELLS:
+                # What did not finish on a coarser grid will not on a finer one.
+                found = {"status": slow} if slow else single(label, k, cells, timeout)
+                slow = found["status"] if found["status"].startswith("not done") else ""
+                records.append({"k": k, "cells": cells, "solver": label, **found})
+                print(f"  k = {k:g}, {cells}^2, {label}: {found['status']}", file=sys.stderr)
+                # An interrupt then loses one measurement, not all.
+                text = report(records)
+    return text

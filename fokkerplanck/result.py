@@ -79,6 +79,24 @@ class Result:
     notes: list[str] = field(default_factory=list)
     attrs: dict[str, Any] = field(default_factory=dict)
 
+    @classmethod
+    def from_header(cls, header: Header, **rest: Any) -> Result:
+        """Result with the fields of a header; ``rest`` gives time, density and the others."""
+        return cls(
+            title=header.title,
+            beta=header.beta,
+            seed=header.seed,
+            case_toml=header.case_toml,
+            source=header.source,
+            names=header.names,
+            centers=header.centers,
+            bounds=header.bounds,
+            loss=header.loss,
+            sigma=header.sigma,
+            attrs=dict(header.parameters),
+            **rest,
+        )
+
     def __getattr__(self, name: str) -> np.ndarray:
         # Only asked for names that are not fields. Copying and pickling ask before there are any.
         observables: dict[str, np.ndarray] = self.__dict__.get("observables", {})
@@ -189,24 +207,13 @@ def open_result(path: str | Path) -> Result:
         If the file is missing, is not a result file, or is damaged.
     """
     contents = read(path)
-    header = contents.header
-    return Result(
-        title=header.title,
-        beta=header.beta,
-        seed=header.seed,
-        case_toml=header.case_toml,
-        source=header.source,
-        names=header.names,
-        centers=header.centers,
-        bounds=header.bounds,
+    return Result.from_header(
+        contents.header,
         time=contents.time,
         density=contents.density,
-        loss=header.loss,
-        sigma=header.sigma,
         observables=contents.observables,
         stationary=contents.stationary,
         status=contents.status,
         timings=contents.timings,
         notes=contents.notes,
-        attrs=dict(header.parameters),
     )

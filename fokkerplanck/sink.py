@@ -76,28 +76,16 @@ class Sink:
         if self.writer is not None and self.path is not None:
             self.writer.close("complete", timings=timings, notes=notes)
             return open_result(self.path)
-        header, shape = self.header, self.case.grid.shape
         series = {
             name: np.array([measured[name] for measured in self.measured])
             for name in (self.measured[0] if self.measured else ())
         }
-        return Result(
-            title=header.title,
-            beta=header.beta,
-            seed=header.seed,
-            case_toml=header.case_toml,
-            source=header.source,
-            names=header.names,
-            centers=header.centers,
-            bounds=header.bounds,
+        return Result.from_header(
+            self.header,
             time=np.array(self.times),
-            density=np.array(self.densities).reshape(-1, *shape),
-            loss=header.loss,
-            sigma=header.sigma,
+            density=np.array(self.densities).reshape(-1, *self.case.grid.shape),
             observables=series,
             stationary=self.rest,
-            status="complete",
             timings=timings,
             notes=notes,
-            attrs=dict(header.parameters),
         )

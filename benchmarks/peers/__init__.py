@@ -27,6 +27,10 @@ ADAPTERS = {
 }
 
 
+# Why a tool that needs Sigma diagonal is not run twice on a problem that is so already.
+NOTHING_TO_TURN = "nothing to turn"
+
+
 class NotExpressible(Exception):
     """The tool has no way to state the problem."""
 

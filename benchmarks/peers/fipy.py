@@ -17,9 +17,9 @@ TENSOR_SWEEPS = 3
 NOTE = (
     "FiPy: TransientTerm + ExponentialConvectionTerm == DiffusionTerm (tensor coefficient), scipy "
     "suite with its default LU, which beat its Krylov solvers; implicit midpoint rule (half a step "
-    f"of its implicit Euler, then extrapolation), one step per {CELLS_PER_STEP} cells of an axis and "
-    f"{TENSOR_SWEEPS} sweeps per step for a tensor, enough for the time error to stay below the "
-    "space error."
+    f"of its implicit Euler, then extrapolation), one step per {CELLS_PER_STEP} cells of an axis "
+    f"and {TENSOR_SWEEPS} sweeps per step for a tensor, enough for the time error to stay below "
+    "the space error."
 )
 
 

@@ -11,8 +11,8 @@ from . import Solve
 REQUIRES = "fokkerplanck"
 RTOL = 1e-8
 NOTE = (
-    f"fokkerplanck: `evolve` with stepper 'auto', rtol {RTOL:g}; every solve checks the problem and "
-    "assembles the generator anew."
+    f"fokkerplanck: `evolve` with stepper 'auto', rtol {RTOL:g}; every solve checks the problem "
+    "and assembles the generator anew."
 )
 
 
