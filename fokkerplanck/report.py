@@ -132,10 +132,16 @@ def summary(case: Case, result: Result) -> str:
     return "\n".join(f"{name:{width}}  {text}" for name, text in rows)
 
 
+def _mass_row(result: Result) -> tuple[str, str]:
+    if "absorbing" in str(result.attrs.get("boundaries", "")):
+        return "mass left", f"{result.mass[-1]:.8g} of {result.mass[0]:.8g}"
+    return "mass drift", f"{mass_drift(result):.1e}"
+
+
 def _evolution_rows(result: Result) -> list[tuple[str, str]]:
     rows = [
         ("frames", f"{len(result.time)} up to t = {result.time[-1]:g}"),
-        ("mass drift", f"{mass_drift(result):.1e}"),
+        _mass_row(result),
         ("minimum", f"{np.min(result.minimum):.1e}"),
     ]
     if "free_energy" in result.observables:

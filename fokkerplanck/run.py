@@ -241,6 +241,6 @@ def _header(case: Case) -> Header:
         parameters={
             "name": case.name,
             "overrides": {key: value for key, value in case.overrides.items()},
-            "boundaries": ["/".join(axis.boundary) for axis in grid.domain.axes],
+            "boundaries": ", ".join("/".join(axis.boundary) for axis in grid.domain.axes),
         },
     )

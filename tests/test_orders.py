@@ -22,7 +22,6 @@ from scipy.sparse.linalg import cg, spsolve
 from fokkerplanck import gallery
 from fokkerplanck.density import STEPPERS, System, evolve, fixed_steps, generator
 from fokkerplanck.gallery import ExactProblem
-from fokkerplanck.grid import Grid
 from fokkerplanck.problem import Problem
 
 TURN = 2.0 * np.pi
@@ -76,7 +75,7 @@ def test_coefficients_that_change_with_time(
 
 @compiled_only
 @pytest.mark.parametrize(
-    ("ndim", "levels"), [(1, (64, 128, 256)), (2, (48, 72, 108)), (3, (24, 32, 48))]
+    ("ndim", "levels"), [(1, (64, 128, 256)), (2, (48, 72, 108)), (3, (24, 30, 38))]
 )
 def test_forced_balance_under_turning_tensors(ndim: int, levels: tuple[int, ...]) -> None:
     """A u = g for u = rho_ss w with w smooth: then L u = rho_ss (drift . grad w + D : grad^2 w)."""
@@ -97,7 +96,7 @@ def test_forced_balance_under_turning_tensors(ndim: int, levels: tuple[int, ...]
         # Solvable only without any net source; the mass is set afterwards.
         change -= rest * change.sum() / rest.sum()
         root = np.sqrt(rest)
-        image, status = cg(-symmetric.to_scipy(), -change / root, rtol=1e-9, maxiter=3000)
+        image, status = cg(-symmetric.to_scipy(), -change / root, rtol=1e-7, maxiter=2000)
         assert status == 0
         found = root * image
         found += rest * (exact_answer - found).sum() / rest.sum()
@@ -348,22 +347,22 @@ def test_order_in_time(name: str, key: str) -> None:
     assert_order([time_error(name, key, int(count)) for count in counts], row.order)
 
 
+@compiled_only
 def test_moments_of_cross_diffusion() -> None:
-    """Published numbers (Itkin, arXiv 2606.23980), on a grid of the case file's width."""
+    """Published numbers (Itkin, arXiv 2606.23980)."""
     exact = gallery.cross_diffusion()
-    grid: Grid = exact.problem.grid(88)
+    grid = exact.problem.grid(176)
     system = System(exact.problem, grid)
-    count = 12
-    found = fixed_steps(
-        system, STEPPERS["uniformization"], exact.initial(grid).reshape(-1), 0.0, 0.3, count
-    ).reshape(grid.shape)
+    start = exact.initial(grid).reshape(-1)
+    found = fixed_steps(system, STEPPERS["uniformization"], start, 0.0, exact.end, 12)
+    found = found.reshape(grid.shape)
     x, y = grid.points
     mean = [grid.integrate(found * x), grid.integrate(found * y)]
-    np.testing.assert_allclose(mean, [0.63054807, -0.59198021], rtol=2e-2)
+    np.testing.assert_allclose(mean, [0.63054807, -0.59198021], rtol=7e-3)
     second = [grid.integrate(found * a * b) for a, b in ((x, x), (x, y), (y, y))]
     product = [mean[0] ** 2, mean[0] * mean[1], mean[1] ** 2]
     np.testing.assert_allclose(
-        np.subtract(second, product), [0.39402383, 0.17125987, 0.36113056], rtol=5e-2
+        np.subtract(second, product), [0.39402383, 0.17125987, 0.36113056], rtol=2e-2
     )
 
 

@@ -24,7 +24,7 @@ from .symbolic import (
 MOMENT_RTOL = 1e-13
 MOMENT_ATOL = 1e-15
 
-QUADRATURE_CELLS = {1: 2048, 2: 512, 3: 128}
+QUADRATURE_CELLS = {1: 2048, 2: 512, 3: 80}
 TRAVELLING_WELLS = {
     1: "(x**2 - 1)**2/2",
     2: "(x**2 - 1)**2/2 + y**2",

@@ -26,7 +26,7 @@ from .symbolic import (
 )
 
 # Midpoint rule, spectral for these densities.
-QUADRATURE_CELLS = {1: 2048, 2: 512, 3: 128}
+QUADRATURE_CELLS = {1: 2048, 2: 512, 3: 80}
 ROTATING_WELLS = {
     1: "(x**2 - 1)**2/2",
     2: "(x**2 - 1)**2/2 + y**2 + 0.3*x*y",
