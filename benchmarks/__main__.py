@@ -14,6 +14,9 @@ def main() -> int:
     parser = argparse.ArgumentParser(prog="python -m benchmarks", description=__doc__)
     parser.add_argument("names", nargs="*", metavar="NAME", help=f"of {', '.join(NAMES)}")
     parser.add_argument("--quick", action="store_true", help="small sizes only")
+    parser.add_argument(
+        "--cells", type=int, nargs="+", metavar="N", help="cells per axis of problem_p only"
+    )
     chosen = parser.parse_args()
     unknown = [name for name in chosen.names if name not in NAMES]
     if unknown:
@@ -22,7 +25,9 @@ def main() -> int:
     for name in chosen.names or NAMES:
         print(f"{name} ...", file=sys.stderr, flush=True)
         try:
-            print(import_module(f"benchmarks.{name}").run(chosen.quick), end="\n\n", flush=True)
+            options = {"cells": chosen.cells} if name == "problem_p" and chosen.cells else {}
+            table = import_module(f"benchmarks.{name}").run(chosen.quick, **options)
+            print(table, end="\n\n", flush=True)
         except Exception as error:
             print(f"{name} failed: {error}", file=sys.stderr)
             failed += 1

@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import subprocess
 import sys
+from collections.abc import Sequence
 from typing import Any
 
 from .machine import ROOT
@@ -15,7 +16,7 @@ CONDITIONS = (1.0, 4.0, 100.0)
 CELLS = (64, 128, 256, 512)
 QUICK_CONDITIONS = (1.0, 100.0)
 QUICK_CELLS = (64, 128)
-TIMEOUT_S = 300.0
+TIMEOUT_S = 180.0
 COLUMNS = (
     "k",
     "cells",
@@ -73,7 +74,7 @@ def speed_notes(records: list[dict[str, Any]]) -> list[str]:
     return notes
 
 
-def report(records: list[dict[str, Any]]) -> str:
+def report(records: list[dict[str, Any]], quick: bool) -> str:
     """Write what is there so far; returns the table."""
     order = list(ADAPTERS)
     records = sorted(records, key=lambda r: (r["k"], r["cells"], order.index(r["solver"])))
@@ -86,22 +87,23 @@ def report(records: list[dict[str, Any]]) -> str:
         *speed_notes(records),
     ]
     shown = [row(r) for r in records if not r["status"].endswith(NOTHING_TO_TURN)]
-    return save("problem_p", TITLE, COLUMNS, shown, notes, records)
+    return save("problem_p", TITLE, COLUMNS, shown, notes, records, quick)
 
 
-def run(quick: bool = False, timeout: float = TIMEOUT_S) -> str:
-    """All solvers, all condition numbers, all sizes; returns the table."""
+def run(quick: bool = False, cells: Sequence[int] = (), timeout: float = TIMEOUT_S) -> str:
+    """All solvers, all condition numbers, all sizes (or only ``cells``); returns the table."""
+    sizes = cells or (QUICK_CELLS if quick else CELLS)
     records: list[dict[str, Any]] = []
     text = ""
     for k in QUICK_CONDITIONS if quick else CONDITIONS:
         for label in ADAPTERS:
             slow = ""
-            for cells in QUICK_CELLS if quick else CELLS:
+            for size in sizes:
                 # What did not finish on a coarser grid will not on a finer one.
-                found = {"status": slow} if slow else single(label, k, cells, timeout)
+                found = {"status": slow} if slow else single(label, k, size, timeout)
                 slow = found["status"] if found["status"].startswith("not done") else ""
-                records.append({"k": k, "cells": cells, "solver": label, **found})
-                print(f"  k = {k:g}, {cells}^2, {label}: {found['status']}", file=sys.stderr)
+                records.append({"k": k, "cells": size, "solver": label, **found})
+                print(f"  k = {k:g}, {size}^2, {label}: {found['status']}", file=sys.stderr)
                 # An interrupt then loses one measurement, not all.
-                text = report(records)
+                text = report(records, quick)
     return text

@@ -30,6 +30,7 @@ def save(
     rows: Sequence[Sequence[str]],
     notes: Sequence[str],
     records: Sequence[Mapping[str, Any]],
+    quick: bool = False,
 ) -> str:
     """Write ``results/<name>.md`` and ``.json``; return the text for the terminal.
 
@@ -45,6 +46,8 @@ def save(
         One sentence each: settings, reading aids.
     records : mappings
         The numbers behind the table, at full precision.
+    quick : bool
+        A trial: goes to ``results/quick/``, which is not kept.
     """
     machine = describe()
     shown = table(columns, rows)
@@ -60,8 +63,9 @@ def save(
             "",
         ]
     )
-    RESULTS.mkdir(parents=True, exist_ok=True)
-    (RESULTS / f"{name}.md").write_text(text)
+    folder = RESULTS / "quick" if quick else RESULTS
+    folder.mkdir(parents=True, exist_ok=True)
+    (folder / f"{name}.md").write_text(text)
     content = {"title": title, "machine": machine, "notes": list(notes), "records": list(records)}
-    (RESULTS / f"{name}.json").write_text(json.dumps(content, indent=1) + "\n")
+    (folder / f"{name}.json").write_text(json.dumps(content, indent=1) + "\n")
     return f"{title}\n\n{shown}\n\n" + "\n".join(f"- {note}" for note in notes)

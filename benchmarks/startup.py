@@ -53,7 +53,7 @@ def run(quick: bool = False) -> str:
     ]
     rows = [[what, f"{seconds:.2f}"] for what, seconds in values.items()]
     records = [{"what": what, "seconds": seconds} for what, seconds in values.items()]
-    return save("startup", TITLE, COLUMNS, rows, notes, records)
+    return save("startup", TITLE, COLUMNS, rows, notes, records, quick)
 
 
 def _python(*arguments: str) -> str:

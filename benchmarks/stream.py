@@ -135,4 +135,4 @@ def run(quick: bool = False) -> str:
         "A share above 1 (the small problem) means that the arrays stay in the cache.",
         "scipy: the same matrix in compressed rows, one thread.",
     ]
-    return save("stream", TITLE, COLUMNS, rows, notes, records)
+    return save("stream", TITLE, COLUMNS, rows, notes, records, quick)

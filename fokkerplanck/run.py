@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+import json
 import platform
 import warnings
 from importlib.metadata import version
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 from tqdm import tqdm
@@ -40,6 +42,9 @@ from .store import Checkpoint, Header, read
 # Beyond these sizes a case that does not ask for the stationary state does without it when
 # detailed balance fails: the linear solve would cost more than the run.
 STATIONARY_CELLS = {1: 1_000_000, 2: 300_000, 3: 300_000}
+
+# Overrides that leave the numbers of a run as they are.
+HARMLESS = ("expect", "output.figures", "title")
 
 
 def run(
@@ -210,11 +215,27 @@ def _march(
 
 
 def _complete(path: Path, header: Header) -> bool:
-    """Whether a file holds this very case, finished."""
+    """Whether a file holds this very case, finished.
+
+    Raises
+    ------
+    StoreError
+        If the file is of a run with other overrides, or complete but of another case text or
+        version.
+    """
     contents = read(path)
+    stored = contents.header
+    ours = _settings(header)
+    theirs = _settings(stored)
+    changed = sorted(key for key in ours.keys() | theirs.keys() if ours.get(key) != theirs.get(key))
+    if changed:
+        raise StoreError(
+            f"this result was begun with another setting of {', '.join(changed)}; give "
+            "--overwrite to replace it or --out to write elsewhere",
+            path,
+        )
     if contents.status != "complete":
         return False
-    stored = contents.header
     if stored.case_toml != header.case_toml or stored.source != header.source:
         raise StoreError(
             "this result is complete, but of another case text or version; give --overwrite to "
@@ -222,6 +243,12 @@ def _complete(path: Path, header: Header) -> bool:
             path,
         )
     return True
+
+
+def _settings(header: Header) -> dict[str, Any]:
+    """The overrides that change what is computed; the numbers expected and the figures do not."""
+    overrides: dict[str, Any] = json.loads(header.parameters.get("overrides", "{}"))
+    return {key: value for key, value in overrides.items() if not key.startswith(HARMLESS)}
 
 
 def _header(case: Case) -> Header:
@@ -240,7 +267,7 @@ def _header(case: Case) -> Header:
         source=f"fokkerplanck {__version__} ({versions}, Python {platform.python_version()})",
         parameters={
             "name": case.name,
-            "overrides": {key: value for key, value in case.overrides.items()},
+            "overrides": json.dumps(dict(case.overrides), default=np.ndarray.tolist),
             "boundaries": ", ".join("/".join(axis.boundary) for axis in grid.domain.axes),
         },
     )

@@ -12,7 +12,8 @@ __all__ = ["NOTE", "REQUIRES", "prepare"]
 STEPS_PER_CELL = 0.5
 NOTE = (
     "FiPy, implicit Euler: the same with plain implicit Euler, one sweep and one step per two "
-    "cells of an axis; its time error exceeds its space error, which even more steps would have to hide."
+    "cells of an axis; its time error exceeds its space error, which even more steps would have "
+    "to hide."
 )
 
 
