@@ -69,13 +69,17 @@ class Tensor:
             plane[..., i, i] = plane[..., j, j] = np.cos(a)
             plane[..., i, j], plane[..., j, i] = -np.sin(a), np.sin(a)
             turn = turn @ plane
-        tensor = np.moveaxis(turn @ (self.values[:, None] * np.swapaxes(turn, -1, -2)), (-2, -1), (0, 1))
+        tensor = np.moveaxis(
+            turn @ (self.values[:, None] * np.swapaxes(turn, -1, -2)), (-2, -1), (0, 1)
+        )
         return 0.5 * (tensor + np.swapaxes(tensor, 0, 1))
 
     def divergence(self, *points: np.ndarray) -> np.ndarray:
         """(d, ...), by central differences of order 2: its error cancels wherever it matters."""
         if not any(angle.amplitudes.any() for angle in self.angles):
-            return np.zeros((len(self.values), *np.broadcast_shapes(*(np.shape(p) for p in points))))
+            return np.zeros(
+                (len(self.values), *np.broadcast_shapes(*(np.shape(p) for p in points)))
+            )
         total = 0.0
         for j in range(len(self.values)):
             up = [p + STEP * (i == j) for i, p in enumerate(points)]

@@ -50,6 +50,4 @@ def moving_error(exact: ExactProblem, cells: int, count: int) -> tuple[float, fl
     system = System(exact.problem, grid)
     start = exact.initial(grid).reshape(-1)
     found = fixed_steps(system, STEPPERS["uniformization"], start, 0.0, exact.end, count)
-    return float(grid.spacing[0]), distance(
-        grid, found, exact.density(exact.end, grid.points)
-    )
+    return float(grid.spacing[0]), distance(grid, found, exact.density(exact.end, grid.points))

@@ -72,7 +72,7 @@ def selling(tensor: np.ndarray) -> dict[Offset, float]:
 def superbase_weights(
     base: Sequence[Offset], product: Callable[[Offset, Offset], Fraction]
 ) -> dict[Offset, float]:
-    """Selling's formula for an obtuse superbase: -<b_i, D b_j> belongs to what is normal to both."""
+    """Selling's formula for an obtuse superbase: -<b_i, D b_j> goes with the normal of the rest."""
     result: dict[Offset, float] = {}
     for i, j in itertools.combinations(range(len(base)), 2):
         rest = [base[n] for n in range(len(base)) if n not in (i, j)]
@@ -192,9 +192,7 @@ def dense_generator(
     return matrix
 
 
-def follow(
-    grid: Grid, cell: Offset, step: np.ndarray
-) -> tuple[Offset | None, str, float]:
+def follow(grid: Grid, cell: Offset, step: np.ndarray) -> tuple[Offset | None, str, float]:
     """Where an edge leads: its target, or the kind of side it meets first and the share inside."""
     target, meets = [], []
     for axis, n, start, move in zip(grid.domain.axes, grid.shape, cell, step, strict=True):

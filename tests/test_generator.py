@@ -31,7 +31,8 @@ class Sample:
 def box(*sides: object) -> dict[str, object]:
     """One axis [-1.5, 1.5] for each boundary."""
     return {
-        name: {"range": (-1.5, 1.5), "boundary": side} for name, side in zip("xyz", sides, strict=False)
+        name: {"range": (-1.5, 1.5), "boundary": side}
+        for name, side in zip("xyz", sides, strict=False)
     }
 
 
@@ -70,12 +71,17 @@ SAMPLES = {
         (6, 9),
     ),
     "all absorbing": Sample(
-        Problem("0.1*x*y + 0.2*x**2", [[1.0, 0.93], [0.93, 1.0]], 1.0, box("absorbing", "absorbing")),
+        Problem(
+            "0.1*x*y + 0.2*x**2", [[1.0, 0.93], [0.93, 1.0]], 1.0, box("absorbing", "absorbing")
+        ),
         (6, 7),
     ),
     # Offsets around both axes, one of them back to where they came from.
     "torus": Sample(
-        Problem(None, [[1.0, 0.95], [0.95, 1.0]], 1.0, {"x": PERIODIC, "y": PERIODIC}, drift=["1", "-sin(x)"]),
+        Problem(
+            None, [[1.0, 0.95], [0.95, 1.0]], 1.0, {"x": PERIODIC, "y": PERIODIC},
+            drift=["1", "-sin(x)"],
+        ),
         (5, 4),
     ),
     "moving": Sample(
@@ -101,7 +107,11 @@ SAMPLES = {
     "three, turning": Sample(
         Problem(
             "0.5*(x**2 + y**2 + z**2)",
-            [["1", "0.4*sin(x + z)", "0.2"], ["0.4*sin(x + z)", "0.9", "0.3*cos(y)"], ["0.2", "0.3*cos(y)", "0.8"]],
+            [
+                ["1", "0.4*sin(x + z)", "0.2"],
+                ["0.4*sin(x + z)", "0.9", "0.3*cos(y)"],
+                ["0.2", "0.3*cos(y)", "0.8"],
+            ],
             1.0,
             box(*["reflecting"] * 3),
         ),

@@ -5,7 +5,7 @@ from __future__ import annotations
 import numpy as np
 import pytest
 import reference
-from fields import ANY, CLOSED, Setting, Waves, random_density, settings_of
+from fields import ANY, CLOSED, Waves, random_density, settings_of
 from hypothesis import assume, given
 from hypothesis import strategies as st
 from measures import distance
@@ -65,9 +65,7 @@ def test_equals_the_dense_twin(data: st.DataObject) -> None:
     found = generator(setting.problem, setting.grid)
     assume(not found.detailed_balance)
     twin = reference.dense_generator(setting.problem, setting.grid)
-    np.testing.assert_allclose(
-        found.to_scipy().toarray(), twin, rtol=1e-9, atol=1e-11 * found.q
-    )
+    np.testing.assert_allclose(found.to_scipy().toarray(), twin, rtol=1e-9, atol=1e-11 * found.q)
 
 
 @given(data=st.data())
@@ -172,9 +170,7 @@ def test_mirror_symmetry(data: st.DataObject, seed: int) -> None:
     one = generator(problem, setting.grid)
     other = generator(mirrored, mirrored.grid(setting.grid.shape))
     expected = np.flip(one.matvec(np.flip(density, axis)), axis)
-    np.testing.assert_allclose(
-        other.matvec(density), expected, atol=1e-9 * one.q * density.max()
-    )
+    np.testing.assert_allclose(other.matvec(density), expected, atol=1e-9 * one.q * density.max())
 
 
 @given(data=st.data())
@@ -225,7 +221,9 @@ def test_splitting_a_force_between_formulas(sigma: object) -> None:
 @given(data=st.data(), balanced=st.booleans())
 def test_circulation_decides(data: st.DataObject, balanced: bool) -> None:
     """A solenoidal push breaks detailed balance, however the rest looks."""
-    setting = data.draw(settings_of(dimensions=(2, 3), sides=("reflecting",), balanced=True, decades=PLAIN))
+    setting = data.draw(
+        settings_of(dimensions=(2, 3), sides=("reflecting",), balanced=True, decades=PLAIN)
+    )
     problem = setting.problem
     push = 0.0 if balanced else 0.05
 

@@ -7,6 +7,7 @@ import numba
 import numpy as np
 import pytest
 import reference
+from scipy import sparse
 from scipy.stats import poisson
 
 from fokkerplanck.density import System, chains, kernels
@@ -17,6 +18,7 @@ from fokkerplanck.problem import Problem
 ARGUMENTS = np.concatenate(
     [
         np.logspace(-300, 2.84, 400),
+        np.linspace(0.1, 705.0, 300),
         kernels.BERNOULLI_SERIES * np.linspace(0.5, 1.5, 101),
         [1e-16, 0.5, 1.0, 36.7, 699.99, 700.0, 700.01, 705.0],
     ]
@@ -54,10 +56,10 @@ def test_edge_rates(rng: np.random.Generator) -> None:
 
 def random_edges(
     rng: np.random.Generator, size: int, shifts: list[int]
-) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
-    """Rates of edges i -> i + shift that stay inside, and a dense matrix without its diagonal."""
+) -> tuple[np.ndarray, np.ndarray, sparse.csr_matrix]:
+    """Rates of edges i -> i + shift that stay inside, and the matrix without its diagonal."""
     forward, backward = rng.random((2, len(shifts), size))
-    matrix = np.zeros((size, size))
+    matrix = sparse.lil_matrix((size, size))
     for k, shift in enumerate(shifts):
         for i in range(size):
             if 0 <= i + shift < size:
@@ -65,13 +67,20 @@ def random_edges(
                 matrix[i, i + shift] += backward[k, i]
             else:
                 forward[k, i] = backward[k, i] = 0.0
-    return forward, backward, matrix
+    return forward, backward, matrix.tocsr()
 
 
-# Sizes below, at and above one block of cells; shifts of both signs, some beyond a block.
+# Sizes below, at and above one block of cells, and with a block in the middle; shifts of both
+# signs, some beyond a block.
 @pytest.mark.parametrize(
     ("size", "shifts"),
-    [(7, [1, -3]), (50, [1, 7, 8, -6]), (kernels.BLOCK, [1, -40]), (2600, [1, 61, -60, 2300])],
+    [
+        (7, [1, -3]),
+        (50, [1, 7, 8, -6]),
+        (kernels.BLOCK, [1, -40]),
+        (2600, [1, 61, -60, 2300]),
+        (6200, [1, -40]),
+    ],
 )
 def test_product(rng: np.random.Generator, size: int, shifts: list[int]) -> None:
     forward, backward, matrix = random_edges(rng, size, shifts)
@@ -140,9 +149,10 @@ def test_solve_tensor(rng: np.random.Generator, ndim: int) -> None:
 @pytest.mark.parametrize("share", [1e-2, 1e-4])
 def test_regularise(rng: np.random.Generator, ndim: int, share: float) -> None:
     tensors = random_tensors(rng, ndim, 40)
-    vector = rng.normal(size=ndim)
-    tensors[:, :, 0] = np.outer(vector, vector)
-    tensors[:, :, 1] = 0.0
+    for n in range(20):
+        vector = rng.normal(size=ndim)
+        tensors[:, :, n] = np.outer(vector, vector)
+    tensors[:, :, 20] = 0.0
     before = tensors.copy()
     count = kernels.regularise(tensors, share)
     changed = [n for n in range(40) if tensors[:, :, n].tobytes() != before[:, :, n].tobytes()]
@@ -224,7 +234,10 @@ def test_backward_euler_on_a_chain_is_entrywise_accurate() -> None:
 
 @pytest.mark.parametrize("sides", [("reflecting", "reflecting"), ("absorbing", "reflecting")])
 def test_limiter(rng: np.random.Generator, sides: tuple[str, str]) -> None:
-    box = {"x": {"range": (-1, 1), "boundary": sides}, "y": {"range": (-1, 1), "boundary": "periodic"}}
+    box = {
+        "x": {"range": (-1, 1), "boundary": sides},
+        "y": {"range": (-1, 1), "boundary": "periodic"},
+    }
     problem = Problem("x**2", [[1.0, 0.7], [0.7, 1.0]], 1.0, box)
     generator = System(problem, problem.grid((6, 7))).at(0.0)
     matrix = generator.to_scipy().toarray()

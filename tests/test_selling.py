@@ -90,9 +90,7 @@ def test_decomposes(ndim: int, data: st.DataObject) -> None:
 
 @pytest.mark.parametrize("ndim", [2, 3])
 @given(data=st.data())
-def test_reach_grows_like_the_root_of_the_condition_number(
-    ndim: int, data: st.DataObject
-) -> None:
+def test_reach_grows_like_the_root_of_the_condition_number(ndim: int, data: st.DataObject) -> None:
     tensor = data.draw(spd(ndim, 4.0))
     longest = max(np.linalg.norm(offset) for offset in found(tensor))
     # Fehrenbach and Mirebeau (2014), Proposition 1.1, with a constant that is not sharp.

@@ -1,0 +1,362 @@
+"""Runs of the bundled cases at reduced size, kills and resumption, notes and timings."""
+
+from __future__ import annotations
+
+import os
+import shutil
+import signal
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+from measures import compiled_only
+
+from fokkerplanck import load_case, open_result, run
+from fokkerplanck.case import Case, bundled_cases
+from fokkerplanck.density import STEPPERS
+from fokkerplanck.errors import CaseError, CaseWarning, StoreError
+from fokkerplanck.report import free_energy_increase, mass_drift
+from fokkerplanck.result import Result
+from fokkerplanck.sink import Sink
+
+
+def sized(cells: dict[str, int], frames: int, end: float) -> dict[str, Any]:
+    """Overrides for a grid, a number of frames and an end."""
+    grid = {f"domain.{axis}.cells": count for axis, count in cells.items()}
+    return {**grid, "density.frames": frames, "density.end": end, "expect": {}}
+
+
+# Sizes at which every case keeps its physics; the ends are the cases' own but for the slow ones.
+REDUCED = {
+    "circulation": sized({"x": 40, "y": 40}, 13, 12.0),
+    "cross_diffusion": sized({"x": 44, "y": 44}, 4, 0.3),
+    "double_well_1d": sized({"x": 96}, 17, 80.0),
+    "double_well_2d": sized({"x": 40, "y": 40}, 13, 120.0),
+    "momentum": sized({"x": 48, "v": 48}, 11, 50.0),
+    "quadratic": sized({"x": 48, "y": 48}, 17, 16.0),
+    "quadratic_3d": sized({"x": 18, "y": 18, "z": 18}, 6, 20.0),
+    "quadratic_anisotropic": sized({"x": 64, "y": 64}, 14, 26.0),
+}
+# Those that come to rest by their end.
+RESTING = set(REDUCED) - {"cross_diffusion"}
+BALANCED = {
+    "double_well_1d",
+    "double_well_2d",
+    "quadratic",
+    "quadratic_3d",
+    "quadratic_anisotropic",
+}
+SMALL = sized({"x": 16, "y": 16}, 7, 0.6)
+_results: dict[str, Result] = {}
+
+
+def reduced(name: str) -> Result:
+    if name not in _results:
+        _results[name] = run(load_case(name, REDUCED[name]))
+    return _results[name]
+
+
+def test_every_bundled_case_has_a_reduced_size() -> None:
+    assert set(bundled_cases()) == set(REDUCED)
+
+
+every_case = pytest.mark.parametrize("name", list(REDUCED))
+
+
+# Coarse grids are what the cautions are for.
+@compiled_only
+@pytest.mark.filterwarnings("ignore::fokkerplanck.errors.CaseWarning")
+class TestCases:
+    """The promises of the package, kept by every bundled case."""
+
+    @every_case
+    def test_mass_and_positivity_at_every_frame(self, name: str) -> None:
+        result = reduced(name)
+        assert len(result.time) == REDUCED[name]["density.frames"]
+        assert mass_drift(result) <= 1e-12
+        assert result.minimum.min() >= 0.0
+        np.testing.assert_allclose(
+            result.density.sum(axis=tuple(range(1, result.ndim + 1))) * result.cell_volume,
+            result.mass, rtol=1e-13,
+        )  # fmt: skip
+
+    @every_case
+    def test_free_energy_falls(self, name: str) -> None:
+        result = reduced(name)
+        if name not in RESTING:
+            assert "free_energy" not in result.observables
+            assert result.stationary is None
+            return
+        assert free_energy_increase(result) <= 1e-12
+        assert np.diff(result.kl_to_stationary).max() <= 1e-12
+        assert result.kl_to_stationary[0] > 0.05
+        assert result.kl_to_stationary[-1] <= 1e-8
+        assert result.dissipation.min() >= -1e-12
+        # (46) with the constant left out.
+        excess = result.beta * (result.free_energy - result.free_energy[-1])
+        np.testing.assert_allclose(
+            excess, result.kl_to_stationary - result.kl_to_stationary[-1], atol=1e-9
+        )
+
+    @every_case
+    def test_detailed_balance_is_what_it_should_be(self, name: str) -> None:
+        rest = reduced(name).stationary
+        if name not in RESTING:
+            return
+        assert rest.detailed_balance == (name in BALANCED)
+        assert rest.residual <= 1e-13
+        peak = np.abs(rest.current).max()
+        if name in BALANCED:
+            assert peak <= 1e-11
+            assert 0.0 <= rest.entropy_production <= 1e-18
+        else:
+            assert peak > 1e-2
+            assert rest.entropy_production > 0.1
+
+    @every_case
+    def test_loss_rate_is_the_slope_of_the_expected_loss(self, name: str) -> None:
+        """(42), left side: by differences along a second run with dense frames."""
+        overrides = {**REDUCED[name], "density.end": 1e-4, "density.frames": 3}
+        result = run(load_case(name, overrides))
+        if name == "cross_diffusion":
+            # The loss itself changes with t.
+            return
+        slope = np.gradient(result.expected_loss, result.time, edge_order=2)
+        np.testing.assert_allclose(slope[1], result.loss_rate[1], rtol=1e-3, atol=1e-5)
+
+
+# Kills.
+
+
+class Killed(Exception):
+    """Stands for whatever ends a process."""
+
+
+def stopping(monkeypatch: pytest.MonkeyPatch, frame: int, act: Callable[[Sink], None]) -> None:
+    """Let ``act`` happen once that frame is written."""
+    write = Sink.frame
+
+    def patched(self: Sink, state: Any, measured: dict[str, Any]) -> None:
+        write(self, state, measured)
+        if state.frame == frame:
+            act(self)
+
+    monkeypatch.setattr(Sink, "frame", patched)
+
+
+def dies(_: Sink) -> None:
+    raise Killed
+
+
+def assert_same_bits(one: Result, other: Result) -> None:
+    assert one.time.tobytes() == other.time.tobytes()
+    assert one.density.tobytes() == other.density.tobytes()
+    assert one.observables.keys() == other.observables.keys()
+    for name, series in one.observables.items():
+        assert series.tobytes() == other.observables[name].tobytes(), name
+    assert (one.stationary is None) == (other.stationary is None)
+    if one.stationary is not None:
+        assert one.stationary.density.tobytes() == other.stationary.density.tobytes()
+        assert one.stationary.current.tobytes() == other.stationary.current.tobytes()
+
+
+def small_case(name: str = "quadratic", **overrides: Any) -> Case:
+    sizes = SMALL if name != "double_well_1d" else sized({"x": 24}, 7, 0.6)
+    if name == "momentum":
+        sizes = sized({"x": 16, "v": 16}, 7, 0.6)
+    return load_case(name, {**sizes, **overrides})
+
+
+# Every kind of advance: exact and controlled steps, factors kept, coefficients in time.
+SETTINGS = [
+    ("quadratic", "auto"),
+    ("cross_diffusion", "auto"),
+    ("cross_diffusion", "split"),
+    *(("circulation", name) for name, row in STEPPERS.items() if not row.needs_detailed_balance),
+    *(("quadratic", name) for name, row in STEPPERS.items() if row.needs_detailed_balance),
+    ("momentum", "implicit"),
+]
+
+
+@pytest.mark.filterwarnings("ignore::fokkerplanck.errors.CaseWarning")
+@compiled_only
+@pytest.mark.parametrize(("name", "stepper"), SETTINGS)
+@pytest.mark.parametrize("frame", [0, 3])
+def test_resumed_run_equals_an_uninterrupted_one(
+    name: str, stepper: str, frame: int, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    rtol = 1e-3 if stepper != "implicit" else 0.1
+    case = small_case(name, **{"density.stepper": stepper, "density.rtol": rtol})
+    if stepper == "chebyshev":
+        # It does not start from densities far from their Gibbs state.
+        near = {"initial.std": 0.5, "initial.mean": [0.2, 0.0]}
+        case = small_case(name, **{"density.stepper": stepper, **near})
+    whole = run(case, tmp_path / "whole.h5")
+    copied = tmp_path / "copied.h5"
+
+    def copy_and_die(sink: Sink) -> None:
+        # What a kill without warning leaves: the open file as it is on disk.
+        shutil.copy(sink.path, copied)
+        raise Killed
+
+    with monkeypatch.context() as patch:
+        stopping(patch, frame, copy_and_die)
+        with pytest.raises(Killed):
+            run(case, tmp_path / "cut.h5")
+    assert open_result(tmp_path / "cut.h5").status == "interrupted"
+    assert open_result(copied).status == "running"
+    for path in (tmp_path / "cut.h5", copied):
+        assert len(open_result(path).time) == frame + 1
+        resumed = run(case, path, resume=True)
+        assert resumed.status == "complete"
+        assert_same_bits(resumed, whole)
+
+
+@pytest.mark.filterwarnings("ignore::fokkerplanck.errors.CaseWarning")
+def test_memory_and_file_hold_the_same(tmp_path: Path) -> None:
+    case = small_case()
+    assert_same_bits(run(case), run(case, tmp_path / "a.h5"))
+
+
+@pytest.mark.filterwarnings("ignore::fokkerplanck.errors.CaseWarning")
+def test_killed_after_the_last_frame(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    case = small_case()
+    whole = run(case)
+    with monkeypatch.context() as patch:
+        stopping(patch, 6, dies)
+        with pytest.raises(Killed):
+            run(case, tmp_path / "a.h5")
+    assert_same_bits(run(case, tmp_path / "a.h5", resume=True), whole)
+
+
+@pytest.mark.filterwarnings("ignore::fokkerplanck.errors.CaseWarning")
+def test_interrupt_from_the_keyboard(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """SIGINT closes the file as interrupted, and the exception goes on."""
+    case = small_case()
+    with monkeypatch.context() as patch:
+        stopping(patch, 2, lambda _: os.kill(os.getpid(), signal.SIGINT))
+        with pytest.raises(KeyboardInterrupt):
+            run(case, tmp_path / "a.h5")
+    cut = open_result(tmp_path / "a.h5")
+    assert cut.status == "interrupted"
+    assert len(cut.time) == 3
+    assert_same_bits(run(case, tmp_path / "a.h5", resume=True), run(case))
+
+
+@pytest.mark.filterwarnings("ignore::fokkerplanck.errors.CaseWarning")
+def test_resume_of_a_complete_run_reads_it(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    case = small_case()
+    path = tmp_path / "a.h5"
+    whole = run(case, path)
+    before = path.read_bytes()
+    stopping(monkeypatch, 0, dies)
+    assert_same_bits(run(case, path, resume=True), whole)
+    assert path.read_bytes() == before
+    with pytest.raises(StoreError):
+        run(case, path)
+    assert path.read_bytes() == before
+
+
+@pytest.mark.filterwarnings("ignore::fokkerplanck.errors.CaseWarning")
+def test_resume_of_another_case_is_refused(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    path = tmp_path / "a.h5"
+    with monkeypatch.context() as patch:
+        stopping(patch, 2, dies)
+        with pytest.raises(Killed):
+            run(small_case(), path)
+    with pytest.raises(StoreError, match="beta"):
+        run(small_case(**{"noise.beta": 3.0}), path, resume=True)
+    assert open_result(path).status == "interrupted"
+
+
+@pytest.mark.filterwarnings("ignore::fokkerplanck.errors.CaseWarning")
+@pytest.mark.parametrize(
+    "change",
+    [
+        {"density.stepper": "split"},
+        {"density.rtol": 1e-3},
+        {"initial.mean": [1.0, 0.0]},
+        {"density.end": 0.9},
+        {"density.frames": 9},
+    ],
+    ids=lambda change: next(iter(change)),
+)
+def test_resume_with_other_settings_is_refused(
+    change: dict[str, Any], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Overrides change the run as much as the file's text does."""
+    path = tmp_path / "a.h5"
+    with monkeypatch.context() as patch:
+        stopping(patch, 2, dies)
+        with pytest.raises(Killed):
+            run(small_case(), path)
+    key = next(iter(change))
+    with pytest.raises(StoreError, match=key):
+        run(small_case(**change), path, resume=True)
+    # What is only drawn or expected may change.
+    harmless = {"expect": {"minimum": {"min": 0}}, "output.figures": ["observables"]}
+    assert run(small_case(**harmless), path, resume=True).status == "complete"
+    with pytest.raises(StoreError, match=key):
+        run(small_case(**change), path, resume=True)
+
+
+# What else a run tells.
+
+
+@pytest.mark.filterwarnings("ignore::fokkerplanck.errors.CaseWarning")
+def test_notes_and_timings() -> None:
+    start = {"initial.std": 0.5, "density.end": 4.0}
+    with pytest.warns(CaseWarning, match="cuts off"):
+        result = run(small_case(**{"domain.x.range": [-1.0, 2.0], **start}))
+    assert result.notes[0].startswith("stepper exponential: detailed balance holds")
+    assert any("cuts off" in note for note in result.notes)
+    assert {"compile", "assemble", "step"} <= result.timings.keys()
+    assert min(result.timings.values()) >= 0.0
+
+
+@pytest.mark.filterwarnings("ignore::fokkerplanck.errors.CaseWarning")
+def test_only_the_ends_are_kept_on_request() -> None:
+    case = small_case(**{"output.every_frame": False})
+    result = run(case)
+    assert list(result.kept_frames) == [0, 6]
+    assert len(result.free_energy) == 7
+
+
+@pytest.mark.parametrize("kind", ["uniform", "point", "formula", "stationary"])
+@pytest.mark.filterwarnings("ignore::fokkerplanck.errors.CaseWarning")
+def test_kinds_of_start(kind: str) -> None:
+    extra = {"point": {"mean": [0.3, -0.2]}, "formula": {"formula": "exp(-beta*(x**2 + y**2))"}}
+    result = run(small_case(initial={"kind": kind, **extra.get(kind, {})}))
+    start = result.density[0]
+    assert result.mass[0] == pytest.approx(1.0, abs=1e-14)
+    if kind == "uniform":
+        assert np.ptp(start) == 0.0
+    elif kind == "point":
+        np.testing.assert_allclose(result.mean[0], [0.3, -0.2], atol=1e-12)
+        assert result.density[1:].min() > 0.0
+    elif kind == "formula":
+        assert result.mean[0] == pytest.approx([0.0, 0.0], abs=1e-12)
+    else:
+        np.testing.assert_allclose(result.density[-1], start, rtol=1e-9, atol=1e-12)
+        assert result.kl_to_stationary.max() <= 1e-13
+
+
+@pytest.mark.filterwarnings("ignore::fokkerplanck.errors.CaseWarning")
+def test_stationary_alone() -> None:
+    overrides = {**SMALL, "stationary": {}}
+    case = load_case("circulation", overrides)
+    result = run(case)
+    assert result.stationary is not None
+    assert result.stationary.entropy_production > 0.0
+
+
+@pytest.mark.filterwarnings("ignore::fokkerplanck.errors.CaseWarning")
+def test_open_box_loses_mass_and_has_no_rest() -> None:
+    result = run(small_case(**{"domain.x.boundary": "absorbing", "domain.x.range": [-1.0, 2.0]}))
+    assert np.all(np.diff(result.mass) < 0.0)
+    assert result.stationary is None
+    assert "free_energy" not in result.observables
+    with pytest.raises(CaseError, match="absorbing"):
+        run(small_case(**{"domain.x.boundary": "absorbing", "stationary": {}}))
