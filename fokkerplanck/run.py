@@ -30,7 +30,7 @@ from .density import (
 )
 from .density.force import Force
 from .density.rates import sampled_offsets
-from .errors import CaseWarning, NumericalFailure, StoreError
+from .errors import CaseError, CaseWarning, NumericalFailure, StoreError
 from .observables import Observer, entropy_production
 from .problem.field import FormulaField
 from .problem.formula import parse
@@ -41,7 +41,7 @@ from .store import Checkpoint, Header, read
 
 # Beyond these sizes a case that does not ask for the stationary state does without it when
 # detailed balance fails: the linear solve would cost more than the run.
-STATIONARY_CELLS = {1: 1_000_000, 2: 300_000, 3: 300_000}
+STATIONARY_CELLS = {1: 1_000_000, 2: 600_000, 3: 300_000}
 
 # Overrides that leave the numbers of a run as they are.
 HARMLESS = ("expect", "output.figures", "title")
@@ -137,7 +137,7 @@ def rest_state(case: Case, system: System) -> StationaryState | None:
         return None
     try:
         return stationary(system.at(0.0), case.problem)
-    except NumericalFailure as failure:
+    except (CaseError, NumericalFailure) as failure:
         if needed:
             raise
         warnings.warn(

@@ -7,6 +7,7 @@ from collections.abc import Sequence
 import numba
 import numpy as np
 import pytest
+from hypothesis import settings
 
 from fokkerplanck.density import STEPPERS, System, evolve, fixed_steps
 from fokkerplanck.gallery import ExactProblem
@@ -14,6 +15,9 @@ from fokkerplanck.grid import Grid
 
 # Interpreted kernels are a hundred times slower: only small grids are worth running so.
 compiled_only = pytest.mark.skipif(numba.config.DISABLE_JIT, reason="too slow without compilation")
+
+# Random examples of a property test.
+examples = settings(max_examples=4 if numba.config.DISABLE_JIT else 25)
 
 # A fitted order may differ from the declared one by this much.
 ORDER_WINDOW = 0.15

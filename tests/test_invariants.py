@@ -8,7 +8,7 @@ import reference
 from fields import ANY, CLOSED, Waves, random_density, settings_of
 from hypothesis import assume, given
 from hypothesis import strategies as st
-from measures import distance
+from measures import distance, examples
 
 from fokkerplanck.density import STEPPERS, System, generator, stationary
 from fokkerplanck.observables import Observer, entropy_production
@@ -21,6 +21,7 @@ STEPS = (0.3, 5.0, 300.0)
 PLAIN = 2.0
 
 
+@examples
 @given(data=st.data())
 def test_markov_generator(data: st.DataObject) -> None:
     """Off-diagonal entries >= 0, columns sum to minus the killing: zero in a closed box."""
@@ -39,6 +40,7 @@ def test_markov_generator(data: st.DataObject) -> None:
     assert matrix.min() >= 0.0
 
 
+@examples
 @given(data=st.data(), seed=SEEDS)
 def test_adjoint_is_the_transpose(data: st.DataObject, seed: int) -> None:
     setting = data.draw(settings_of(sides=ANY))
@@ -59,6 +61,7 @@ def test_adjoint_is_the_transpose(data: st.DataObject, seed: int) -> None:
     )  # fmt: skip
 
 
+@examples
 @given(data=st.data())
 def test_equals_the_dense_twin(data: st.DataObject) -> None:
     setting = data.draw(settings_of(dimensions=(2,), sides=ANY, decades=PLAIN))
@@ -68,6 +71,7 @@ def test_equals_the_dense_twin(data: st.DataObject) -> None:
     np.testing.assert_allclose(found.to_scipy().toarray(), twin, rtol=1e-9, atol=1e-11 * found.q)
 
 
+@examples
 @given(data=st.data())
 def test_rest_under_detailed_balance(data: st.DataObject) -> None:
     """exp(-Psi) at the cell centres is at rest, edge by edge, and is what `stationary` finds."""
@@ -88,6 +92,7 @@ def test_rest_under_detailed_balance(data: st.DataObject) -> None:
     assert np.abs((symmetric - symmetric.T).toarray()).max() == 0.0
 
 
+@examples
 @given(data=st.data(), seed=SEEDS, balanced=st.booleans())
 def test_free_energy_falls_at_its_rate(data: st.DataObject, seed: int, balanced: bool) -> None:
     """Never rises; -dF/dt is the dissipation; under detailed balance beta times that is e_p."""
@@ -122,6 +127,7 @@ def test_free_energy_falls_at_its_rate(data: st.DataObject, seed: int, balanced:
         assert produced == pytest.approx(now["entropy_production"], rel=1e-10)
 
 
+@examples
 @given(data=st.data())
 def test_dissipation_is_below_the_entropy_production(data: st.DataObject) -> None:
     """Without detailed balance part of the production keeps the currents up."""
@@ -133,6 +139,7 @@ def test_dissipation_is_below_the_entropy_production(data: st.DataObject) -> Non
     assert excess >= -1e-10 * measured["entropy_production"]
 
 
+@examples
 @given(data=st.data(), seed=SEEDS)
 def test_mirror_symmetry(data: st.DataObject, seed: int) -> None:
     """The mirrored problem moves the mirrored density to the mirrored place."""
@@ -173,6 +180,7 @@ def test_mirror_symmetry(data: st.DataObject, seed: int) -> None:
     np.testing.assert_allclose(other.matvec(density), expected, atol=1e-9 * one.q * density.max())
 
 
+@examples
 @given(data=st.data())
 def test_splitting_a_force_changes_nothing(data: st.DataObject) -> None:
     """A share of the loss moved into the drift leaves the generator and the rest state alone."""
@@ -218,6 +226,7 @@ def test_splitting_a_force_between_formulas(sigma: object) -> None:
         assert difference.max() <= 1e-11 * found.q
 
 
+@examples
 @given(data=st.data(), balanced=st.booleans())
 def test_circulation_decides(data: st.DataObject, balanced: bool) -> None:
     """A solenoidal push breaks detailed balance, however the rest looks."""

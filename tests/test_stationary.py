@@ -190,6 +190,8 @@ def test_null_vector_of_a_small_chain() -> None:
     assert entropy_production(found, rest.density) == pytest.approx(1.3**2 / 0.7, rel=2e-3)
 
 
+# Without compilation numpy would speak up where the kernel divides by zero.
+@compiled_only
 def test_noise_that_vanishes_at_a_cell_keeps_its_cell_value() -> None:
     problem = Problem("x**2", "0.1*x**2 + 0*x", 1.0, {"x": (-1, 1)})
     rest = stationary(generator(problem, problem.grid(9)), problem)

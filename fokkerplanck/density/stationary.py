@@ -1,7 +1,8 @@
 """The stationary state of a generator, its quasi-potential and its current.
 
 Under detailed balance it is the Gibbs state exp(-Psi)/Z at the cell centres, where every edge
-current vanishes. Otherwise it is the null vector of A, found by inverse iteration.
+current vanishes. Otherwise it is the null vector of A, found by multilevel aggregation, entry by
+entry accurate.
 """
 
 from __future__ import annotations
@@ -11,21 +12,11 @@ from dataclasses import dataclass
 import numpy as np
 from scipy.optimize import minimize
 
-from ..errors import CaseError, NumericalFailure
+from ..errors import CaseError
 from ..problem import Problem
 from .force import Force
 from .generator import Generator
-from .shifted import ShiftedSolver
-
-# Inverse iteration shifts by this many units of q: far below any gap that double precision shows.
-DIRECT_SHIFT = 1e-11
-# Without a factorisation the shift must leave the iteration something to work with.
-ITERATIVE_SHIFT = 1e-4
-# |A rho| in L1 relative to q, below which rho is stationary to rounding.
-RESIDUAL = 1e-13
-# What is still accepted when rounding does not allow more.
-RESIDUAL_ACCEPTED = 1e-10
-MAX_SOLVES = {True: 8, False: 400}
+from .multilevel import null_state
 
 
 @dataclass(frozen=True)
@@ -37,7 +28,7 @@ class StationaryState:
     density : ndarray of the grid's shape
         Per unit volume, normalised on the grid.
     log_density : ndarray of the grid's shape
-        Under detailed balance free of underflow.
+        Free of underflow, where the density itself is not.
     quasi_potential : ndarray of the grid's shape
         Phi~ of (50); under detailed balance its minimum over the box is 0, or it is Phi/Sigma
         for isotropic noise; otherwise -(1/beta) log rho_ss.
@@ -88,9 +79,8 @@ def stationary(generator: Generator, problem: Problem) -> StationaryState:
         if problem.isotropic_scale is None:
             quasi_potential = quasi_potential - _smallest_value(generator, problem)
     else:
-        density = _null_vector(generator)
-        # Tails below the smallest double keep a finite potential.
-        log_density = np.log(np.maximum(density, np.finfo(float).tiny))
+        state = null_state(generator)
+        density, log_density = state.density, state.log_density
         quasi_potential = -log_density / problem.beta
     change = float(np.abs(generator.matvec(density)).sum()) * grid.cell_volume
     circulation = generator.potential.circulation
@@ -149,28 +139,3 @@ def _smallest_value(generator: Generator, problem: Problem) -> float:
         # The noise vanishes on the way, as at x = 0 for Sigma = x^2: the cell value has to do.
         return float(psi[cell]) / problem.beta
     return (float(psi[cell]) + min(0.0, float(found.fun))) / problem.beta
-
-
-def _null_vector(generator: Generator) -> np.ndarray:
-    """rho >= 0 with A rho = 0 and mass one, by inverse iteration from the uniform density."""
-    grid = generator.grid
-    solver = ShiftedSolver(generator)
-    shift = DIRECT_SHIFT if solver.direct else ITERATIVE_SHIFT
-    dt = 1.0 / (shift * generator.q)
-    density = np.full(grid.size, 1.0 / (grid.size * grid.cell_volume))
-    best, least = density, np.inf
-    for _ in range(MAX_SOLVES[solver.direct]):
-        density = np.maximum(solver.solve(density, dt), 0.0)
-        density /= grid.integrate(density.reshape(grid.shape))
-        change = float(np.abs(generator.matvec(density)).sum()) * grid.cell_volume
-        residual = change / generator.q
-        if residual < least:
-            best, least = density, residual
-        if residual <= RESIDUAL:
-            break
-    if not least <= RESIDUAL_ACCEPTED:
-        raise NumericalFailure(
-            f"the stationary density was found only up to a residual of {least:.1e}",
-            "let the density evolve to it by [density], or take fewer cells",
-        )
-    return best.reshape(grid.shape)

@@ -1,0 +1,215 @@
+"""The multilevel null vector against exact states, dense twins and its own promises."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+
+import numpy as np
+import pytest
+from reference_stationary import blocked, eliminated
+
+from fokkerplanck.density import aggregation
+from fokkerplanck.density.generator import Generator, generator
+from fokkerplanck.density.multilevel import null_state
+from fokkerplanck.density.pairing import finest, pair
+from fokkerplanck.errors import CaseError, NumericalFailure
+from fokkerplanck.gallery import (
+    caughey,
+    circulating_ornstein_uhlenbeck,
+    hopf,
+    ornstein_uhlenbeck_2d,
+    rotating_tensor,
+)
+from fokkerplanck.problem import Problem
+
+PERIODIC = {"range": (0.0, 2.0 * np.pi), "boundary": "periodic"}
+
+
+def double_well(beta: float) -> Problem:
+    """Gibbs state exp(-beta Phi); the solver is not told so."""
+    return Problem(
+        loss="(x**2 - 1)**2/4 + y**2/2",
+        sigma=1.0,
+        beta=beta,
+        domain={"x": (-2.2, 2.2), "y": (-2.0, 2.0)},
+    )
+
+
+def tilted(ndim: int) -> Problem:
+    """A drift around a periodic box, with a current."""
+    if ndim == 1:
+        return Problem(loss="cos(x)", drift=["0.7"], beta=3.0, domain={"x": PERIODIC})
+    return Problem(
+        loss="2*cos(x) + cos(y) + cos(x + y)/2",
+        drift=["1.5", "0.5"],
+        sigma=[[1, 0.3], [0.3, 1]],
+        beta=3.0,
+        domain={"x": PERIODIC, "y": PERIODIC},
+    )
+
+
+def three_axes() -> Problem:
+    return Problem(
+        loss="(x**2 + 3*y**2 + 2*z**2)/2",
+        sigma=[[1, 0.6, 0.2], [0.6, 1, 0.1], [0.2, 0.1, 1]],
+        beta=2.0,
+        domain={"x": (-3, 3), "y": (-2, 2), "z": (-2, 2)},
+    )
+
+
+TWINS = {
+    "tilted ring": (lambda: tilted(1), 150),
+    "tilted torus": (lambda: tilted(2), (19, 22)),
+    "rotation": (lambda: hopf().problem, (21, 18)),
+    "oblique tensor": (lambda: ornstein_uhlenbeck_2d(4.0).problem, (20, 20)),
+    "circulating": (lambda: circulating_ornstein_uhlenbeck().problem, (24, 17)),
+    "noise on one axis": (lambda: caughey().problem, (20, 21)),
+    "turning tensor": (lambda: rotating_tensor(2, 10.0).problem, (20, 20)),
+    "three axes": (three_axes, (7, 8, 8)),
+}
+
+
+@pytest.mark.parametrize("name", TWINS)
+def test_entrywise_as_dense_elimination(name: str) -> None:
+    problem, cells = TWINS[name]
+    A = generator(problem(), problem().grid(cells))
+    state = null_state(A)
+    exact = eliminated(A.to_scipy().toarray())
+    found = state.log_density.reshape(-1) - state.log_density.max()
+    assert np.ptp(exact) > 0.5
+    # Beyond exp(-700) the twin in doubles itself underflows.
+    told = exact > -700.0
+    assert np.abs(found - exact)[told].max() <= 1e-11
+
+
+def test_as_elimination_with_fifty_digits() -> None:
+    problem = circulating_ornstein_uhlenbeck().problem
+    A = generator(problem, problem.grid((10, 9)))
+    state = null_state(A)
+    exact = eliminated(A.to_scipy().toarray(), digits=50)
+    assert np.abs(state.log_density.reshape(-1) - state.log_density.max() - exact).max() <= 2e-12
+
+
+@pytest.mark.parametrize(("beta", "span"), [(90.0, 300.0), (600.0, 2000.0)])
+def test_gibbs_tails(beta: float, span: float) -> None:
+    problem = double_well(beta)
+    A = generator(problem, problem.grid(64))
+    assert A.potential.values is not None
+    state = null_state(A)
+    assert np.ptp(state.log_density) > span
+    assert np.ptp(state.log_density + A.potential.values) <= 1e-10
+    assert problem.grid(64).integrate(state.density) == pytest.approx(1.0, abs=1e-14)
+    assert state.residual <= 1e-14
+    assert state.density.min() >= 0.0
+
+
+@pytest.mark.parametrize(
+    ("problem", "most"),
+    [
+        (circulating_ornstein_uhlenbeck().problem, 32),
+        (hopf().problem, 26),
+        (ornstein_uhlenbeck_2d(1.0).problem, 16),
+        (tilted(2), 26),
+    ],
+)
+def test_cycles_do_not_grow_with_the_grid(problem: Problem, most: int) -> None:
+    cycles = [null_state(generator(problem, problem.grid(n))).cycles for n in (32, 64, 128)]
+    assert max(cycles) <= most
+
+
+def test_two_closed_parts_are_refused() -> None:
+    A = _with_cut(both=True)
+    with pytest.raises(CaseError, match="cannot pass between 2 parts"):
+        null_state(A)
+
+
+def test_transient_cells_are_refused() -> None:
+    A = _with_cut(both=False)
+    with pytest.raises(CaseError, match=r"never returns to 128 of the 256 cells, .* x = "):
+        null_state(A)
+
+
+def test_absorbing_sides_are_refused() -> None:
+    problem = Problem(
+        loss="x**2", beta=1.0, domain={"x": {"range": (-1, 1), "boundary": "absorbing"}}
+    )
+    with pytest.raises(CaseError, match="absorbing"):
+        null_state(generator(problem, problem.grid(32)))
+
+
+def test_too_few_cycles_fail_with_advice() -> None:
+    problem = hopf().problem
+    with pytest.raises(NumericalFailure, match=r"changes by .* after 2 cycles; take more cells"):
+        null_state(generator(problem, problem.grid(32)), max_cycles=2)
+
+
+@pytest.mark.parametrize("share", [0.0, 0.3, 1.0])
+def test_blocks_as_their_definition(share: float, rng: np.random.Generator) -> None:
+    problem = rotating_tensor(2, 10.0).problem
+    fine = finest(generator(problem, problem.grid(8)))
+    coarse = pair(fine)
+    count, blocks = fine.size.size, coarse.size.size
+    u = rng.uniform(0.5, 2.0, count)
+    inflow, outflow = np.empty(coarse.column.size), np.empty(coarse.column.size)
+    leaving = np.empty(blocks)
+    inside, ratio = np.empty(blocks), np.empty(inflow.size)
+    aggregation.aggregate(
+        fine.start, fine.column, fine.rate_in, fine.rate_out, u, np.ones(count), fine.block,
+        fine.entry, inflow, outflow, inside,
+    )  # fmt: skip
+    # As much flux inside the blocks as makes the share what is asked for.
+    gross = 0.5 * (inflow + outflow)
+    even = np.full(blocks, gross.max() * 1e9)
+    given = np.full(inflow.size, share)
+    if share == 1.0:
+        given = np.full(inflow.size, 1e12 * gross.max() / gross.min())
+    elif share:
+        given = share * (1.0 + 2.0 * gross / even[0]) / (4.0 * gross / even[0])
+    aggregation.sharpen(coarse.start, coarse.mirror, given, even, inflow, outflow, leaving, ratio)
+    rows = np.repeat(np.arange(count), np.diff(fine.start))
+    flux = np.zeros((count, count))
+    np.add.at(flux, (rows, fine.column), fine.rate_in * u[fine.column])
+    expected = blocked(flux, fine.block, share)
+    rows = np.repeat(np.arange(blocks), np.diff(coarse.start))
+    np.testing.assert_allclose(inflow, expected[rows, coarse.column], rtol=1e-13)
+    np.testing.assert_allclose(outflow, expected[coarse.column, rows], rtol=1e-13)
+    np.testing.assert_allclose(leaving, expected.sum(axis=0), rtol=1e-13)
+
+
+def test_shares_are_the_same_in_both_rows_of_an_edge() -> None:
+    # If they were not, blocks would not balance at the stationary state, and cycles would stop
+    # short of it.
+    problem = circulating_ornstein_uhlenbeck().problem
+    level = finest(generator(problem, problem.grid((13, 11))))
+    for _ in range(3):
+        coarse = pair(level)
+        share = np.zeros((coarse.size.size,) * 2)
+        rows = np.repeat(np.arange(coarse.size.size), np.diff(coarse.start))
+        share[rows, coarse.column] = level.share
+        assert share.max() > 0.2
+        np.testing.assert_allclose(share, share.T, rtol=0.0, atol=1e-13)
+        level = coarse
+
+
+def test_oblique_noise_is_paired_along_itself() -> None:
+    problem = Problem(
+        loss="x**2 + y**2", sigma=[[1, 0.95], [0.95, 1]], domain={"x": (-2, 2), "y": (-2, 2)}
+    )
+    fine = finest(generator(problem, problem.grid(16)))
+    pair(fine)
+    partner = [np.flatnonzero(fine.block == b) for b in np.unique(fine.block)]
+    steps = {int(cells[1] - cells[0]) for cells in partner if cells.size == 2}
+    assert steps == {17}
+
+
+def _with_cut(both: bool) -> Generator:
+    """A double well whose halves are cut apart, or connected one way only."""
+    problem = double_well(2.0)
+    A = generator(problem, problem.grid(16))
+    r = A.rates
+    forward, backward = r.forward.copy(), r.backward.copy()
+    across = np.flatnonzero(r.offsets[:, 0] == 1)[:, None], np.arange(7 * 16, 8 * 16)
+    backward[across] = 0.0
+    if both:
+        forward[across] = 0.0
+    return Generator(A.grid, replace(r, forward=forward, backward=backward), A.potential)
