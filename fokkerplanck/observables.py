@@ -141,7 +141,13 @@ def entropy_production(generator: Generator, density: np.ndarray) -> float:
 def _production(ahead: np.ndarray, back: np.ndarray) -> float:
     both = (ahead > 0.0) & (back > 0.0)
     ahead, back = ahead[both], back[both]
-    return float(((ahead - back) * np.log(ahead / back)).sum())
+    with np.errstate(over="ignore", under="ignore"):
+        ratio = ahead / back
+    # The logarithm of the quotient is the more accurate one, as long as there is a quotient.
+    plain = np.isfinite(ratio) & (ratio > 0.0)
+    logarithm = np.log(np.where(plain, ratio, 1.0))
+    logarithm[~plain] = np.log(ahead[~plain]) - np.log(back[~plain])
+    return float(((ahead - back) * logarithm).sum())
 
 
 def _log(density: np.ndarray) -> np.ndarray:

@@ -231,24 +231,29 @@ def test_numerical_failure_is_three(
 @pytest.mark.slow
 @pytest.mark.parametrize("sign", [signal.SIGINT, signal.SIGTERM])
 def test_interrupted_run_resumes_bit_identically(sign: signal.Signals) -> None:
-    settings = ["--set", "density.end=150", "--set", "density.frames=151", "--set", "expect={}"]
+    settings = ["--set", "density.end=400", "--set", "density.frames=401", "--set", "expect={}"]
     cells = ["--set", "domain.x.cells=96", "--set", "domain.y.cells=96"]
     arguments = ["run", "quadratic", *cells, *settings, "--no-figures"]
     path = Path("runs/quadratic/quadratic.h5")
     process = subprocess.Popen(
-        [*COMMAND, *arguments], env=ENVIRONMENT, stderr=subprocess.PIPE, text=True
+        [*COMMAND, *arguments],
+        env=ENVIRONMENT,
+        stderr=subprocess.PIPE,
+        text=True,
+        # A shell that starts the tests in the background leaves SIGINT ignored.
+        preexec_fn=lambda: signal.signal(signal.SIGINT, signal.SIG_DFL),
     )
     until = time.monotonic() + 120
     # A file that is being written cannot be opened, but it grows; a frame takes 72 KiB.
-    while size_of(path) < 10 * 96**2 * 8 and process.poll() is None and time.monotonic() < until:
-        time.sleep(0.02)
+    while size_of(path) < 12 * 96**2 * 8 and process.poll() is None and time.monotonic() < until:
+        time.sleep(0.005)
     process.send_signal(sign)
     _, complaint = process.communicate(timeout=60)
     assert complaint.splitlines()[-1:] == ["fokkerplanck: interrupted; --resume continues"]
     assert process.returncode == 130
     interrupted = open_result(path)
     assert interrupted.status == "interrupted"
-    assert 0 < len(interrupted.time) < 151
+    assert 0 < len(interrupted.time) < 401
 
     assert main([*arguments, "--resume"]) == 0
     assert main([*arguments, "--out", "whole"]) == 0

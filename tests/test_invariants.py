@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 import reference
 from fields import ANY, CLOSED, Waves, random_density, settings_of
-from hypothesis import assume, given
+from hypothesis import assume, given, settings
 from hypothesis import strategies as st
 from measures import distance, examples
 
@@ -61,7 +61,7 @@ def test_adjoint_is_the_transpose(data: st.DataObject, seed: int) -> None:
     )  # fmt: skip
 
 
-@examples
+@settings(max_examples=6)
 @given(data=st.data())
 def test_equals_the_dense_twin(data: st.DataObject) -> None:
     setting = data.draw(settings_of(dimensions=(2,), sides=ANY, decades=PLAIN))
@@ -131,7 +131,8 @@ def test_free_energy_falls_at_its_rate(data: st.DataObject, seed: int, balanced:
 @given(data=st.data())
 def test_dissipation_is_below_the_entropy_production(data: st.DataObject) -> None:
     """Without detailed balance part of the production keeps the currents up."""
-    setting = data.draw(settings_of(sides=CLOSED, decades=PLAIN))
+    # Weaker noise could push so hard that backward rates underflow, and their edges drop out.
+    setting = data.draw(settings_of(sides=CLOSED, decades=1.0))
     found = generator(setting.problem, setting.grid)
     observer = Observer(setting.problem, stationary(found, setting.problem))
     measured = observer.measure(found, random_density(setting.grid, 3), 0.0)

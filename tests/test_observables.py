@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import mpmath
 import numpy as np
 import pytest
 from fields import random_density
@@ -195,6 +196,20 @@ def test_entropy_production_edge_by_edge(rng: np.random.Generator) -> None:
     assert entropy_production(found, density.reshape(7, 6)) == pytest.approx(
         total * grid.cell_volume, rel=1e-12
     )
+
+
+def test_entropy_production_of_fluxes_without_a_quotient() -> None:
+    """A force of 650 per cell and densities of 1e-120: forward over backward flux overflows."""
+    problem = Problem(None, 1.0, 1.0, {"x": (0.0, 8.0)}, drift=["650"])
+    found = generator(problem, problem.grid(8))
+    density = 10.0 ** (-120.0 * (np.arange(8) % 2))
+    forward, backward = found.rates.forward[0], found.rates.backward[0]
+    total = 0.0
+    for i in range(7):
+        ahead = mpmath.mpf(forward[i]) * mpmath.mpf(density[i])
+        back = mpmath.mpf(backward[i]) * mpmath.mpf(density[i + 1])
+        total += (ahead - back) * mpmath.log(ahead / back) if backward[i] * density[i + 1] else 0
+    assert entropy_production(found, density) == pytest.approx(float(total), rel=1e-12)
 
 
 @pytest.mark.parametrize("cells", [(9,), (5, 7), (4, 5, 6)])

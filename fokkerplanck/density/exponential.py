@@ -1,9 +1,9 @@
 """exp(t A) applied to a density: uniformization, and Chebyshev under detailed balance.
 
 Both are exact in time for coefficients that do not change. Uniformization sums non-negative terms
-only, so it is positive and entrywise accurate for any generator, at about s + 6 sqrt(s) products
-with s = q t. Chebyshev needs about sqrt(2 s ln(1/eps)) products, but works on the symmetrised
-operator M^-1/2 A M^1/2, which exists under detailed balance only.
+only, so it is positive for any generator and accurate down to small entries, at about
+s + 6 sqrt(s) products with s = q t. Chebyshev needs about sqrt(2 s ln(1/eps)) products, but works
+on the symmetrised operator M^-1/2 A M^1/2, which exists under detailed balance only.
 """
 
 from __future__ import annotations
@@ -58,7 +58,8 @@ def uniformize(
     Returns
     -------
     density : (N,) float64
-        Non-negative, mass exact to rounding, each entry relatively accurate.
+        Non-negative, mass exact to rounding, entries relatively accurate while they are above
+        about ``TRUNCATION`` of the largest; smaller ones come out smaller, or zero.
     products : int
 
     Notes

@@ -4,7 +4,9 @@ The edge from x to x + e carries the mean of both ends' Selling weights and the 
 thermodynamic force: forward rate lambda B(-P), backward rate lambda B(P). Edges that would cross
 a reflecting side are dropped in pairs; edges that meet an absorbing side end there, at their true
 distance; edges across a periodic side lead to the other end. Drift along axes without noise is
-upwinded (order 1). Everything else is of order 2.
+upwinded (order 1). Everything else is of order 2, but for one thing: within |e| cells of a
+reflecting side oblique to D the dropped edges take the diffusion along the side with them, so
+that a density which does not vanish there has an error of order 1.
 """
 
 from __future__ import annotations
