@@ -163,7 +163,10 @@ def _solve(case: Case, sink: Sink, clock: Clock, progress: bool) -> list[str]:
                     rest.density,
                     rest.quasi_potential,
                     cell_current(generator, rest.density),
-                    entropy_production(generator, rest.density),
+                    # One-way edges of an axis without noise have no finite production.
+                    np.nan
+                    if any(case.problem.noiseless)
+                    else entropy_production(generator, rest.density),
                     rest.detailed_balance,
                     rest.residual,
                     rest.circulation,

@@ -213,3 +213,27 @@ def test_nothing_is_at_rest(problem: Problem, words: str) -> None:
     with pytest.raises(CaseError, match=words) as caught:
         stationary(generator(problem, problem.grid(8)), problem)
     assert caught.value.key == "stationary"
+
+
+@pytest.mark.parametrize("condition", [1e3, 1e5])
+def test_raised_tensors_keep_the_gibbs_state(condition: float) -> None:
+    """Where D is raised to keep offsets short, the force is still that of Sigma itself."""
+    turn = np.array([[np.cos(0.4), -np.sin(0.4)], [np.sin(0.4), np.cos(0.4)]])
+    sigma = turn @ np.diag([1.0, 1.0 / condition]) @ turn.T
+    (a, b), (_, c) = (turn @ np.diag([1.0, 2.0]) @ turn.T).tolist()
+    problem = Problem(
+        f"0.5*({a!r}*x**2 + 2*({b!r})*x*y + {c!r}*y**2)",
+        sigma.tolist(),
+        1.0,
+        {"x": (-4, 4), "y": (-4, 4)},
+    )
+    grid = problem.grid(48)
+    found = generator(problem, grid)
+    assert found.rates.raised == grid.size
+    points = np.stack(np.broadcast_arrays(*grid.points))
+    inverse = np.linalg.inv(sigma) @ np.array([[a, b], [b, c]])
+    gibbs = np.exp(-0.5 * np.einsum("i...,ij,j...", points, inverse, points))
+    gibbs /= grid.integrate(gibbs)
+    rest = stationary(found, problem)
+    assert rest.detailed_balance
+    assert grid.integrate(np.abs(rest.density - gibbs)) <= 1e-11

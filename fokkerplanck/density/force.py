@@ -27,6 +27,8 @@ CIRCULATION_TOLERANCE = 1e-9
 # Offsets may reach over this share of the cells (and at least over MIN_REACH cells).
 REACH_SHARE = 0.25
 MIN_REACH = 16
+# Beyond this a constant D counts as singular: there is no force, and no Gibbs state.
+LARGEST_CONDITION = 1e10
 # Points evaluated at once: bounds the memory of formula evaluation to a few hundred MB.
 CHUNK = 1_000_000
 
@@ -58,8 +60,11 @@ class Force:
         cells = min(self.grid.shape[axis] for axis in self.noisy)
         return max(MIN_REACH, REACH_SHARE * cells) ** -2.0
 
-    def tensors(self, points: Sequence[np.ndarray]) -> tuple[np.ndarray, int]:
-        """D on the noisy axes in index units, flattened to (m, m, N), and how many were raised."""
+    def tensors(self, points: Sequence[np.ndarray], raising: bool = True) -> tuple[np.ndarray, int]:
+        """D on the noisy axes in index units, flattened to (m, m, N), and how many were raised.
+
+        Without ``raising`` tensors close to singular are left as they are.
+        """
         noisy = list(self.noisy)
         h = self.grid.spacing[noisy]
         scale = 1.0 / (self.problem.beta * h[:, None] * h[None, :])
@@ -70,7 +75,9 @@ class Force:
             sigma = self.problem.sigma_at(points, self.time)[np.ix_(noisy, noisy)]
             tensor = np.ascontiguousarray(sigma.reshape(len(noisy), len(noisy), -1))
             tensor *= scale[..., None]
-        raised = kernels.regularise(tensor, self.smallest_share) if len(noisy) > 1 else 0
+        raised = 0
+        if raising and len(noisy) > 1:
+            raised = kernels.regularise(tensor, self.smallest_share)
         return tensor, raised
 
     def velocity(self, points: Sequence[np.ndarray]) -> np.ndarray:
@@ -78,18 +85,28 @@ class Force:
         velocity = self.problem.velocity_at(points, self.time)
         return velocity.reshape(self.grid.ndim, -1) / self.grid.spacing[:, None]
 
-    def gamma(self, points: Sequence[np.ndarray]) -> np.ndarray:
-        """D^-1 b on the noisy axes in index units, shape (m, N)."""
+    def gamma(self, points: Sequence[np.ndarray], raising: bool = True) -> np.ndarray:
+        """D^-1 b on the noisy axes in index units, shape (m, N).
+
+        With ``raising`` D is that of the rates, so that the drift b stays right where D had to be
+        raised; without it gamma is the force itself, which the Gibbs state is made of.
+        """
         velocity = np.ascontiguousarray(self.velocity(points)[list(self.noisy)])
-        tensor, _ = self.tensors(points)
+        tensor, _ = self.tensors(points, raising)
         if tensor.shape[2] == 1:
+            if np.linalg.cond(tensor[:, :, 0]) > LARGEST_CONDITION:
+                return np.full_like(velocity, np.nan)
             return np.linalg.solve(tensor[:, :, 0], velocity)
         result = np.empty_like(velocity)
         kernels.solve_tensor(tensor, velocity, result)
         return result
 
     def line_integral(
-        self, offset: Sequence[int], source: tuple[slice, ...], nodes: int = EDGE_NODES
+        self,
+        offset: Sequence[int],
+        source: tuple[slice, ...],
+        nodes: int = EDGE_NODES,
+        raising: bool = True,
     ) -> np.ndarray:
         """P = int_0^1 gamma(x + s e) . e ds from every cell of ``source``.
 
@@ -101,6 +118,8 @@ class Force:
             Block of cells from which the edges start.
         nodes : int
             Gauss-Legendre points; exact for polynomials of degree 2 nodes - 1 along the edge.
+        raising : bool
+            As in :meth:`gamma`.
 
         Returns
         -------
@@ -117,7 +136,8 @@ class Force:
             part = [centers[0][block], *centers[1:]]
             total = np.zeros((len(part[0]), *shape[1:]))
             for s, weight in zip(0.5 * (abscissae + 1.0), 0.5 * weights, strict=True):
-                gamma = self.gamma(self.shifted(part, s * np.asarray(offset, dtype=float)))
+                steps = s * np.asarray(offset, dtype=float)
+                gamma = self.gamma(self.shifted(part, steps), raising)
                 along = sum(
                     offset[axis] * gamma[row] for row, axis in enumerate(self.noisy) if offset[axis]
                 )
@@ -200,7 +220,7 @@ def _axis_edges(force: Force, axis: int) -> np.ndarray:
     offset = [int(axis == i) for i in range(grid.ndim)]
     last = grid.shape[axis] if grid.domain.axes[axis].periodic else grid.shape[axis] - 1
     source = tuple(slice(0, last) if i == axis else slice(None) for i in range(grid.ndim))
-    return force.line_integral(offset, source, POTENTIAL_NODES)
+    return force.line_integral(offset, source, POTENTIAL_NODES, raising=False)
 
 
 def _largest_circulation(grid: Grid, edges: list[np.ndarray]) -> float:

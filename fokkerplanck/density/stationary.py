@@ -129,9 +129,11 @@ def _smallest_value(generator: Generator, problem: Problem) -> float:
     def fall(point: np.ndarray) -> tuple[float, np.ndarray]:
         steps = (point - start) / grid.spacing
         places = start[:, None] + (point - start)[:, None] * 0.5 * (nodes + 1.0)
-        along = force.gamma(list(places))
+        along = force.gamma(list(places), raising=False)
         value = -float(0.5 * weights @ (steps @ along))
-        return value, -force.gamma([np.array([x]) for x in point])[:, 0] / grid.spacing
+        return value, -force.gamma([np.array([x]) for x in point], raising=False)[
+            :, 0
+        ] / grid.spacing
 
     try:
         found = minimize(fall, start, jac=True, bounds=bounds, method="L-BFGS-B", tol=1e-15)
