@@ -12,7 +12,7 @@ import signal
 import sys
 import tomllib
 import warnings
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from pathlib import Path
 from types import FrameType
@@ -84,13 +84,14 @@ def _run(options: argparse.Namespace) -> int:
     from .report import expectations, summary
     from .run import run
 
-    with _terminated_like_interrupted():
+    with _terminated_like_interrupted() as stopped:
         result = run(
             case,
             path,
             resume=options.resume,
             overwrite=options.overwrite,
             progress=sys.stderr.isatty() and not options.quiet,
+            stopped=stopped,
         )
     drawn = []
     if case.output.figures and not options.no_figures:
@@ -106,17 +107,27 @@ def _run(options: argparse.Namespace) -> int:
 
 
 @contextmanager
-def _terminated_like_interrupted() -> Iterator[None]:
-    """SIGTERM closes the result file as properly as an interrupt from the keyboard."""
+def _terminated_like_interrupted() -> Iterator[Callable[[], bool]]:
+    """SIGTERM closes the result file as properly as an interrupt from the keyboard.
+
+    Yields what tells whether a signal has come: an exception raised inside a callback of a
+    library is swallowed there, and the run must find out after the frame.
+    """
+    caught: list[int] = []
 
     def interrupt(number: int, frame: FrameType | None) -> NoReturn:
+        caught.append(number)
         raise KeyboardInterrupt
 
-    before = signal.signal(signal.SIGTERM, interrupt)
+    before = {signal.SIGTERM: signal.signal(signal.SIGTERM, interrupt)}
+    # A shell that runs the command in the background leaves SIGINT ignored, and means it.
+    if signal.getsignal(signal.SIGINT) is signal.default_int_handler:
+        before[signal.SIGINT] = signal.signal(signal.SIGINT, interrupt)
     try:
-        yield
+        yield lambda: bool(caught)
     finally:
-        signal.signal(signal.SIGTERM, before)
+        for number, handler in before.items():
+            signal.signal(number, handler)
 
 
 def _set_threads(count: int | None) -> None:

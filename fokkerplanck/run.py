@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import platform
 import warnings
+from collections.abc import Callable
 from importlib.metadata import version
 from pathlib import Path
 from typing import Any
@@ -54,6 +55,7 @@ def run(
     resume: bool = False,
     overwrite: bool = False,
     progress: bool = False,
+    stopped: Callable[[], bool] = lambda: False,
 ) -> Result:
     """Solve a case; with a path, write each frame as it is reached.
 
@@ -68,6 +70,8 @@ def run(
         Replace an existing file.
     progress : bool
         Show a bar with the time left on stderr.
+    stopped : callable
+        Asked after every frame; True ends the run there with KeyboardInterrupt.
 
     Returns
     -------
@@ -88,7 +92,7 @@ def run(
             header = _header(case)
         if path is not None and resume and path.exists() and _complete(path, header):
             return open_result(path)
-        sink = Sink(case, header, path, resume, overwrite)
+        sink = Sink(case, header, path, resume, overwrite, stopped)
         try:
             notes = _solve(case, sink, clock, progress)
         except BaseException:

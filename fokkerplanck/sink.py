@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
@@ -16,9 +17,16 @@ class Sink:
     """Collects frames in memory and, with a path, in the result file."""
 
     def __init__(
-        self, case: Case, header: Header, path: Path | None, resume: bool, overwrite: bool
+        self,
+        case: Case,
+        header: Header,
+        path: Path | None,
+        resume: bool,
+        overwrite: bool,
+        stopped: Callable[[], bool],
     ):
         self.case = case
+        self.stopped = stopped
         self.path = path
         self.header = header
         self.checkpoint: Checkpoint | None = None
@@ -49,11 +57,13 @@ class Sink:
         return {name: series[-1] for name, series in read(self.path).observables.items()}
 
     def frame(self, state: Checkpoint, measured: dict[str, Any]) -> None:
-        """Take the next frame."""
+        """Take the next frame; KeyboardInterrupt after it, if the run is to stop."""
         self.measured.append(measured)
         if self.writer is not None:
             self.writer.append(Frame(state.frame, state.time, state.density, measured))
             self.writer.checkpoint(state)
+            if self.stopped():
+                raise KeyboardInterrupt
             return
         self.times.append(state.time)
         last = self.case.density.frames - 1 if self.case.density is not None else 0

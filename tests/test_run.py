@@ -365,3 +365,19 @@ def test_open_box_loses_mass_and_has_no_rest() -> None:
     assert "free_energy" not in result.observables
     with pytest.raises(CaseError, match="absorbing"):
         run(small_case(**{"domain.x.boundary": "absorbing", "stationary": {}}))
+
+
+@pytest.mark.filterwarnings("ignore::fokkerplanck.errors.CaseWarning")
+def test_a_swallowed_interrupt_stops_after_the_frame(tmp_path: Path) -> None:
+    """Callbacks of libraries lose exceptions; the signal is remembered and asked for."""
+    asked: list[bool] = []
+
+    def stopped() -> bool:
+        asked.append(True)
+        return len(asked) == 3
+
+    with pytest.raises(KeyboardInterrupt):
+        run(small_case(), tmp_path / "a.h5", stopped=stopped)
+    cut = open_result(tmp_path / "a.h5")
+    assert cut.status == "interrupted"
+    assert len(cut.time) == 3
