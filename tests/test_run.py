@@ -113,7 +113,12 @@ class TestCases:
             assert 0.0 <= rest.entropy_production <= 1e-18
         else:
             assert peak > 1e-2
-            assert rest.entropy_production > 0.1
+            # One-way edges of an axis without noise have no finite production.
+            assert (
+                np.isnan(rest.entropy_production)
+                if name == "momentum"
+                else (rest.entropy_production > 0.1)
+            )
 
     @every_case
     def test_loss_rate_is_the_slope_of_the_expected_loss(self, name: str) -> None:
