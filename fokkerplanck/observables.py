@@ -7,6 +7,7 @@ from functools import cached_property
 
 import numpy as np
 
+from .density.currents import entropy_rates
 from .density.generator import Generator
 from .density.stationary import StationaryState
 from .problem import Problem
@@ -44,8 +45,11 @@ class Observer:
             mass, minimum, mean (d,), covariance (d, d), entropy -int rho log rho, expected_loss,
             loss_rate (left side of (42), from the generator) and loss_rate_dynkin (its right side
             E[drift . grad Phi + tr(Sigma H)/beta]); with every axis noisy entropy_production; with
-            a stationary state energy E[Phi~], free_energy (46), kl_to_stationary, and dissipation,
-            the exact -dF/dt of the discrete free energy.
+            a stationary state energy E[Phi~], free_energy (46), kl_to_stationary, dissipation,
+            the exact -dF/dt of the discrete free energy, and with a loss naive_free_energy,
+            (46) with Phi (and the kinetic energy of a heavy ball) for Phi~, which need not fall;
+            without detailed balance housekeeping, the part of the entropy production that keeps
+            the stationary currents going; the other part is beta times the dissipation.
         """
         grid = generator.grid
         change = generator.matvec(density)
@@ -53,17 +57,19 @@ class Observer:
         mass = float(grid.integrate(density))
         mean, covariance = moments(generator, density)
         entropy = float(grid.integrate(_x_log_y(density, -_log(density))))
+        expected_loss = float(grid.integrate(density * loss))
         result: dict[str, float | np.ndarray] = {
             "mass": mass,
             "minimum": float(density.min()),
             "mean": mean,
             "covariance": covariance,
             "entropy": entropy,
-            "expected_loss": float(grid.integrate(density * loss)),
+            "expected_loss": expected_loss,
             "loss_rate": float(grid.integrate(change * loss)),
             "loss_rate_dynkin": float(grid.integrate(density * rate)),
         }
-        if not any(self.problem.noiseless):
+        noisy = not any(self.problem.noiseless)
+        if noisy:
             result["entropy_production"] = entropy_production(generator, density)
         if self.stationary is not None:
             beta = self.problem.beta
@@ -75,7 +81,20 @@ class Observer:
             result["free_energy"] = energy - entropy / beta
             result["kl_to_stationary"] = float(grid.integrate(divergence))
             result["dissipation"] = -float(grid.integrate(_x_log_y(change, excess))) / beta
+            if self.problem.has_loss:
+                total = expected_loss + self._kinetic_energy(mean, covariance)
+                result["naive_free_energy"] = total - entropy / beta
+            if noisy and not self.stationary.detailed_balance:
+                rates = entropy_rates(generator, density, self.stationary.log_density)
+                result["housekeeping"] = rates.housekeeping
         return result
+
+    def _kinetic_energy(self, mean: np.ndarray, covariance: np.ndarray) -> float:
+        """E[|velocity|^2]/2 of a heavy ball, else 0."""
+        if self.problem.friction is None:
+            return 0.0
+        speeds = slice(self.problem.ndim // 2, None)
+        return 0.5 * float((mean[speeds] ** 2 + np.diag(covariance)[speeds]).sum())
 
     def _loss_fields(self, generator: Generator, time: float) -> tuple[np.ndarray, np.ndarray]:
         """Phi and the generator's action on it, drift . grad Phi + tr(Sigma H)/beta."""

@@ -14,6 +14,7 @@ import numpy as np
 from tqdm import tqdm
 
 from . import __version__
+from .analysis import analyse, record_of
 from .case import Case, memory_needed, require_memory
 from .cautions import cautions
 from .clock import Clock
@@ -21,7 +22,6 @@ from .density import (
     March,
     StationaryState,
     System,
-    cell_current,
     choose_stepper,
     formula_density,
     gaussian_density,
@@ -32,11 +32,11 @@ from .density import (
 from .density.force import Force
 from .density.rates import sampled_offsets
 from .errors import CaseError, CaseWarning, NumericalFailure, StoreError
-from .observables import Observer, entropy_production
+from .observables import Observer
 from .problem.field import FormulaField
 from .problem.formula import parse
 from .problem.names import Names
-from .result import Result, Stationary, open_result
+from .result import Result, open_result
 from .sink import Sink
 from .store import Checkpoint, Header, read
 
@@ -157,25 +157,17 @@ def _solve(case: Case, sink: Sink, clock: Clock, progress: bool) -> list[str]:
         generator = system.at(0.0)
         rest = rest_state(case, system)
         observer = Observer(case.problem, rest)
-    notes = []
+    notes: list[str] = []
     if case.density is not None:
         notes = _march(case, sink, clock, system, observer, progress)
     if rest is not None:
         with clock("analyse"):
-            sink.stationary(
-                Stationary(
-                    rest.density,
-                    rest.quasi_potential,
-                    cell_current(generator, rest.density),
-                    # One-way edges of an axis without noise have no finite production.
-                    np.nan
-                    if any(case.problem.noiseless)
-                    else entropy_production(generator, rest.density),
-                    rest.detailed_balance,
-                    rest.residual,
-                    rest.circulation,
-                )
-            )
+            if case.stationary is not None:
+                record, left_out = analyse(case.problem, generator, rest)
+                notes += left_out
+            else:
+                record = record_of(case.problem, generator, rest)
+            sink.stationary(record)
     return notes
 
 

@@ -28,6 +28,7 @@ LAYERS = {
     "result": 6,
     "clock": 6,
     "sink": 7,
+    "analysis": 7,
     "run": 8,
     "plots": 8,
     "report": 9,

@@ -144,6 +144,8 @@ def limit_cycles(problem: Problem, grid: Grid) -> tuple[Cycle, ...]:
     if grid.ndim != 2:
         return ()
     field = problem.drift_at(grid.points)
+    if _cannot_turn(problem, field, grid):
+        return ()
     longest = max(axis.length for axis in grid.domain.axes)
     patience = PATIENCE * float(longest / np.sqrt((field**2).sum(axis=0).mean()))
     found: list[Cycle] = []
@@ -154,6 +156,23 @@ def limit_cycles(problem: Problem, grid: Grid) -> tuple[Cycle, ...]:
                 if not any(_same(cycle, other) for other in found):
                     found.append(cycle)
     return tuple(found)
+
+
+def _cannot_turn(problem: Problem, field: np.ndarray, grid: Grid) -> bool:
+    """Whether the drift has no closed orbit for one of two reasons.
+
+    A gradient never returns to a level it has left; and by Bendixson's criterion no orbit closes
+    where the divergence has one sign. Signs are looked at between neighbouring cells.
+    """
+    if not problem.has_drift and problem.friction is None:
+        return True
+    if any(axis.periodic for axis in grid.domain.axes):
+        return False
+    divergence = sum(
+        np.diff(field[axis], axis=axis)[(slice(None), slice(1, None))[:: 1 - 2 * axis]] / h
+        for axis, h in enumerate(grid.spacing)
+    )
+    return bool((divergence > 0.0).all() or (divergence < 0.0).all())
 
 
 def _attracting(drift: Drift, center: np.ndarray, patience: float) -> Iterator[Cycle]:

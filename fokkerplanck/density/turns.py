@@ -28,6 +28,10 @@ DIFFERENCE = 1e-5
 PATIENCE = 200.0
 # Longest curve followed, in half circumferences of the box.
 LONGEST = 4.0
+# A curve that comes this close to its centre, in starting radii, falls into it: no turn is closed.
+FALLEN = 1e-4
+# Evaluations of the field spent on one turn; smooth curves at RTOL need some thousands.
+MAX_EVALUATIONS = 6_000
 
 
 @dataclass(frozen=True)
@@ -114,7 +118,11 @@ def turn_around(
     integral of the field's quantity and the length, which ends curves caught somewhere else.
     """
 
+    evaluations = 0
+
     def slope(_: float, state: np.ndarray) -> np.ndarray:
+        nonlocal evaluations
+        evaluations += 1
         v, gap = field.velocity(state[:2]), state[:2] - center
         turning = (gap[0] * v[1] - gap[1] * v[0]) / (gap @ gap)
         return np.array([v[0], v[1], turning, field.quantity(state[:2]), np.hypot(*v)])
@@ -123,7 +131,12 @@ def turn_around(
         return float(abs(state[2]) - 2.0 * np.pi)
 
     def left(_: float, state: np.ndarray) -> float:
-        return min(field.room(state[:2]), longest - float(state[4]))
+        if evaluations > MAX_EVALUATIONS:
+            return -1.0
+        distance = float(np.hypot(*(state[:2] - center)))
+        return min(
+            field.room(state[:2]), longest - float(state[4]), distance - FALLEN * radius
+        )
 
     turned.terminal = left.terminal = True  # type: ignore[attr-defined]
     longest = LONGEST * float(field.box.lengths.sum())
@@ -147,9 +160,3 @@ def turn_around(
     path = solution.sol(time)
     gain = float(path[0, -1] - center[0] - radius)
     return Turn(path[:2].T.copy(), time, gain, float(path[3, -1]))
-
-
-def _need(turn: Turn | None) -> Turn:
-    if turn is None:
-        raise ValueError("the return map has a gap inside its bracket")
-    return turn

@@ -163,6 +163,11 @@ class Problem:
         return self.domain.names
 
     @property
+    def has_loss(self) -> bool:
+        """Whether a loss was given; without one Phi is 0 and the drift is all there is."""
+        return self._written[0] is not None
+
+    @property
     def ndim(self) -> int:
         """Number of axes d."""
         return self.domain.ndim

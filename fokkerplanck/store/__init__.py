@@ -2,17 +2,21 @@
 
 from .layout import OBSERVABLES, RESERVED_NAMES, SCHEMA
 from .reader import Contents, read
-from .records import Checkpoint, Frame, Header, Stationary
+from .records import Checkpoint, Frame, Header
+from .stationary import NUMBERS, CriticalPoints, Loop, Stationary
 from .writer import ResultWriter, check_target
 
 __all__ = [
+    "NUMBERS",
     "OBSERVABLES",
     "RESERVED_NAMES",
     "SCHEMA",
     "Checkpoint",
     "Contents",
+    "CriticalPoints",
     "Frame",
     "Header",
+    "Loop",
     "ResultWriter",
     "Stationary",
     "check_target",

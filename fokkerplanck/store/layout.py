@@ -43,6 +43,8 @@ OBSERVABLES: dict[str, str] = {
     "kl_to_stationary": "Kullback-Leibler divergence to the stationary density",
     "dissipation": "rate of decrease of the free energy",
     "entropy_production": "rate of entropy production",
+    "housekeeping": "entropy production that keeps the stationary currents going",
+    "naive_free_energy": "free energy with the loss in place of the quasi-potential",
     "expected_loss": "expected loss",
     "loss_rate": "rate of change of the expected loss",
     "loss_rate_dynkin": "rate of change of the expected loss by Dynkin's formula",
@@ -57,7 +59,13 @@ ROOT_ATTRIBUTES = frozenset(
 
 _FIXED = "time density loss sigma component component2 row column bound character"
 _GROUPS = "stationary spectrum passage ensemble validation checkpoint"
-RESERVED_NAMES = frozenset([*_FIXED.split(), *_GROUPS.split(), *OBSERVABLES])
+_STATIONARY = (
+    "quasi_potential current velocity integrated_potential stream_function angular_momentum "
+    "critical point mode position value eigenvalues index pair side pairs shifts points"
+)
+RESERVED_NAMES = frozenset(
+    [*_FIXED.split(), *_GROUPS.split(), *_STATIONARY.split(), *OBSERVABLES]
+)
 
 
 def check_names(header: Header) -> None:

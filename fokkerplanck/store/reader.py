@@ -12,7 +12,9 @@ import numpy as np
 
 from ..errors import StoreError
 from .layout import LIBVER, ROOT_ATTRIBUTES, SCHEMA, axis_names, series_names
-from .records import Header, Stationary
+from .records import Header
+from .stationary import Stationary
+from .stationary_group import read_stationary
 
 
 @dataclass(frozen=True)
@@ -53,7 +55,7 @@ def read(path: str | Path) -> Contents:
                 time=file["time"][:frames],
                 density=file["density"][:frames],
                 observables={name: file[name][:frames] for name in series_names(file)},
-                stationary=_stationary(file),
+                stationary=read_stationary(file),
                 timings={name: float(seconds) for name, seconds in timings.items()},
                 notes=attributes.get("notes", "").splitlines(),
             )
@@ -124,22 +126,6 @@ def _header(file: h5py.File, attributes: dict[str, Any]) -> Header:
         case_toml=attributes["case_toml"],
         source=attributes["source"],
         parameters={k: v for k, v in attributes.items() if k not in ROOT_ATTRIBUTES},
-    )
-
-
-def _stationary(file: h5py.File) -> Stationary | None:
-    group = file.get("stationary")
-    # The attributes come last: without them the run was killed while it wrote the group.
-    if group is None or "curl" not in group.attrs:
-        return None
-    return Stationary(
-        density=group["density"][...],
-        quasi_potential=group["quasi_potential"][...],
-        current=group["current"][...],
-        entropy_production=float(group.attrs["entropy_production"]),
-        detailed_balance=bool(group.attrs["detailed_balance"]),
-        residual=float(group.attrs["residual"]),
-        curl=float(group.attrs["curl"]),
     )
 
 

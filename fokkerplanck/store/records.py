@@ -1,4 +1,4 @@
-"""What goes into a result file: its header, one frame, a checkpoint, the stationary state."""
+"""What goes into a result file: its header, one frame, a checkpoint."""
 
 from __future__ import annotations
 
@@ -89,34 +89,3 @@ class Checkpoint:
     density: np.ndarray
     step: float = 0.0
     counters: Mapping[str, Any] = field(default_factory=dict)
-
-
-@dataclass(eq=False)
-class Stationary:
-    """The stationary state; all quantities are dimensionless.
-
-    Parameters
-    ----------
-    density : ndarray, shape (n_1, ..., n_d)
-        rho_ss at the cell centres, normalised.
-    quasi_potential : ndarray, shape (n_1, ..., n_d)
-        Phi~ = -(1/beta) log rho_ss, up to a constant.
-    current : ndarray, shape (d, n_1, ..., n_d)
-        J_ss at the cell centres.
-    entropy_production : float
-        Rate e_p of entropy production, >= 0.
-    detailed_balance : bool
-        Whether J_ss vanishes everywhere.
-    residual : float
-        Size of the generator applied to rho_ss.
-    curl : float
-        Largest curl of A = Sigma^-1 (grad Phi + (1/beta) div Sigma); zero under detailed balance.
-    """
-
-    density: np.ndarray
-    quasi_potential: np.ndarray
-    current: np.ndarray
-    entropy_production: float
-    detailed_balance: bool
-    residual: float
-    curl: float

@@ -15,12 +15,11 @@ from .layout import (
     add_axes,
     add_scale,
     add_variable,
-    axis_names,
     check_names,
     density_chunk,
     set_attributes,
 )
-from .records import Header, Stationary
+from .records import Header
 from .slots import create_slots
 
 
@@ -94,37 +93,6 @@ def write_skeleton(
     set_attributes(density, {"_FillValue": np.array([np.nan], dtype), "every_frame": every_frame})
     if resumable:
         create_slots(file, axes)
-
-
-def fill_stationary(file: h5py.File, stationary: Stationary) -> None:
-    """Write the group ``/stationary`` with coordinates of its own, or new values into it."""
-    fields = ("density", "quasi_potential", "current")
-    if "stationary" not in file:
-        group = file.create_group("stationary")
-        names = axis_names(file)
-        add_axes(group, [(name, file[name][...], file[f"{name}_bounds"][...]) for name in names])
-        add_scale(group, "component", names, "component of a matrix or vector")
-        axes = [group[name] for name in names]
-        for name, long_name, scales in (
-            ("density", "stationary density", axes),
-            ("quasi_potential", "quasi-potential", axes),
-            ("current", "stationary probability current", [group["component"], *axes]),
-        ):
-            data = np.asarray(getattr(stationary, name), np.float64)
-            add_variable(group, name, scales, long_name, data=data)
-    else:
-        group = file["stationary"]
-        for name in fields:
-            group[name][...] = getattr(stationary, name)
-    set_attributes(
-        group,
-        {
-            "entropy_production": float(stationary.entropy_production),
-            "detailed_balance": bool(stationary.detailed_balance),
-            "residual": float(stationary.residual),
-            "curl": float(stationary.curl),
-        },
-    )
 
 
 def _write_sigma(file: h5py.File, header: Header, scales: list[h5py.Dataset]) -> None:

@@ -17,10 +17,12 @@ import numpy as np
 from ..errors import StoreError
 from .layout import LIBVER, OBSERVABLES, SERIES_ROWS, add_variable, encode_attribute, series_names
 from .reader import complete_frames, open_file
-from .records import Checkpoint, Frame, Header, Stationary
+from .records import Checkpoint, Frame, Header
 from .resume import check_same_run
-from .skeleton import fill_stationary, write_skeleton
+from .skeleton import write_skeleton
 from .slots import SLOTS, read_slots, write_slot
+from .stationary import Stationary
+from .stationary_group import fill_stationary
 
 # Kept free on the disk for the structure of the file, which grows a little with every frame.
 SPARE_BYTES = 2**20

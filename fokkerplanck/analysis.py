@@ -1,0 +1,133 @@
+"""From a stationary state to its record: what circulates, around what, and where the minima lie."""
+
+from __future__ import annotations
+
+import math
+
+import numpy as np
+
+from .density import (
+    Generator,
+    StationaryState,
+    cell_current,
+    circulation,
+    critical_table,
+    decompose,
+    entropy_rates,
+    leading_rotation,
+)
+from .density.critical import CriticalPoint
+from .density.cycles import Cycle, current_cycles, limit_cycles
+from .density.samples import STENCIL
+from .grid import Grid
+from .observables import entropy_production
+from .problem import Problem
+from .store import CriticalPoints, Loop, Stationary
+
+# Eigenvalues are looked for up to these sizes; beyond, the factors cost more than the rest.
+ROTATION_CELLS = {1: 1_000_000, 2: 150_000, 3: 30_000}
+_CHECKS = (
+    *("tolerance", "largest_curl", "misfit", "disagreement", "divergence", "mismatch"),
+    *("cosine", "correlation"),
+)
+
+
+def record_of(problem: Problem, generator: Generator, state: StationaryState) -> Stationary:
+    """Density, Phi~, current and entropy production: what every run with a stationary state has."""
+    return Stationary(
+        state.density,
+        state.quasi_potential,
+        cell_current(generator, state.density),
+        # One-way edges of an axis without noise have no finite production.
+        np.nan if any(problem.noiseless) else entropy_production(generator, state.density),
+        state.detailed_balance,
+        state.residual,
+        state.circulation,
+    )
+
+
+def analyse(
+    problem: Problem, generator: Generator, state: StationaryState
+) -> tuple[Stationary, list[str]]:
+    """Everything that [stationary] asks for.
+
+    Both sides of (50) with their checks, measures of circulation, critical points of Phi and
+    Phi~, closed loops of the current and of the drift, and the slowest oscillation.
+
+    Parameters
+    ----------
+    problem : Problem
+    generator : Generator
+        Of the problem, in a closed box.
+    state : StationaryState
+        Its stationary state.
+
+    Returns
+    -------
+    record : Stationary
+    notes : list of str
+        What was left out, and why.
+    """
+    grid, notes = generator.grid, []
+    record = record_of(problem, generator, state)
+    if min(grid.shape) < STENCIL:
+        return record, [f"analyses of the stationary state need {STENCIL} cells along every axis"]
+    split = decompose(generator, problem, state)
+    turning = circulation(generator, state.density)
+    numbers = {name: float(getattr(split, name)) for name in _CHECKS}
+    numbers |= {"imbalance": turning.imbalance, "turnover": turning.turnover}
+    if not any(problem.noiseless):
+        rates = entropy_rates(generator, state.density, state.log_density)
+        numbers["housekeeping"] = rates.housekeeping
+    if grid.size > ROTATION_CELLS[grid.ndim]:
+        notes.append(
+            f"no oscillating mode was looked for: {grid.size} cells are more than "
+            f"{ROTATION_CELLS[grid.ndim]}"
+        )
+    elif rotation := leading_rotation(generator):
+        numbers["rotation_frequency"] = rotation.frequency
+        numbers["rotation_decay"] = rotation.decay
+        numbers["rotation_quality"] = rotation.quality
+    record.numbers = {name: value for name, value in numbers.items() if math.isfinite(value)}
+    record.velocity = split.velocity
+    record.integrated_potential = split.integrated
+    record.stream_function = turning.stream
+    record.angular_momentum = turning.angular_momentum
+    table = critical_table(problem, grid, state)
+    record.critical = {
+        "loss": _points(grid, table.loss),
+        "quasi_potential": _points(grid, table.quasi_potential),
+    }
+    record.pairs, record.shifts = table.pairs, table.shifts
+    record.loops = _loops(problem, generator, state)
+    return record, notes
+
+
+def _points(grid: Grid, points: tuple[CriticalPoint, ...]) -> CriticalPoints:
+    return CriticalPoints(
+        np.array([p.position for p in points]).reshape(-1, grid.ndim),
+        np.array([p.value for p in points]),
+        np.array([p.eigenvalues for p in points]).reshape(-1, grid.ndim),
+    )
+
+
+def _loops(problem: Problem, generator: Generator, state: StationaryState) -> tuple[Loop, ...]:
+    """None under detailed balance, where nothing turns."""
+    if state.detailed_balance:
+        return ()
+    found = [("current", cycle) for cycle in current_cycles(generator, state)]
+    found += [("drift", cycle) for cycle in limit_cycles(problem, generator.grid)]
+    return tuple(_loop(source, cycle) for source, cycle in found)
+
+
+def _loop(source: str, cycle: Cycle) -> Loop:
+    return Loop(
+        source,
+        cycle.points,
+        cycle.time,
+        cycle.center,
+        cycle.direction,
+        cycle.closure,
+        cycle.mean_potential,
+        cycle.multiplier,
+    )
