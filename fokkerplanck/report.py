@@ -4,16 +4,19 @@ from __future__ import annotations
 
 import math
 import re
+from typing import Any
 
 import numpy as np
 
 from .case import Case, Expect
 from .errors import CaseError
+from .findings import stationary_rows
 from .result import Result
 
 # "final.mean[0]", "stationary.entropy_production", "mass_drift"
 _NAME = re.compile(r"^(?:(final|stationary)\.)?([a-z_]+)(?:\[(\d+(?:\s*,\s*\d+)*)\])?$")
-_STATIONARY = ("entropy_production", "residual", "curl")
+# Rises of the naive free energy below this share of its range are the grid's error.
+NAIVE_RISE = 1e-3
 
 
 def mass_drift(result: Result) -> float:
@@ -50,7 +53,9 @@ def number_of(name: str, result: Result) -> float:
     """The number an ``[expect]`` name stands for.
 
     Names are ``mass_drift``, ``free_energy_increase``, ``minimum`` (over all frames),
-    ``final.<observable>`` with indices for means and covariances, and ``stationary.<attribute>``.
+    ``final.<observable>`` with indices for means and covariances, and ``stationary.<number>``,
+    among them ``cycle_period`` and ``limit_cycle_period``, and with indices
+    ``angular_momentum`` and ``shifts``.
 
     Raises
     ------
@@ -68,20 +73,36 @@ def number_of(name: str, result: Result) -> float:
     if parts is None or parts[1] is None:
         raise CaseError(
             "is not a number of a result; names are mass_drift, minimum, free_energy_increase, "
-            "final.<observable> and stationary.<attribute>",
+            "final.<observable> and stationary.<number>",
             key,
         )
     place, quantity, index = parts[1], parts[2], parts[3]
     if place == "stationary":
-        if result.stationary is None or quantity not in _STATIONARY:
-            raise CaseError(f"does not exist; allowed are {', '.join(_STATIONARY)}", key)
-        return float(getattr(result.stationary, quantity))
-    _require(quantity, result, key)
-    values = np.asarray(result.observables[quantity][-1])
+        values = _of_stationary(quantity, result, key)
+    else:
+        _require(quantity, result, key)
+        values = np.asarray(result.observables[quantity][-1])
     where = tuple(int(i) for i in index.split(",")) if index else ()
     if len(where) != values.ndim or any(i >= n for i, n in zip(where, values.shape, strict=True)):
         raise CaseError(f"needs indices for the shape {values.shape}", key)
     return float(values[where])
+
+
+def _of_stationary(quantity: str, result: Result, key: str) -> np.ndarray:
+    rest = result.stationary
+    if rest is None:
+        raise CaseError("does not exist: this case has no stationary state", key)
+    found: dict[str, Any] = dict(rest.all_numbers())
+    found |= {
+        name: getattr(rest, name)
+        for name in ("angular_momentum", "shifts")
+        if getattr(rest, name) is not None
+    }
+    if quantity not in found:
+        raise CaseError(
+            f"does not exist in this result; its stationary numbers are {', '.join(found)}", key
+        )
+    return np.asarray(found[quantity])
 
 
 def _require(quantity: str, result: Result, key: str) -> None:
@@ -113,12 +134,8 @@ def summary(case: Case, result: Result) -> str:
     rows = [("case", f"{case.name}: {cells} cells, beta = {result.beta:g}")]
     if len(result.time):
         rows += _evolution_rows(result)
-    rest = result.stationary
-    if rest is not None:
-        balance = "yes" if rest.detailed_balance else "no"
-        rows.append(("detailed balance", f"{balance} (residual {rest.residual:.1e})"))
-        if not rest.detailed_balance and math.isfinite(rest.entropy_production):
-            rows.append(("entropy production", f"{rest.entropy_production:.6g}"))
+    if result.stationary is not None:
+        rows += stationary_rows(result.names, result.stationary)
     for note in result.notes:
         word, _, rest_of_note = note.partition(" ")
         rows.append(("stepper", rest_of_note) if word == "stepper" else ("caution", note))
@@ -152,9 +169,20 @@ def _evolution_rows(result: Result) -> list[tuple[str, str]]:
             ("free energy", f"{start:.6g} -> {end:.6g}, {fell}"),
             ("KL to stationary", f"{result.kl_to_stationary[-1]:.3e}"),
         ]
+        rows += _naive_row(result)
     mean = ", ".join(
         f"{name} {value:.5g}" for name, value in zip(result.names, result.mean[-1], strict=True)
     )
     rows.append(("final mean", mean))
     rows.append(("expected loss", f"{result.expected_loss[-1]:.6g}"))
     return rows
+
+
+def _naive_row(result: Result) -> list[tuple[str, str]]:
+    """Whether the free energy with Phi in place of Phi~ rises on the way."""
+    if "naive_free_energy" not in result.observables:
+        return []
+    rise = result.naive_free_energy[-1] - result.naive_free_energy.min()
+    if rise <= NAIVE_RISE * np.ptp(result.naive_free_energy):
+        return []
+    return [("  with Phi for Phi~", f"rises by {rise:.3g}: SGD does not minimise Phi")]

@@ -31,6 +31,7 @@ LAYERS = {
     "analysis": 7,
     "run": 8,
     "plots": 8,
+    "findings": 8,
     "report": 9,
     "explain": 9,
     "study": 9,

@@ -134,9 +134,7 @@ def turn_around(
         if evaluations > MAX_EVALUATIONS:
             return -1.0
         distance = float(np.hypot(*(state[:2] - center)))
-        return min(
-            field.room(state[:2]), longest - float(state[4]), distance - FALLEN * radius
-        )
+        return min(field.room(state[:2]), longest - float(state[4]), distance - FALLEN * radius)
 
     turned.terminal = left.terminal = True  # type: ignore[attr-defined]
     longest = LONGEST * float(field.box.lengths.sum())

@@ -1,0 +1,97 @@
+"""What was found in a stationary state, in rows of the closing table."""
+
+from __future__ import annotations
+
+import math
+
+import numpy as np
+
+from .store import CriticalPoints, Loop, Stationary
+
+# Points of one kind that are named one by one.
+NAMED_POINTS = 4
+
+
+def stationary_rows(names: tuple[str, ...], state: Stationary) -> list[tuple[str, str]]:
+    """Rows (what, finding) about detailed balance, currents, loops and minima.
+
+    Parameters
+    ----------
+    names : tuple of str
+        Of the axes.
+    state : Stationary
+    """
+    numbers = state.numbers
+    verdict = "yes" if state.detailed_balance else "no"
+    detail = f"residual {state.residual:.1e}"
+    if "largest_curl" in numbers:
+        detail += f", largest curl of A {numbers['largest_curl']:.2g}"
+    rows = [("detailed balance", f"{verdict} ({detail})")]
+    if "mismatch" in numbers:
+        rows.append(("both sides of (50)", f"agree to {numbers['mismatch']:.1e} (rms, relative)"))
+    if not state.detailed_balance:
+        if math.isfinite(state.entropy_production):
+            rows.append(("entropy production", f"{state.entropy_production:.6g} per unit time"))
+        if "turnover" in numbers:
+            rows.append(
+                ("circulation", f"{numbers['turnover']:.4g} per unit time is carried around")
+            )
+        rows += [("cycle of the current", _loop(names, loop)) for loop in state.cycles]
+        rows += [("cycle of the drift", _loop(names, loop)) for loop in state.limit_cycles]
+        if "rotation_frequency" in numbers:
+            rows.append(
+                (
+                    "slowest rotation",
+                    f"angular frequency {numbers['rotation_frequency']:.5g}, decay "
+                    f"{numbers['rotation_decay']:.4g}, quality {numbers['rotation_quality']:.3g}",
+                )
+            )
+    return rows + _minima(names, state)
+
+
+def _loop(names: tuple[str, ...], loop: Loop) -> str:
+    turn = "counter-clockwise" if loop.winding > 0 else "clockwise"
+    text = f"period {loop.period:.6g}, {turn} around {_place(names, loop.center)}"
+    if math.isfinite(loop.multiplier):
+        text += ", attracting" if loop.multiplier < 1.0 else ", repelling"
+    return text
+
+
+def _minima(names: tuple[str, ...], state: Stationary) -> list[tuple[str, str]]:
+    """Where the minima of Phi are and where the noise moves them."""
+    if not {"loss", "quasi_potential"} <= state.critical.keys():
+        return []
+    loss, quasi = state.critical["loss"], state.critical["quasi_potential"]
+    pairs = np.zeros((0, 2), dtype=int) if state.pairs is None else state.pairs
+    rows = []
+    moved = [(int(i), int(j)) for i, j in pairs if loss.index[i] == 0]
+    for i, j in moved[:NAMED_POINTS]:
+        rows.append(
+            (
+                "minimum moved",
+                f"{_place(names, loss.position[i])} -> {_place(names, quasi.position[j])}",
+            )
+        )
+    for text, points, seen in (
+        ("minima of Phi only", loss, {i for i, _ in moved}),
+        ("minima of Phi~ only", quasi, {j for _, j in moved}),
+    ):
+        single = _unmatched(points, seen)
+        if single:
+            places = ", ".join(_place(names, points.position[i]) for i in single[:NAMED_POINTS])
+            more = f" and {len(single) - NAMED_POINTS} more" if len(single) > NAMED_POINTS else ""
+            rows.append((text, places + more))
+    return rows
+
+
+def _unmatched(points: CriticalPoints, matched: set[int]) -> list[int]:
+    return [int(i) for i in np.flatnonzero(points.index == 0) if int(i) not in matched]
+
+
+def _place(names: tuple[str, ...], position: np.ndarray) -> str:
+    """A point to four decimals, without minus zeros."""
+    inside = ", ".join(
+        f"{name} = {round(float(value), 4) + 0.0:.4g}"
+        for name, value in zip(names, position, strict=True)
+    )
+    return f"({inside})"
