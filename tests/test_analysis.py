@@ -206,9 +206,9 @@ def test_free_energies_and_the_parts_of_the_entropy_production(tmp_path: Path) -
     np.testing.assert_allclose(
         result.naive_free_energy, result.expected_loss - result.entropy / result.beta, rtol=1e-13
     )
-    # The start is the Gibbs state of Phi, where F with Phi is least: that one only rises.
+    # The start is the Gibbs state of Phi, where F with Phi is least: that one can only rise.
     assert np.diff(result.free_energy).max() < 0.0
-    assert np.diff(result.naive_free_energy).min() > 0.0
+    assert result.naive_free_energy[1:].min() > result.naive_free_energy[0] + 0.1
     # Both states are Gaussian with E[Phi] = 1: log det (3 C)/2 is what the entropy loses.
     C = np.array([[1.0, 0.45], [0.45, 1.0 / 3.0]])
     rise = result.naive_free_energy[-1] - result.naive_free_energy[0]

@@ -28,8 +28,10 @@ MAX_STEPS = 20
 STEP = 1e-12
 # Below this ratio of Hessian eigenvalues a point belongs to a flat valley, a circle of minima say.
 FLAT = 1e-8
-# A field of order 2 breaks such a valley into shallow minima and saddles.
+# A field of order 2 breaks such a valley into shallow minima and saddles, and one of order 1, as
+# along an axis without noise, into less shallow ones.
 FLAT_ON_GRID = 1e-2
+FLAT_AT_ORDER_1 = 5e-2
 
 # Value, gradient (d,) and Hessian (d, d) at a point (d,), by what is known around another one.
 Derivatives = Callable[[np.ndarray, np.ndarray], tuple[float, np.ndarray, np.ndarray]]
@@ -107,6 +109,8 @@ def critical_table(
     """
     quasi_potential = state.quasi_potential
     flat = FLAT if state.detailed_balance else FLAT_ON_GRID
+    if any(problem.noiseless):
+        flat = FLAT_AT_ORDER_1
     reliable = problem.beta * (quasi_potential - quasi_potential.min()) <= floor
     energy = _energy(problem)
     values = energy_values(problem, grid)

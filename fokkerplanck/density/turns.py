@@ -109,6 +109,10 @@ class Box:
         return float(min((point - self.lower).min(), (self.upper - point).min()))
 
 
+class _Lost(Exception):
+    """A curve that takes more evaluations than a turn is worth."""
+
+
 def turn_around(
     field: Flow | Drift, center: np.ndarray, radius: float, patience: float, rtol: float = RTOL
 ) -> Turn | None:
@@ -123,6 +127,8 @@ def turn_around(
     def slope(_: float, state: np.ndarray) -> np.ndarray:
         nonlocal evaluations
         evaluations += 1
+        if evaluations > MAX_EVALUATIONS:
+            raise _Lost
         v, gap = field.velocity(state[:2]), state[:2] - center
         turning = (gap[0] * v[1] - gap[1] * v[0]) / (gap @ gap)
         return np.array([v[0], v[1], turning, field.quantity(state[:2]), np.hypot(*v)])
@@ -131,8 +137,6 @@ def turn_around(
         return float(abs(state[2]) - 2.0 * np.pi)
 
     def left(_: float, state: np.ndarray) -> float:
-        if evaluations > MAX_EVALUATIONS:
-            return -1.0
         distance = float(np.hypot(*(state[:2] - center)))
         return min(field.room(state[:2]), longest - float(state[4]), distance - FALLEN * radius)
 
@@ -142,16 +146,21 @@ def turn_around(
     speed = float(np.linalg.norm(field.velocity(start[:2])))
     if field.room(start[:2]) <= 0.0 or speed == 0.0:
         return None
-    solution = solve_ivp(
-        slope,
-        (0.0, min(patience, PATIENCE * 2.0 * np.pi * radius / speed)),
-        start,
-        method="DOP853",
-        rtol=rtol,
-        atol=rtol * radius,
-        events=(turned, left),
-        dense_output=True,
-    )
+    try:
+        # Trial points beyond the box may overflow; such steps are refused.
+        with np.errstate(over="ignore", invalid="ignore"):
+            solution = solve_ivp(
+                slope,
+                (0.0, min(patience, PATIENCE * 2.0 * np.pi * radius / speed)),
+                start,
+                method="DOP853",
+                rtol=rtol,
+                atol=rtol * radius,
+                events=(turned, left),
+                dense_output=True,
+            )
+    except _Lost:
+        return None
     if not solution.t_events[0].size:
         return None
     time = np.linspace(0.0, float(solution.t_events[0][0]), POINTS + 1)
