@@ -26,6 +26,8 @@ from .store import CriticalPoints, Loop, Stationary
 
 # Eigenvalues are looked for up to these sizes; beyond, the factors cost more than the rest.
 ROTATION_CELLS = {1: 1_000_000, 2: 150_000, 3: 30_000}
+# Beyond this both sides of (50) do not speak of the same density.
+MISMATCH = 0.2
 _CHECKS = (
     *("tolerance", "largest_curl", "misfit", "disagreement", "divergence", "mismatch"),
     *("cosine", "correlation"),
@@ -93,6 +95,11 @@ def analyse(
     record.integrated_potential = split.integrated
     record.stream_function = turning.stream
     record.angular_momentum = turning.angular_momentum
+    if split.mismatch > MISMATCH:
+        notes.append(
+            f"the two sides of (50) differ by {100.0 * split.mismatch:.0f} %: the stationary "
+            "density is too narrow for this grid, or cannot be normalised where Sigma vanishes"
+        )
     table = critical_table(problem, grid, state)
     record.critical = {
         "loss": _points(grid, table.loss),

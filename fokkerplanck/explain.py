@@ -46,6 +46,15 @@ def explain(case: Case) -> str:
     if any(problem.noiseless):
         still = [name for name, flag in zip(grid.names, problem.noiseless, strict=True) if flag]
         lines.append(("without noise", f"{', '.join(still)}: upwind, order 1"))
+    if case.stationary is not None:
+        how = (
+            "Gibbs state at the cell centres"
+            if generator.detailed_balance
+            else "null vector of the generator, by multilevel aggregation"
+        )
+        lines.append(
+            ("stationary state", f"{how}; with currents, minima, loops, both sides of (50)")
+        )
     if case.density is not None:
         stepper, reason = choose_stepper(case.density.stepper, system, case.density.times)
         lines.append(("stepper", f"{stepper.name} ({stepper.summary}): {reason}"))

@@ -250,3 +250,15 @@ def test_unknown_numbers_name_those_there_are(
     assert number_of("stationary.cycle_period", result) == pytest.approx(np.pi, rel=2e-3)
     with pytest.raises(CaseError, match=words):
         number_of(name, result)
+
+
+def test_a_density_that_cannot_be_normalised_is_cautioned_about(tmp_path: Path) -> None:
+    """Sigma = x^2 on Phi = x^2/2: rho ~ |x|^-6 would hold all its mass at the origin."""
+    line = "[domain]\nx = { range = [-2, 2], cells = 64 }\n[stationary]\n"
+    noise = '[noise]\nsigma = "%s"\nbeta = 4.0\n'
+    loss = '[loss]\nformula = "0.5*x**2"\n'
+    _, singular = result_of(loss + noise % "x**2" + line, tmp_path)
+    assert any("cannot be normalised" in note for note in singular.notes)
+    (tmp_path / "case.h5").unlink()
+    _, regular = result_of(loss + noise % "0.2 + x**2" + line, tmp_path)
+    assert regular.notes == []
