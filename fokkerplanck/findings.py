@@ -51,7 +51,7 @@ def stationary_rows(names: tuple[str, ...], state: Stationary) -> list[tuple[str
 
 def _loop(names: tuple[str, ...], loop: Loop) -> str:
     turn = "counter-clockwise" if loop.winding > 0 else "clockwise"
-    text = f"period {loop.period:.6g}, {turn} around {_place(names, loop.center)}"
+    text = f"period {loop.period:.6g}, {turn} around {_place(names, loop.centroid)}"
     if math.isfinite(loop.multiplier):
         text += ", attracting" if loop.multiplier < 1.0 else ", repelling"
     return text

@@ -15,7 +15,7 @@ from fokkerplanck import load_case, open_result, run
 from fokkerplanck.errors import CaseError, CaseWarning
 from fokkerplanck.report import number_of, summary
 from fokkerplanck.result import Result
-from fokkerplanck.store import NUMBERS
+from fokkerplanck.store import NUMBERS, Loop
 
 pytestmark = [
     compiled_only,
@@ -97,6 +97,7 @@ def test_hopf_from_the_file(hopf: tuple[Any, Result, Path]) -> None:
     np.testing.assert_allclose(np.hypot(*loop.points.T), 1.0, atol=5e-3)
     # The Floquet multiplier exp(int div) = exp(-2 pi), since the radial slope is 1 - 3 r^2 = -2.
     assert drift.multiplier == pytest.approx(np.exp(-2.0 * np.pi), rel=1e-6)
+    np.testing.assert_allclose(loop.centroid, 0.0, atol=1e-3)
     grid = case.grid
     unit = np.hypot(*grid.points) < 1.2
     turning = 2.0 * np.stack(np.broadcast_arrays(-grid.points[1], grid.points[0]))
@@ -262,3 +263,10 @@ def test_a_density_that_cannot_be_normalised_is_cautioned_about(tmp_path: Path) 
     (tmp_path / "case.h5").unlink()
     _, regular = result_of(loss + noise % "0.2 + x**2" + line, tmp_path)
     assert regular.notes == []
+
+
+def test_centroid_of_a_circle_seen_from_elsewhere() -> None:
+    angle = np.linspace(0.0, 2.0 * np.pi, 401)
+    circle = np.stack([2.0 + np.cos(angle), 1.0 + np.sin(angle)], axis=1)
+    loop = Loop("current", circle, angle, np.array([2.3, 1.1]), 1, 0.0, 0.0, np.nan)
+    np.testing.assert_allclose(loop.centroid, [2.0, 1.0], atol=1e-12)

@@ -222,7 +222,8 @@ def _candidates(samples: Samples, inside: np.ndarray | None) -> np.ndarray:
             hessian[..., i, i] = at(*e) - 2.0 * values + at(*-e)
         else:
             hessian[..., i, j] = 0.25 * (at(*e + f) - at(*e - f) - at(*f - e) + at(*-e - f))
-    determinant = np.linalg.det(hessian)
+    with np.errstate(all="ignore"):
+        determinant = np.linalg.det(hessian)
     usable = np.isfinite(determinant) & (determinant != 0.0)
     if inside is not None:
         usable &= inside

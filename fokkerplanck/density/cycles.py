@@ -29,6 +29,9 @@ SCAN = 30
 CORE = 0.02
 # A Floquet exponent times the period below this belongs to a family of closed orbits.
 NEUTRAL = 1e-6
+# Limit cycles are known to RTOL; most likely loops are minima, known to the root of their accuracy.
+EQUAL = 1e-6
+LIKE = 1e-3
 # Below this share of all gross flux a current is rounding, and its streamlines mean nothing.
 RESOLVED = 1e-8
 # A centre of the stream function stands out by this share of its range; less is its error.
@@ -114,10 +117,11 @@ def current_cycles(generator: Generator, state: StationaryState) -> tuple[Cycle,
     if turning.stream is None or turning.imbalance < RESOLVED:
         return ()
     flow = Flow(grid, turning.stream, state)
-    cycles = []
+    cycles: list[Cycle] = []
     for center in _centers(grid, turning.stream):
         cycle = _most_likely(flow, center)
-        if cycle is not None:
+        # A loop around two extrema is found from either.
+        if cycle is not None and not any(_same(cycle, other, LIKE) for other in cycles):
             cycles.append(cycle)
     return tuple(sorted(cycles, key=lambda cycle: cycle.mean_potential))
 
@@ -153,7 +157,7 @@ def limit_cycles(problem: Problem, grid: Grid) -> tuple[Cycle, ...]:
         # What repels attracts in reversed time, and the map then exists on both its sides.
         for sign in (1, -1):
             for cycle in _attracting(Drift(problem, grid, sign), center, patience):
-                if not any(_same(cycle, other) for other in found):
+                if not any(_same(cycle, other, EQUAL) for other in found):
                     found.append(cycle)
     return tuple(found)
 
@@ -242,13 +246,13 @@ def _cycle(
     return Cycle(points, time, center, closure, potential, multiplier)
 
 
-def _same(one: Cycle, other: Cycle) -> bool:
-    """Whether two curves, seen from different centres, are one."""
+def _same(one: Cycle, other: Cycle, rtol: float) -> bool:
+    """Whether two curves, seen from different centres, are one: by period and extent."""
     extent = [np.concatenate([c.points.min(axis=0), c.points.max(axis=0)]) for c in (one, other)]
     size = float(np.ptp(one.points))
     return (
-        abs(one.period - other.period) < 1e-6 * one.period
-        and float(np.abs(extent[0] - extent[1]).max()) < 1e-3 * size
+        abs(one.period - other.period) < rtol * one.period
+        and float(np.abs(extent[0] - extent[1]).max()) < max(rtol, 1e-3) * size
     )
 
 

@@ -89,6 +89,14 @@ class Loop:
         """Time of one turn."""
         return float(self.time[-1])
 
+    @property
+    def centroid(self) -> np.ndarray:
+        """Centre of the area enclosed, shape (2,)."""
+        x, y = (self.points - self.center).T
+        cross = x * np.roll(y, -1) - y * np.roll(x, -1)
+        sums = [((part + np.roll(part, -1)) * cross).sum() for part in (x, y)]
+        return np.asarray(self.center + np.array(sums) / (3.0 * cross.sum()))
+
 
 @dataclass(eq=False)
 class Stationary:
