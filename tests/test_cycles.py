@@ -7,18 +7,15 @@ from functools import cache
 import numpy as np
 import pytest
 from measures import ORDER_WINDOW, compiled_only, fitted_order
+from scipy.interpolate import RegularGridInterpolator
 from scipy.optimize import minimize_scalar
 
-from fokkerplanck import gallery
-from fokkerplanck.density import generator, stationary
+from fokkerplanck import gallery, load_case
+from fokkerplanck.density import circulation, generator, stationary
 from fokkerplanck.density.cycles import Cycle, current_cycles, limit_cycles
 from fokkerplanck.density.rotation import leading_rotation
-from fokkerplanck.gallery.cycles import (
-    VAN_DER_POL_PERIODS,
-    chaudhari_soatto,
-    circle_averages,
-    van_der_pol,
-)
+from fokkerplanck.gallery import chaudhari_soatto, van_der_pol
+from fokkerplanck.gallery.cycles import VAN_DER_POL_PERIODS, circle_averages
 from fokkerplanck.problem import Problem
 
 PROBLEMS = {
@@ -27,6 +24,7 @@ PROBLEMS = {
     "stirred": lambda: chaudhari_soatto(1.5).problem,
     "linear": lambda: gallery.circulating_ornstein_uhlenbeck().problem,
     "still": lambda: gallery.ornstein_uhlenbeck_2d().problem,
+    "sgd": lambda: load_case("sgd_limit_cycle").problem,
 }
 
 
@@ -81,11 +79,55 @@ def test_loop_of_the_stirred_well() -> None:
         method="bounded",
         options={"xatol": 1e-8},
     )
-    (cycle,) = loops("stirred", 96)
+    (cycle,) = loops("stirred", 128)
     assert np.ptp(radii(cycle)) < 1e-3
     assert radii(cycle).mean() == pytest.approx(best.x, rel=0.01)
     period, _ = circle_averages(1.5, float(radii(cycle).mean()))
     assert cycle.period == pytest.approx(period, rel=2e-3)
+
+
+@compiled_only
+def test_sgd_runs_round_its_valley() -> None:
+    """The bundled case: the loop stands out, and as much turns as in a simulation."""
+    cycle = loops("sgd", 64)[0]
+    assert cycle.winding((0.0, 0.0)) == -1
+    assert 0.4 < radii(cycle).min() < radii(cycle).max() < 1.2
+    problem = PROBLEMS["sgd"]()
+    turns, widths = [], []
+    for cells in (64, 96, 144):
+        grid = problem.grid(cells)
+        made = generator(problem, grid)
+        state = stationary(made, problem)
+        stream = circulation(made, state.density).stream
+        assert stream is not None
+        # The origin is a corner of the grid; psi there is the flux through a half-line from it.
+        turns.append(-stream[cells // 2, cells // 2])
+        widths.append(1.0 / cells)
+    here = RegularGridInterpolator(grid.centers, state.density)
+    along, inside = here(cycle.points), here([0.0, 0.0])[0]
+    assert along.min() > 1.1 * inside
+    assert along.mean() > 2.0 * inside
+    # 20,000 walkers by Euler's scheme with steps of 0.005, and their standard error.
+    assert turns[-1] == pytest.approx(0.03171, abs=3 * 0.00008)
+    # From grids of 256^2 and 512^2 cells.
+    errors = np.abs(np.subtract(turns, 0.0315898))
+    assert fitted_order(widths, errors) == pytest.approx(2.0, abs=2 * ORDER_WINDOW)
+
+
+def test_sgd_noise_is_that_of_its_samples(rng: np.random.Generator) -> None:
+    """Loss and Sigma of the bundled case from its four samples, (31)."""
+    problem = PROBLEMS["sgd"]()
+    a, b, c, p, q = (problem.parameters[name] for name in "abcpq")
+    inputs = np.array([(a, 0.0), (a, 0.0), (b, c), (b, c)])
+    labels = np.array([p, -p, q, -q])
+    for theta in rng.normal(size=(8, 2)):
+        shared = (theta @ theta - 1.0) * theta
+        gradients = (inputs @ theta - labels)[:, None] * inputs + shared
+        here = list(theta)
+        np.testing.assert_allclose(problem.drift_at(here), -gradients.mean(axis=0), rtol=1e-12)
+        np.testing.assert_allclose(
+            problem.sigma_at(here), np.cov(gradients.T, bias=True), rtol=1e-11, atol=1e-12
+        )
 
 
 @compiled_only

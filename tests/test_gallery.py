@@ -6,6 +6,7 @@ from collections.abc import Callable, Sequence
 
 import numpy as np
 import pytest
+from scipy.integrate import simpson, solve_ivp
 from scipy.linalg import eigvals, eigvalsh
 
 from fokkerplanck import gallery
@@ -26,6 +27,9 @@ PROBLEMS: dict[str, Callable[[], ExactProblem]] = {
     "hopf": gallery.hopf,
     "caughey": gallery.caughey,
     "caughey, two wells": lambda: gallery.caughey(0.5, 0.2, 0.3, "x**4/4 - x**2/2"),
+    "stirred": gallery.chaudhari_soatto,
+    "stirred, lam = 0": lambda: gallery.chaudhari_soatto(0.0),
+    "van der Pol": gallery.van_der_pol,
     "gibbs noise": gallery.gibbs_noise,
     "rotating 1": lambda: gallery.rotating_tensor(1),
     "rotating 2": lambda: gallery.rotating_tensor(2, 50.0),
@@ -223,7 +227,7 @@ def test_published_circulating_numbers() -> None:
     np.testing.assert_allclose(limit, [[1.0, 0.45], [0.45, 1.0 / 3.0]], atol=1e-12)
 
 
-@pytest.mark.parametrize("key", ["circulating", "P(100)", "3-D", "line", "hopf"])
+@pytest.mark.parametrize("key", ["circulating", "P(100)", "3-D", "line", "hopf", "stirred"])
 def test_entropy_production_by_quadrature(key: str) -> None:
     exact = problem(key)
     case = exact.problem
@@ -359,6 +363,55 @@ def test_heavy_ball_rests_at_the_gibbs_state() -> None:
     exact = problem("heavy ball")
     beta = exact.problem.beta
     np.testing.assert_allclose(exact.covariance(80.0), np.eye(2) / beta, atol=1e-13)
+
+
+@pytest.mark.parametrize("radius", [0.4, 0.9])
+def test_stirred_current_runs_on_circles(radius: float) -> None:
+    """v = J/rho_ss by differences of the density: tangential, with the period of a full turn."""
+    exact = problem("stirred")
+    angle = 2.0 * np.pi * np.arange(400) / 400
+    points = [radius * np.cos(angle), radius * np.sin(angle)]
+    rho = exact.stationary_density
+    flow = exact.problem.velocity_at(points) - np.stack(
+        [slope(rho, points, i) / rho(points) for i in range(2)]
+    )
+    assert np.abs(points[0] * flow[0] + points[1] * flow[1]).max() <= 1e-9
+    speed = (points[0] * flow[1] - points[1] * flow[0]) / radius
+    dwell = 2.0 * np.pi * radius / len(angle) / speed
+    well = (points[0] ** 2 - 1.0) ** 2 / 4.0 + points[1] ** 2 / 2.0
+    period, mean_well = gallery.cycles.circle_averages(0.5, radius)
+    assert period == pytest.approx(dwell.sum(), rel=1e-9)
+    assert mean_well == pytest.approx((dwell * well).sum() / dwell.sum(), rel=1e-9)
+
+
+def test_stirred_turnover() -> None:
+    exact = problem("stirred")
+    # Flux through the half-line y = 0, x > 0, where rho_ss has no slope across it.
+    x = np.linspace(0.0, 5.0, 2001)
+    points = [x, np.zeros_like(x)]
+    flux = exact.problem.velocity_at(points)[1] * exact.stationary_density(points)
+    assert exact.numbers["turnover"] == pytest.approx(simpson(flux, x=x), rel=1e-9)
+
+
+@pytest.mark.parametrize("mu", sorted(gallery.cycles.VAN_DER_POL_PERIODS))
+def test_van_der_pol_periods(mu: float) -> None:
+    """Time between two passes of v = 0 downwards, once the start is forgotten."""
+    exact = gallery.van_der_pol(mu)
+
+    def turns(_: float, state: np.ndarray) -> float:
+        return float(state[1])
+
+    turns.direction = -1.0  # type: ignore[attr-defined]
+    passes = solve_ivp(
+        lambda _, state: exact.problem.velocity_at([state[0], state[1]]),
+        (0.0, 60.0),
+        (2.0, 1e-3),
+        method="DOP853",
+        rtol=1e-12,
+        atol=1e-12,
+        events=turns,
+    ).t_events[0]
+    assert exact.numbers["period"] == pytest.approx(passes[-1] - passes[-2], rel=1e-9)
 
 
 def test_wrong_dimension_is_refused() -> None:

@@ -1,5 +1,6 @@
 """Problems with exact answers, shared by the documentation, the tests and the benchmarks."""
 
+from .cycles import chaudhari_soatto, van_der_pol
 from .linear import (
     circulating_ornstein_uhlenbeck,
     heavy_ball,
@@ -17,6 +18,7 @@ from .wells import caughey, hopf, multiplicative_noise, quartic_well
 __all__ = [
     "ExactProblem",
     "caughey",
+    "chaudhari_soatto",
     "circulating_ornstein_uhlenbeck",
     "cross_diffusion",
     "detailed_balance",
@@ -33,4 +35,5 @@ __all__ = [
     "quartic_well",
     "rotating_tensor",
     "travelling_well",
+    "van_der_pol",
 ]

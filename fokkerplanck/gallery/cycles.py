@@ -24,7 +24,8 @@ def chaudhari_soatto(lam: float = 0.5) -> ExactProblem:
 
     Notes
     -----
-    Entropy production lam^2 int exp(Phi~ - r^4/2) r^2 / Z.
+    Entropy production lam^2 int exp(Phi~ - r^4/2) r^2 / Z; turnover, the flux between the origin
+    and infinity, lam int exp(-r^4/4) r dr / Z.
     """
     # Phi~ - r^4/4, the quartic in x cancels.
     exponent = "(1/4 + (y**2 - x**2)/2 - x**2*y**2/2 - y**4/4)"
@@ -33,7 +34,7 @@ def chaudhari_soatto(lam: float = 0.5) -> ExactProblem:
         drift=[f"-({lam!r})*y*exp({exponent})", f"({lam!r})*x*exp({exponent})"],
         sigma=1.0,
         beta=1.0,
-        domain={"x": (-3.5, 3.5), "y": (-5.5, 5.5)},
+        domain={"x": (-3.5, 3.5), "y": (-7.0, 7.0)},
         title=f"chaudhari_soatto({lam:g})",
     )
 
@@ -86,13 +87,15 @@ def van_der_pol(mu: float = 1.0, beta: float = 5.0) -> ExactProblem:
     """Relaxation oscillator x' = v, v' = mu (1 - x^2) v - x with noise in the velocity only.
 
     No closed form of the density; the period of the limit cycle without noise is known for
-    mu = 1, 2 and 5, and its amplitude is close to 2.
+    mu = 1, 2 and 5, and its amplitude is close to 2. At rest E[x v] = 0 and E[v^2] = E[x^2] for
+    every mu.
     """
     problem = Problem(
         drift=["v", f"({mu!r})*(1 - x**2)*v - x"],
         sigma=[[0, 0], [0, 1]],
         beta=beta,
-        domain={"x": (-3.2, 3.2), "v": (-3.0 - 1.5 * mu, 3.0 + 1.5 * mu)},
+        # Negative damping throws noise in v far out: 2e-6 of the mass has |v| > 5 at mu = 1.
+        domain={"x": (-3.6, 3.6), "v": (-4.0 - 3.0 * mu, 4.0 + 3.0 * mu)},
         title=f"van_der_pol({mu:g})",
     )
     known = VAN_DER_POL_PERIODS.get(mu)
