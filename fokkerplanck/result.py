@@ -12,6 +12,7 @@ import numpy as np
 
 from .store import (
     OBSERVABLES,
+    EnsembleRecord,
     Frame,
     Header,
     ResultWriter,
@@ -20,7 +21,7 @@ from .store import (
     read,
 )
 
-__all__ = ["Result", "Stationary", "open_result"]
+__all__ = ["EnsembleRecord", "Result", "Stationary", "open_result"]
 
 
 @dataclass(eq=False, repr=False)
@@ -50,6 +51,7 @@ class Result:
     observables : dict
         Arrays of shape (n,), (n, d) or (n, d, d) by name.
     stationary : Stationary or None
+    ensemble : EnsembleRecord or None
     status : str
         "running", "complete" or "interrupted".
     timings : dict
@@ -74,6 +76,7 @@ class Result:
     sigma: np.ndarray
     observables: dict[str, np.ndarray] = field(default_factory=dict)
     stationary: Stationary | None = None
+    ensemble: EnsembleRecord | None = None
     status: str = "complete"
     timings: dict[str, float] = field(default_factory=dict)
     notes: list[str] = field(default_factory=list)
@@ -175,6 +178,8 @@ class Result:
                     writer.append(Frame(index, float(time), self.density[index], values))
                 if self.stationary is not None:
                     writer.write_stationary(self.stationary)
+                if self.ensemble is not None:
+                    writer.write_ensemble(self.ensemble)
                 status = "complete" if self.status == "complete" else "interrupted"
                 writer.close(status, timings=self.timings, notes=self.notes)
             os.replace(partial, target)
@@ -213,6 +218,7 @@ def open_result(path: str | Path) -> Result:
         density=contents.density,
         observables=contents.observables,
         stationary=contents.stationary,
+        ensemble=contents.ensemble,
         status=contents.status,
         timings=contents.timings,
         notes=contents.notes,

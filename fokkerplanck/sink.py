@@ -9,7 +9,7 @@ from typing import Any
 import numpy as np
 
 from .case import Case
-from .result import Result, Stationary, open_result
+from .result import EnsembleRecord, Result, Stationary, open_result
 from .store import Checkpoint, Frame, Header, ResultWriter, read
 
 
@@ -35,6 +35,7 @@ class Sink:
         self.densities: list[np.ndarray] = []
         self.measured: list[dict[str, Any]] = []
         self.rest: Stationary | None = None
+        self.walkers: EnsembleRecord | None = None
         if path is None:
             return
         if resume and path.exists():
@@ -76,6 +77,12 @@ class Sink:
         if self.writer is not None:
             self.writer.write_stationary(rest)
 
+    def ensemble(self, walkers: EnsembleRecord) -> None:
+        """Take the ensemble."""
+        self.walkers = walkers
+        if self.writer is not None:
+            self.writer.write_ensemble(walkers)
+
     def abandon(self, timings: dict[str, float]) -> None:
         """Close the file as interrupted; what was reached stays in it."""
         if self.writer is not None:
@@ -96,6 +103,7 @@ class Sink:
             density=np.array(self.densities).reshape(-1, *self.case.grid.shape),
             observables=series,
             stationary=self.rest,
+            ensemble=self.walkers,
             timings=timings,
             notes=notes,
         )

@@ -1,5 +1,6 @@
 """Result files: HDF5 that xarray, netCDF-4 and h5py read without options."""
 
+from .ensemble import EnsembleRecord
 from .layout import OBSERVABLES, RESERVED_NAMES, SCHEMA
 from .reader import Contents, read
 from .records import Checkpoint, Frame, Header
@@ -14,6 +15,7 @@ __all__ = [
     "Checkpoint",
     "Contents",
     "CriticalPoints",
+    "EnsembleRecord",
     "Frame",
     "Header",
     "Loop",

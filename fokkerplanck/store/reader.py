@@ -11,6 +11,8 @@ import h5py
 import numpy as np
 
 from ..errors import StoreError
+from .ensemble import EnsembleRecord
+from .ensemble_group import read_ensemble
 from .layout import LIBVER, ROOT_ATTRIBUTES, SCHEMA, axis_names, series_names
 from .records import Header
 from .stationary import Stationary
@@ -31,6 +33,7 @@ class Contents:
     density: np.ndarray
     observables: dict[str, np.ndarray]
     stationary: Stationary | None
+    ensemble: EnsembleRecord | None
     timings: dict[str, float]
     notes: list[str]
 
@@ -56,6 +59,7 @@ def read(path: str | Path) -> Contents:
                 density=file["density"][:frames],
                 observables={name: file[name][:frames] for name in series_names(file)},
                 stationary=read_stationary(file),
+                ensemble=read_ensemble(file),
                 timings={name: float(seconds) for name, seconds in timings.items()},
                 notes=attributes.get("notes", "").splitlines(),
             )

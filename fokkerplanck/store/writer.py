@@ -15,6 +15,8 @@ import h5py
 import numpy as np
 
 from ..errors import StoreError
+from .ensemble import EnsembleRecord
+from .ensemble_group import fill_ensemble
 from .layout import LIBVER, OBSERVABLES, SERIES_ROWS, add_variable, encode_attribute, series_names
 from .reader import complete_frames, open_file
 from .records import Checkpoint, Frame, Header
@@ -176,6 +178,12 @@ class ResultWriter:
         """Write the group ``/stationary``, replacing values that are there."""
         with _writing(self.path, "written"):
             fill_stationary(self._file, stationary)
+            self._file.flush()
+
+    def write_ensemble(self, ensemble: EnsembleRecord) -> None:
+        """Write the group ``/ensemble``, replacing one that is there."""
+        with _writing(self.path, "written"):
+            fill_ensemble(self._file, ensemble)
             self._file.flush()
 
     def close(

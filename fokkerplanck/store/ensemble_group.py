@@ -1,0 +1,88 @@
+"""The group ``/ensemble`` of a result file, written and read."""
+
+from __future__ import annotations
+
+import h5py
+import numpy as np
+
+from .ensemble import EnsembleRecord
+from .layout import add_axes, add_scale, add_variable, axis_names, set_attributes
+
+# Written last: without it the run was killed while it wrote the group.
+LAST = "seed"
+_ATTRIBUTES = ("particles", "method", "step", LAST)
+_SERIES = {
+    "outside": "walkers beyond the box",
+    "lost": "walkers that left to infinity",
+    "loss": "mean loss of the walkers",
+    "gradient_norm": "mean squared gradient norm of the walkers",
+}
+
+
+def fill_ensemble(file: h5py.File, record: EnsembleRecord) -> None:
+    """Write the group with coordinates of its own, in place of one that is there."""
+    if "ensemble" in file:
+        del file["ensemble"]
+    group = file.create_group("ensemble")
+    names = axis_names(file)
+    add_axes(group, [(name, file[name][...], file[f"{name}_bounds"][...]) for name in names])
+    time = add_scale(group, "time", record.time, "time of the walkers")
+    component = add_scale(group, "component", names, "component of a vector or matrix")
+    second = add_scale(group, "component2", names, "second component of a matrix")
+    side = add_scale(
+        group,
+        "side",
+        tuple(f"{name} {end}" for name in names for end in ("lower", "upper")),
+        "side of the box",
+    )
+    axes = [group[name] for name in names]
+    add_variable(
+        group,
+        "counts",
+        [time, *axes],
+        "walkers per cell",
+        data=record.counts,
+        chunks=(1, *record.counts.shape[1:]),
+        compression="gzip",
+        compression_opts=1,
+        shuffle=True,
+    )
+    add_variable(group, "mean", [time, component], "mean of the walkers", data=record.mean)
+    add_variable(
+        group,
+        "covariance",
+        [time, component, second],
+        "covariance of the walkers",
+        data=record.covariance,
+    )
+    add_variable(group, "absorbed", [time, side], "walkers absorbed", data=record.absorbed)
+    for name, long_name in _SERIES.items():
+        add_variable(group, name, [time], long_name, data=getattr(record, name))
+    if record.trajectories is not None and len(record.trajectories):
+        walker = add_scale(
+            group, "walker", np.arange(len(record.trajectories)), "number of the walker"
+        )
+        add_variable(
+            group,
+            "trajectories",
+            [walker, time, component],
+            "places of single walkers",
+            data=record.trajectories,
+        )
+    set_attributes(group, {name: getattr(record, name) for name in _ATTRIBUTES})
+
+
+def read_ensemble(file: h5py.File) -> EnsembleRecord | None:
+    """The ensemble of a file; None where there is none, or a torn one."""
+    group = file.get("ensemble")
+    if group is None or LAST not in group.attrs:
+        return None
+    arrays = ("time", "counts", "mean", "covariance", "absorbed", *_SERIES)
+    return EnsembleRecord(
+        **{name: group[name][...] for name in arrays},
+        particles=int(group.attrs["particles"]),
+        method=str(group.attrs["method"]),
+        step=float(group.attrs["step"]),
+        seed=int(group.attrs["seed"]),
+        trajectories=group["trajectories"][...] if "trajectories" in group else None,
+    )
