@@ -4,15 +4,17 @@ from .bundled import bundled_cases, find_case
 from .load import load_case
 from .memory import memory_available, memory_needed, require_memory
 from .overrides import parse_override
-from .records import Case, Density, Expect, Initial, Output, Stationary
+from .records import Case, Density, Ensemble, Expect, Initial, Output, Stationary, Validation
 
 __all__ = [
     "Case",
     "Density",
+    "Ensemble",
     "Expect",
     "Initial",
     "Output",
     "Stationary",
+    "Validation",
     "bundled_cases",
     "find_case",
     "load_case",

@@ -20,7 +20,7 @@ from .initial import initial_density
 from .memory import estimate_bytes, memory_needed, require_memory
 from .messages import case_error
 from .overrides import apply_overrides, overridden
-from .records import Case, Density, Expect, Output, Stationary
+from .records import Case, Density, Ensemble, Expect, Output, Stationary, Validation
 from .schema import CaseFile, DensitySection
 
 DEFAULT_FRAMES = 51
@@ -119,6 +119,10 @@ def _build(path: Path, text: str, data: dict[str, Any], overrides: dict[str, Any
         initial=initial_density(file.initial, grid, constants),
         density=None if file.density is None else _density(file.density),
         stationary=None if file.stationary is None else Stationary(),
+        ensemble=None if file.ensemble is None else Ensemble(**file.ensemble.model_dump()),
+        validation=(
+            None if file.validation is None else Validation(**file.validation.model_dump())
+        ),
         output=Output(**file.output.model_dump() | {"figures": tuple(file.output.figures)}),
         overrides=overrides,
         expect={

@@ -24,6 +24,16 @@ STEPPERS = (
     "extrapolated",
     "explicit",
 )
+# In step with the table of `particles`; a test compares them.
+METHODS = (
+    "auto",
+    "sgd",
+    "sgd-epochs",
+    "sgd-gaussian",
+    "langevin",
+    "leimkuhler-matthews",
+    "weak-2",
+)
 PRECISIONS = ("float64", "float32")
 # In step with the table of `plots`, which lies above; a test compares them.
 FIGURES = (
@@ -94,6 +104,47 @@ class Stationary:
 
 
 @dataclass(frozen=True)
+class Ensemble:
+    """Asks for an ensemble of walkers at the output times of the density.
+
+    Parameters
+    ----------
+    method : str
+        One of ``METHODS``; "auto" is mini-batch SGD for a data model, else Langevin.
+    particles : int
+    seed : int
+    step : float, optional
+        Time per step of the Langevin methods; by default a share of the fastest time scale. SGD
+        steps by its learning rate.
+    trajectories : int
+        Walkers whose places are kept at every output time.
+    """
+
+    method: str = "auto"
+    particles: int = 1_000_000
+    seed: int = 20261
+    step: float | None = None
+    trajectories: int = 0
+
+
+@dataclass(frozen=True)
+class Validation:
+    """Asks for density and ensemble to be compared by statistical tests.
+
+    Parameters
+    ----------
+    significance : float
+        Probability with which a right density may fail, all tests together.
+    budget : bool
+        Whether to split the difference into sampling noise, grid error and the gap between SGD
+        and the diffusion, which takes a coarser grid and, for SGD, half the learning rate.
+    """
+
+    significance: float = 1e-3
+    budget: bool = True
+
+
+@dataclass(frozen=True)
 class Output:
     """What is written and drawn.
 
@@ -147,6 +198,8 @@ class Case:
     density : Density or None
         None when the case does not ask for the evolution.
     stationary : Stationary or None
+    ensemble : Ensemble or None
+    validation : Validation or None
     output : Output
     expect : dict of str to Expect
         By the name of the number, e.g. ``"final.kl_to_stationary"``.
@@ -161,6 +214,8 @@ class Case:
     initial: Initial
     density: Density | None = None
     stationary: Stationary | None = None
+    ensemble: Ensemble | None = None
+    validation: Validation | None = None
     output: Output = Output()
     overrides: dict[str, Any] = field(default_factory=dict)
     expect: dict[str, Expect] = field(default_factory=dict)

@@ -23,7 +23,7 @@ from pydantic import (
 from .. import __version__
 from ..errors import CaseError
 from ..problem.formula import number
-from .records import FIGURES, INITIAL_KINDS, PRECISIONS, SCHEMES, STEPPERS
+from .records import FIGURES, INITIAL_KINDS, METHODS, PRECISIONS, SCHEMES, STEPPERS
 
 
 def as_number(value: Any, constants: dict[str, float]) -> float:
@@ -233,6 +233,32 @@ class StationarySection(Section):
     """``[stationary]``: its presence asks for the stationary state."""
 
 
+class EnsembleSection(Section):
+    """``[ensemble]``: walkers beside the density."""
+
+    method: Literal[METHODS] = "auto"  # type: ignore[valid-type]
+    particles: Annotated[int, Field(strict=True, ge=1, le=10**9)] = 1_000_000
+    seed: Annotated[int, Field(strict=True, ge=0, lt=2**63)] = 20261
+    step: Positive | None = None
+    trajectories: Annotated[int, Field(strict=True, ge=0)] = 0
+
+    @model_validator(mode="after")
+    def _few_kept(self) -> EnsembleSection:
+        if self.trajectories > self.particles:
+            raise CaseError(
+                f"{self.trajectories} is more than there are particles, {self.particles}",
+                "trajectories",
+            )
+        return self
+
+
+class ValidationSection(Section):
+    """``[validation]``: density against ensemble."""
+
+    significance: Fraction = 1e-3
+    budget: Annotated[bool, Field(strict=True)] = True
+
+
 class OutputSection(Section):
     """``[output]``: what is written and drawn."""
 
@@ -270,8 +296,8 @@ class CaseFile(Section):
     """The whole file."""
 
     unavailable = dict.fromkeys(
-        ("spectrum", "passage", "ensemble", "control", "smoothing", "discrete"),
-        "its analyses are [density] and [stationary]",
+        ("spectrum", "passage", "control", "smoothing", "discrete"),
+        "its analyses are [density], [stationary], [ensemble] and [validation]",
     )
 
     title: Annotated[str, Field(strict=True)] = ""
@@ -283,6 +309,8 @@ class CaseFile(Section):
     initial: InitialSection = InitialSection()
     density: DensitySection | None = None
     stationary: StationarySection | None = None
+    ensemble: EnsembleSection | None = None
+    validation: ValidationSection | None = None
     output: OutputSection = OutputSection()
     expect: dict[str, ExpectSection] = Field(default_factory=dict)
 
@@ -290,4 +318,8 @@ class CaseFile(Section):
     def _forces(self) -> CaseFile:
         if self.loss is None and self.drift is None:
             raise CaseError("is missing; give [loss], [drift] or both", "loss")
+        if self.ensemble is not None and self.density is None:
+            raise CaseError("is missing; walkers are counted at the times of [density]", "density")
+        if self.validation is not None and self.ensemble is None:
+            raise CaseError("is missing; [validation] compares it with the density", "ensemble")
         return self
