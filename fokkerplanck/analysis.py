@@ -26,7 +26,7 @@ from .store import CriticalPoints, Loop, Stationary
 
 # Eigenvalues are looked for up to these sizes; beyond, the factors cost more than the rest.
 ROTATION_CELLS = {1: 1_000_000, 2: 150_000, 3: 30_000}
-# Beyond this both sides of (50) do not speak of the same density.
+# Beyond this the differences on the grid say little about Phi~.
 MISMATCH = 0.2
 _CHECKS = (
     *("tolerance", "largest_curl", "misfit", "disagreement", "divergence", "mismatch"),
@@ -97,8 +97,8 @@ def analyse(
     record.angular_momentum = turning.angular_momentum
     if split.mismatch > MISMATCH:
         notes.append(
-            f"the two sides of (50) differ by {100.0 * split.mismatch:.0f} %: the stationary "
-            "density is too narrow for this grid, or cannot be normalised where Sigma vanishes"
+            f"the two sides of (50) differ by {100.0 * split.mismatch:.0f} %: Phi~ and Sigma vary "
+            "too quickly for this grid"
         )
     table = critical_table(problem, grid, state)
     record.critical = {

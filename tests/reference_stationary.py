@@ -2,8 +2,15 @@
 
 from __future__ import annotations
 
+from typing import TYPE_CHECKING
+
 import mpmath
 import numpy as np
+from scipy import sparse
+from scipy.sparse.linalg import splu
+
+if TYPE_CHECKING:
+    from fokkerplanck.density.generator import Generator
 
 
 def eliminated(matrix: np.ndarray, digits: int | None = None) -> np.ndarray:
@@ -53,3 +60,35 @@ def blocked(flux: np.ndarray, block: np.ndarray, share: float) -> np.ndarray:
             if f + g > 0.0:
                 result[i, j] = (1.0 - share) * f + share * f * f / (f + g)
     return result
+
+
+def inverse_iterated(matrix: sparse.spmatrix, q: float) -> np.ndarray:
+    """Null vector by inverse iteration, largest value 1; right only near its peak."""
+    size = matrix.shape[0]
+    factors = splu((matrix - 1e-13 * q * sparse.identity(size)).tocsc())
+    x = np.ones(size)
+    for _ in range(6):
+        x = factors.solve(x)
+        x /= x[np.argmax(np.abs(x))]
+    return x
+
+
+def unbalance(generator: Generator, log_density: np.ndarray) -> np.ndarray:
+    """Inflow over outflow of every cell, minus 1; of logarithms, hence of any range."""
+    logs, r = log_density.reshape(-1), generator.rates
+    cells = np.arange(logs.size)
+    inflow = np.zeros(logs.size)
+    leaving = np.zeros(logs.size)
+
+    def add(source: np.ndarray, target: np.ndarray, rate: np.ndarray) -> None:
+        there = rate > 0.0
+        source, target, rate = source[there], target[there], rate[there]
+        np.add.at(inflow, target, rate * np.exp(logs[source] - logs[target]))
+        np.add.at(leaving, source, rate)
+
+    for shift, forward, backward in zip(r.shifts, r.forward, r.backward, strict=True):
+        add(cells, cells + shift, forward)
+        add(cells + shift, cells, backward)
+    add(r.wrap_source, r.wrap_target, r.wrap_forward)
+    add(r.wrap_target, r.wrap_source, r.wrap_backward)
+    return np.asarray(inflow / leaving - 1.0)

@@ -253,16 +253,22 @@ def test_unknown_numbers_name_those_there_are(
         number_of(name, result)
 
 
-def test_a_density_that_cannot_be_normalised_is_cautioned_about(tmp_path: Path) -> None:
-    """Sigma = x^2 on Phi = x^2/2: rho ~ |x|^-6 would hold all its mass at the origin."""
-    line = "[domain]\nx = { range = [-2, 2], cells = 64 }\n[stationary]\n"
-    noise = '[noise]\nsigma = "%s"\nbeta = 4.0\n'
-    loss = '[loss]\nformula = "0.5*x**2"\n'
-    _, singular = result_of(loss + noise % "x**2" + line, tmp_path)
-    assert any("cannot be normalised" in note for note in singular.notes)
+def test_a_sigma_that_the_grid_does_not_see_is_cautioned_about(tmp_path: Path) -> None:
+    text = """
+[loss]
+formula = "0.5*x**2"
+[noise]
+sigma = "1 + 0.9*sin(%g*x)"
+beta = 40.0
+[domain]
+x = { range = [-2, 2], cells = 64 }
+[stationary]
+"""
+    _, quick = result_of(text % 9.0, tmp_path)
+    assert any("vary too quickly for this grid" in note for note in quick.notes)
     (tmp_path / "case.h5").unlink()
-    _, regular = result_of(loss + noise % "0.2 + x**2" + line, tmp_path)
-    assert regular.notes == []
+    _, slow = result_of(text % 1.0, tmp_path)
+    assert slow.notes == []
 
 
 def test_centroid_of_a_circle_seen_from_elsewhere() -> None:

@@ -6,7 +6,7 @@ from dataclasses import replace
 
 import numpy as np
 import pytest
-from reference_stationary import blocked, eliminated
+from reference_stationary import blocked, eliminated, inverse_iterated, unbalance
 
 from fokkerplanck.density import aggregation
 from fokkerplanck.density.generator import Generator, generator
@@ -48,6 +48,16 @@ def tilted(ndim: int) -> Problem:
     )
 
 
+def van_der_pol(mu: float, beta: float, x: tuple[float, float], v: tuple[float, float]) -> Problem:
+    """Transport without noise in x: every edge along x leads one way."""
+    return Problem(
+        drift=["v", f"{mu}*(1 - x**2)*v - x"],
+        sigma=[[0, 0], [0, 1]],
+        beta=beta,
+        domain={"x": x, "v": v},
+    )
+
+
 def three_axes() -> Problem:
     return Problem(
         loss="(x**2 + 3*y**2 + 2*z**2)/2",
@@ -64,6 +74,7 @@ TWINS = {
     "oblique tensor": (lambda: ornstein_uhlenbeck_2d(4.0).problem, (20, 20)),
     "circulating": (lambda: circulating_ornstein_uhlenbeck().problem, (24, 17)),
     "noise on one axis": (lambda: caughey().problem, (20, 21)),
+    "limit cycle": (lambda: van_der_pol(1.0, 1.0, (-3, 3), (-5, 5)), (20, 21)),
     "turning tensor": (lambda: rotating_tensor(2, 10.0).problem, (20, 20)),
     "three axes": (three_axes, (7, 8, 8)),
 }
@@ -104,6 +115,32 @@ def test_gibbs_tails(beta: float, span: float) -> None:
 
 
 @pytest.mark.parametrize(
+    ("problem", "cells"),
+    [
+        (van_der_pol(1.0, 10.0, (-3.5, 3.5), (-5, 5)), 128),
+        (van_der_pol(1.0, 2.0, (-5, 5), (-7, 7)), 64),
+        # Nearly exp(700) along some edges, exp(10000) over the box.
+        (van_der_pol(2.0, 10.0, (-3.5, 3.5), (-10, 10)), 128),
+        (caughey(diffusion=1 / 100).problem, 96),
+    ],
+)
+def test_one_way_edges_in_a_steep_drift(problem: Problem, cells: int) -> None:
+    A = generator(problem, problem.grid(cells))
+    state = null_state(A)
+    span = np.ptp(state.log_density)
+    assert span > 900.0
+    assert state.cycles <= 40
+    # Entry by entry what enters leaves again, to rounding of the logarithms.
+    assert np.abs(unbalance(A, state.log_density)).max() <= 1e-12 + 2e-15 * span
+    # Near the peak as by inverse iteration with a factorised matrix.
+    near = state.density > 1e-3 * state.density.max()
+    assert near.sum() > 40
+    told = inverse_iterated(A.to_scipy(), A.q).reshape(near.shape)[near]
+    found = state.density[near] / state.density.max()
+    np.testing.assert_allclose(found, told, rtol=1e-11)
+
+
+@pytest.mark.parametrize(
     ("problem", "most"),
     [
         (circulating_ornstein_uhlenbeck().problem, 32),
@@ -123,10 +160,32 @@ def test_two_closed_parts_are_refused() -> None:
         null_state(A)
 
 
-def test_transient_cells_are_refused() -> None:
-    A = _with_cut(both=False)
-    with pytest.raises(CaseError, match=r"never returns to 128 of the 256 cells, .* x = "):
-        null_state(A)
+@pytest.mark.parametrize(
+    ("along_x", "message"),
+    [
+        # Reflected at x = 2, where everything collects.
+        ("1", "never returns to 240 of the 256 cells, .* x = "),
+        # Both roots +-1/2 collect, each in the two columns beside it.
+        ("x - 4*x**3", "cannot pass between 4 parts"),
+        ("0", "cannot pass between 16 parts"),
+    ],
+)
+def test_drift_without_noise_may_leave_cells_for_good(along_x: str, message: str) -> None:
+    problem = Problem(
+        drift=[along_x, "-y"], sigma=[[0, 0], [0, 1]], domain={"x": (-2, 2), "y": (-2, 2)}
+    )
+    with pytest.raises(CaseError, match=message):
+        null_state(generator(problem, problem.grid(16)))
+
+
+def test_underflow_of_a_rate_is_not_mistaken_for_transience() -> None:
+    # At x = 3, v = 6 the drift outweighs the noise by exp(1600) per cell of 64, by exp(800) of 128.
+    problem = van_der_pol(5.0, 30.0, (-3, 3), (-6, 6))
+    with pytest.raises(NumericalFailure, match=r"smallest double; take more cells"):
+        null_state(generator(problem, problem.grid(64)))
+    assert null_state(generator(problem, problem.grid((64, 144)))).change < 1e-12
+    with pytest.raises(NumericalFailure, match=r"example at x = .* 16 rates"):
+        null_state(_with_cut(both=False))
 
 
 def test_absorbing_sides_are_refused() -> None:
@@ -149,12 +208,12 @@ def test_blocks_as_their_definition(share: float, rng: np.random.Generator) -> N
     fine = finest(generator(problem, problem.grid(8)))
     coarse = pair(fine)
     count, blocks = fine.size.size, coarse.size.size
-    u = rng.uniform(0.5, 2.0, count)
+    u, rate_in = rng.uniform(0.5, 2.0, count), np.exp(fine.log_in)
     inflow, outflow = np.empty(coarse.column.size), np.empty(coarse.column.size)
     leaving = np.empty(blocks)
     inside, ratio = np.empty(blocks), np.empty(inflow.size)
     aggregation.aggregate(
-        fine.start, fine.column, fine.rate_in, fine.rate_out, u, np.ones(count), fine.block,
+        fine.start, fine.column, rate_in, fine.rate_out, u, np.ones(count), fine.block,
         fine.entry, inflow, outflow, inside,
     )  # fmt: skip
     # As much flux inside the blocks as makes the share what is asked for.
@@ -168,7 +227,7 @@ def test_blocks_as_their_definition(share: float, rng: np.random.Generator) -> N
     aggregation.sharpen(coarse.start, coarse.mirror, given, even, inflow, outflow, leaving, ratio)
     rows = np.repeat(np.arange(count), np.diff(fine.start))
     flux = np.zeros((count, count))
-    np.add.at(flux, (rows, fine.column), fine.rate_in * u[fine.column])
+    np.add.at(flux, (rows, fine.column), rate_in * u[fine.column])
     expected = blocked(flux, fine.block, share)
     rows = np.repeat(np.arange(blocks), np.diff(coarse.start))
     np.testing.assert_allclose(inflow, expected[rows, coarse.column], rtol=1e-13)

@@ -192,11 +192,23 @@ def test_null_vector_of_a_small_chain() -> None:
 
 # Without compilation numpy would speak up where the kernel divides by zero.
 @compiled_only
-def test_noise_that_vanishes_at_a_cell_keeps_its_cell_value() -> None:
-    problem = Problem("x**2", "0.1*x**2 + 0*x", 1.0, {"x": (-1, 1)})
-    rest = stationary(generator(problem, problem.grid(9)), problem)
-    assert np.isfinite(rest.quasi_potential).all()
-    assert rest.quasi_potential.min() >= -1e-12
+@pytest.mark.parametrize("sigma", ["x**2", "abs(x)", "(x - 0.123)**2", "0.1*x**2"])
+@pytest.mark.parametrize("cells", [33, 64])
+def test_noise_that_vanishes_at_a_point_leaves_no_stationary_density(
+    sigma: str, cells: int
+) -> None:
+    """rho ~ exp(int gamma) with gamma ~ 1/x there: the integral diverges."""
+    problem = Problem("x**2/2", sigma, 1.0, {"x": (-2, 2)})
+    with pytest.raises(CaseError, match=r"noise vanishes within a cell of x = -?0\.") as caught:
+        stationary(generator(problem, problem.grid(cells)), problem)
+    assert caught.value.key == "stationary"
+
+
+@pytest.mark.parametrize("sigma", ["0.01 + x**2", "1e-3 + abs(x)"])
+def test_weak_noise_is_still_noise(sigma: str) -> None:
+    problem = Problem("x**2/2", sigma, 1.0, {"x": (-2, 2)})
+    rest = stationary(generator(problem, problem.grid(64)), problem)
+    assert rest.density.min() > 0.0
 
 
 @pytest.mark.parametrize(

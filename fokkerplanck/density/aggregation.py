@@ -17,13 +17,10 @@ from __future__ import annotations
 import numba
 import numpy as np
 
-
-@numba.njit(cache=True)
-def gauge_inflow(start, column, rate_in, psi, inflow):
-    """inflow_ij = rate_in_ij exp(psi_i - psi_j): the rates of :func:`fill_edges` in a gauge."""
-    for i in range(start.size - 1):
-        for k in range(start[i], start[i + 1]):
-            inflow[k] = rate_in[k] * np.exp(min(psi[i] - psi[column[k]], 700.0))
+# One level's part in a cycle stays within these; levels multiply, and a start may be far off.
+SMALLEST, LARGEST = 1e-20, 1e20
+# Fluxes in units of their own cell that change nothing there, and whose inverse overflows.
+NEGLIGIBLE = 1e-290
 
 
 @numba.njit(cache=True)
@@ -49,7 +46,7 @@ def sweep(start, column, inflow, leaving, u, ascending):
         for k in range(start[i], start[i + 1]):
             total += inflow[k] * u[column[k]]
         if leaving[i] > 0.0 and total > 0.0:
-            u[i] = total / leaving[i]
+            u[i] = min(max(total / leaving[i], SMALLEST), LARGEST)
 
 
 @numba.njit(cache=True)
@@ -109,96 +106,77 @@ def sharpen(start, mirror, share, inside, inflow, outflow, leaving, ratio):
         Scratch.
     """
     for i in range(leaving.size):
+        half = 0.5 / inside[i] if inside[i] > NEGLIGIBLE else 0.0
         for k in range(start[i], start[i + 1]):
-            gross = 0.5 * (inflow[k] + outflow[k])
             # The cap keeps the quotient finite; beyond it nothing changes.
-            ratio[k] = min(gross / inside[i], 1e6) if inside[i] > 0.0 else 0.0
+            ratio[k] = min((inflow[k] + outflow[k]) * half, 1e6)
     for i in range(leaving.size):
         total = 0.0
         for k in range(start[i], start[i + 1]):
             f, g = inflow[k], outflow[k]
-            if f + g > 0.0:
+            if share[k] > 0.0 and f + g > NEGLIGIBLE:
                 r = ratio[k] + ratio[mirror[k]]
                 a = min(1.0, share[k] * 2.0 * r / (1.0 + r))
-                inflow[k] = f * (1.0 - a + a * (f / (f + g)))
-                outflow[k] = g * (1.0 - a + a * (g / (f + g)))
+                part = a / (f + g)
+                inflow[k] = f * (1.0 - a + part * f)
+                outflow[k] = g * (1.0 - a + part * g)
             total += outflow[k]
         leaving[i] = total
 
 
 @numba.njit(cache=True)
-def eliminate(start, column, outflow, gauge, order, log_u):
+def eliminate(start, column, inflow, outflow, gauge, order, u):
     """Solve a small chain by censoring its states one after the other (GTH).
+
+    Every flux is taken once, in units of the lighter of its two cells: from the outflow of that
+    cell or from its inflow. Both lists of one edge agree only to rounding, and between two deep
+    wells a defect of rounding size outweighs the flux across the barrier.
 
     Parameters
     ----------
-    start, column, outflow : rows
-        The inflow is not used: both agree only to rounding, and between two deep wells a defect
-        of rounding size outweighs the flux across the barrier.
+    start, column, inflow, outflow : rows
     gauge : (n,) float64
     order : (n,) int64
-        The last state is censored first; by increasing gauge, so that what is left over flows
-        downhill and no pivot underflows.
-    log_u : (n,) float64, modified
-        Stationary, u exp(-gauge) of the first state of ``order`` at 1.
+        By increasing gauge. The last state is censored first: what passes through it is
+        redistributed among heavier ones, in whose units it cannot overflow.
+    u : (n,) float64, modified
+        Stationary, that of the first state of ``order`` at 1.
     """
     n = order.size
     place = np.empty(n, np.int64)
     for p in range(n):
         place[order[p]] = p
-    rate = np.zeros((n, n))
+    flux = np.zeros((n, n))
     for i in range(n):
+        p = place[i]
         for k in range(start[i], start[i + 1]):
-            rate[place[i], place[column[k]]] += outflow[k]
-    pivot = np.zeros(n)
+            q = place[column[k]]
+            if q < p:
+                flux[p, q] += outflow[k]
+                flux[q, p] += inflow[k]
+    pivot, chance, scale = np.zeros(n), np.zeros(n), np.zeros(n)
     for p in range(n - 1, 0, -1):
         total = 0.0
         for j in range(p):
-            total += rate[p, j]
+            total += flux[p, j]
         pivot[p] = total
         if total == 0.0:
             continue
-        for i in range(p):
-            share = rate[i, p] / total
-            if share > 0.0:
-                for j in range(p):
-                    rate[i, j] += share * rate[p, j]
-    log_mass = np.zeros(n)
-    for p in range(1, n):
-        log_mass[p] = -gauge[order[p]]
-        largest = -np.inf
         for j in range(p):
-            if rate[j, p] > 0.0:
-                largest = max(largest, log_mass[j] + np.log(rate[j, p]))
-        if pivot[p] > 0.0 and largest > -np.inf:
-            total = 0.0
-            for j in range(p):
-                if rate[j, p] > 0.0:
-                    total += np.exp(log_mass[j] + np.log(rate[j, p]) - largest)
-            log_mass[p] = largest + np.log(total) - np.log(pivot[p])
-    for p in range(n):
-        log_u[order[p]] = log_mass[p] + gauge[order[p]]
-
-
-@numba.njit(cache=True)
-def tree_gauge(start, column, rate_in, rate_out, gauge):
-    """A gauge that balances the edges of a spanning tree; one-way edges keep it level."""
-    size = gauge.size
-    seen = np.zeros(size, np.bool_)
-    queue = np.empty(size, np.int64)
-    queue[0], seen[0], filled = 0, True, 1
-    gauge[:] = 0.0
-    for n in range(size):
-        i = queue[n]
-        for k in range(start[i], start[i + 1]):
-            j = column[k]
-            if not seen[j]:
-                gauge[j] = gauge[i]
-                if rate_in[k] > 0.0 and rate_out[k] > 0.0:
-                    gauge[j] += np.log(rate_in[k]) - np.log(rate_out[k])
-                seen[j] = True
-                queue[filled] = j
-                filled += 1
+            # At most 1, where flux over total may overflow.
+            chance[j] = flux[p, j] / total
+            scale[j] = np.exp(gauge[order[j]] - gauge[order[p]])
+        for i in range(p):
+            if flux[i, p] > 0.0:
+                for j in range(p):
+                    flux[i, j] += flux[i, p] * chance[j] * scale[max(i, j)]
+    u[:] = 1.0
+    for p in range(1, n):
+        total = 0.0
+        for j in range(p):
+            total += flux[j, p] * u[order[j]]
+        if total > 0.0 and pivot[p] > 0.0:
+            u[order[p]] = min(max(total / pivot[p], SMALLEST), LARGEST)
 
 
 @numba.njit(cache=True)

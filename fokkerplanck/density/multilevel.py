@@ -7,7 +7,7 @@ Comput. 30 (2008) 2235). Three things make it converge like a multigrid method f
 - blocks are pairs along the strongest coupling (`pairing`);
 - the diffusion that blocks add is taken out of their fluxes without a subtraction, leaving the
   net fluxes and so the fixed point (`aggregation.sharpen`);
-- the start is the stationary state of the coarser chain, its logarithm interpolated.
+- the start is the stationary state of the coarser chain, its logarithm interpolated (`starts`).
 
 Iterates are products exp(-psi) u with u near 1, and no step subtracts, so the density is right
 entry by entry even where it is below the smallest double; only log rho represents it there.
@@ -19,11 +19,10 @@ from dataclasses import dataclass
 from itertools import pairwise
 
 import numpy as np
-from scipy import sparse
-from scipy.sparse.csgraph import connected_components
 
 from ..errors import CaseError, NumericalFailure
-from . import aggregation
+from . import aggregation, starts
+from .connection import check_connected
 from .generator import Generator
 from .pairing import Level, finest, pair
 
@@ -43,8 +42,6 @@ WINDOW = 4
 LINEAR = 0.1
 # |log u| beyond which psi takes u in.
 REGAUGE = 30.0
-# u is kept within these; a start may be off by hundreds in log rho.
-SMALLEST, LARGEST = 1e-290, 1e290
 
 
 @dataclass(frozen=True)
@@ -86,7 +83,7 @@ def null_state(generator: Generator, max_cycles: int = MAX_CYCLES) -> NullState:
     CaseError
         If probability leaves the box, or the cells are not all connected in both directions.
     NumericalFailure
-        If the iteration stagnates.
+        If the iteration stagnates, or rates below the smallest double cut the cells apart.
 
     Notes
     -----
@@ -100,11 +97,8 @@ def null_state(generator: Generator, max_cycles: int = MAX_CYCLES) -> NullState:
     check_connected(levels[0], generator)
     while levels[-1].size.size > COARSEST:
         levels.append(pair(levels[-1]))
-    first = 0
-    while first + 1 < len(levels) and _moderate(levels[first]):
-        first += 1
-    log_density = _start(levels[first])
-    for depth in range(first, 0, -1):
+    log_density = _start(levels[-1])
+    for depth in range(len(levels) - 1, 0, -1):
         log_density = _solve(levels[depth:], log_density, NESTED_CYCLES, NESTED_CHANGE)[0]
         log_density = _refined(levels[depth - 1], log_density, extrapolate=True)
     log_density, change, cycles = _solve(levels, log_density, max_cycles, CHANGE)
@@ -128,44 +122,6 @@ def null_state(generator: Generator, max_cycles: int = MAX_CYCLES) -> NullState:
     )
 
 
-def check_connected(level: Level, generator: Generator) -> None:
-    """Refuse chains whose stationary state is not unique or vanishes in a part of the box.
-
-    Raises
-    ------
-    CaseError
-        Says how many regions there are, or where probability never returns.
-    """
-    size = level.size.size
-    there = level.rate_out > 0.0
-    kept = np.concatenate([[0], np.cumsum(there)])[level.start]
-    pattern = sparse.csr_matrix(
-        (there[there], level.column[there], kept.astype(np.int32)), shape=(size, size)
-    )
-    count, label = connected_components(pattern, directed=True, connection="strong")
-    if count == 1:
-        return
-    source = np.repeat(label, np.diff(kept))
-    target = label[pattern.indices]
-    closed = np.ones(count, dtype=bool)
-    closed[source[source != target]] = False
-    if closed.sum() > 1:
-        raise CaseError(
-            f"probability cannot pass between {int(closed.sum())} parts of the box; each has its "
-            "own stationary density, and their shares depend on the start",
-            "stationary",
-        )
-    passing = ~closed[label]
-    cell = np.unravel_index(int(np.argmax(passing)), generator.grid.shape)
-    places = zip(generator.grid.names, generator.grid.centers, cell, strict=True)
-    where = ", ".join(f"{name} = {centers[i]:g}" for name, centers, i in places)
-    raise CaseError(
-        f"probability never returns to {int(passing.sum())} of the {size} cells, for example at "
-        f"{where}; the stationary density vanishes there and Phi~ does not exist",
-        "stationary",
-    )
-
-
 def _solve(
     levels: list[Level], log_density: np.ndarray, max_cycles: int, tolerance: float
 ) -> tuple[np.ndarray, float, int]:
@@ -179,7 +135,7 @@ def _solve(
     for cycles in range(1, max_cycles + 1):
         u = np.exp(x)
         _cycle(levels, u)
-        y = np.log(np.clip(u, SMALLEST, LARGEST))
+        y = np.log(u)
         y -= y.mean()
         step = y - x
         change = float(np.abs(step).max())
@@ -219,7 +175,8 @@ def _cycle(levels: list[Level], u: np.ndarray) -> None:
     fine = levels[0]
     rows = (fine.start, fine.column, fine.inflow)
     if len(levels) == 1:
-        np.exp(np.clip(_eliminated(fine), np.log(SMALLEST), np.log(LARGEST)), out=u)
+        order = np.argsort(fine.gauge, kind="stable")
+        aggregation.eliminate(*rows, fine.outflow, fine.gauge, order, u)
         return
     coarse = levels[1]
     aggregation.sweep(*rows, fine.leaving, u, True)
@@ -246,37 +203,21 @@ def _cycle(levels: list[Level], u: np.ndarray) -> None:
     )
     factor = np.ones(coarse.size.size)
     _cycle(levels[1:], factor)
-    with np.errstate(over="ignore", under="ignore"):
-        u *= _refined(fine, factor, extrapolate=False)
-    np.clip(u, SMALLEST, LARGEST, out=u)
+    u *= _refined(fine, factor, extrapolate=False)
     aggregation.sweep(*rows, fine.leaving, u, False)
 
 
-def _moderate(level: Level) -> bool:
-    """Whether ratios of a level's own rates may be squared, as the next level does."""
-    least = level.rate_out[level.rate_out > 0.0].min()
-    return bool(least > np.sqrt(SMALLEST) * level.rate_out.max())
-
-
 def _start(level: Level) -> np.ndarray:
-    """A guess of log rho that balances every edge of a tree."""
-    psi = np.empty(level.size.size)
-    aggregation.tree_gauge(level.start, level.column, level.rate_in, level.rate_out, psi)
-    return -psi
-
-
-def _eliminated(level: Level) -> np.ndarray:
-    """log u of a small chain, its mean zero."""
-    log_u = np.empty(level.size.size)
-    order = np.argsort(level.gauge, kind="stable")
-    aggregation.eliminate(level.start, level.column, level.outflow, level.gauge, order, log_u)
-    return log_u - log_u.mean()
+    """log rho of a small chain at uniform density, up to a constant."""
+    log_mass = np.empty(level.size.size)
+    starts.eliminate_logs(level.start, level.column, level.log_out, log_mass)
+    return log_mass - np.log(level.size)
 
 
 def _set_gauge(levels: list[Level], psi: np.ndarray) -> None:
     """Measure the fluxes of the first level, and masses on all, in units of exp(-psi)."""
     top = levels[0]
-    aggregation.gauge_inflow(top.start, top.column, top.rate_in, psi, top.inflow)
+    starts.gauge_inflow(top.start, top.column, top.log_in, top.rate_leaving, psi, top.inflow)
     top.outflow[:] = top.rate_out
     top.leaving[:] = top.rate_leaving
     top.gauge = psi - np.log(top.size)

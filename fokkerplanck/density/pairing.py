@@ -11,7 +11,7 @@ from dataclasses import dataclass, field
 
 import numpy as np
 
-from . import aggregation, patterns
+from . import aggregation, patterns, starts
 from .generator import Generator
 
 # Cells looked at to find the strongest coupling of a level.
@@ -38,8 +38,10 @@ class Level:
         Grid cells in each cell.
     start, column : (N + 1,) int64, (E,) int32
         Rows of neighbours.
-    rate_in, rate_out, rate_leaving : (E,), (E,), (N,) float64
-        The chain at uniform density, the one that nested iteration solves.
+    log_in, log_out : (E,) float64
+        Logarithms of the rates at uniform density, the chain that nested iteration solves.
+    rate_out, rate_leaving : (E,), (N,) float64
+        The same rates out of the cells, and their sums.
     inflow, outflow, leaving : (E,), (E,), (N,) float64
         The chain in a gauge and at the present iterate; see `aggregation`.
     gauge : (N,) float64
@@ -62,7 +64,8 @@ class Level:
     size: np.ndarray
     start: np.ndarray
     column: np.ndarray
-    rate_in: np.ndarray
+    log_in: np.ndarray
+    log_out: np.ndarray
     rate_out: np.ndarray
     rate_leaving: np.ndarray
     inflow: np.ndarray
@@ -101,7 +104,8 @@ def finest(generator: Generator) -> Level:
         np.ones(grid.size),
         start,
         column,
-        rate_in,
+        _logarithm(rate_in),
+        _logarithm(rate_out),
         rate_out,
         leaving,
         np.empty(entries),
@@ -113,7 +117,8 @@ def finest(generator: Generator) -> Level:
 
 def pair(fine: Level) -> Level:
     """Pair the cells of a level along its strongest coupling and build the chain of the pairs."""
-    step, axis, metric = _direction(fine)
+    gross = np.exp(fine.log_in) + fine.rate_out
+    step, axis, metric = _direction(fine, gross)
     cells = fine.cells.astype(np.int64)
     odd = cells[axis] & 1
     extent, wraps = fine.extent.copy(), fine.wraps.copy()
@@ -142,11 +147,12 @@ def pair(fine: Level) -> Level:
     back = _find(number, cells - toward, extent, wraps)
     fine.beside = np.where(ahead >= 0, ahead, np.where(back >= 0, -1 - back, fine.block))
     lattice = np.array(np.unravel_index(np.flatnonzero(present), tuple(extent)), dtype=np.int32)
-    return _chain_of_blocks(fine, lattice, extent, wraps, step, axis, metric)
+    return _chain_of_blocks(fine, gross, lattice, extent, wraps, step, axis, metric)
 
 
 def _chain_of_blocks(
     fine: Level,
+    gross: np.ndarray,
     lattice: np.ndarray,
     extent: np.ndarray,
     wraps: np.ndarray,
@@ -171,7 +177,7 @@ def _chain_of_blocks(
     patterns.excess_shares(
         fine.start,
         fine.column,
-        fine.rate_in + fine.rate_out,
+        gross,
         fine.size,
         fine.cells,
         fine.wraps,
@@ -182,24 +188,22 @@ def _chain_of_blocks(
         fine.share,
     )
     size = np.bincount(fine.block, weights=fine.size, minlength=blocks)
-    rate_in, rate_out, leaving = np.empty(entries), np.empty(entries), np.empty(blocks)
-    inside, ratio = np.empty(blocks), np.empty(entries)
+    log_in, log_out = np.empty(entries), np.empty(entries)
     mirror = np.empty(entries, dtype=np.int32)
     patterns.find_mirrors(start, column, mirror)
-    aggregation.aggregate(
-        fine.start,
-        fine.column,
-        fine.rate_in,
-        fine.rate_out,
-        np.ones(fine.block.size),
+    inside = starts.aggregate_logs(
+        fine.log_in,
+        fine.log_out,
         fine.size / size[fine.block],
         fine.block,
         fine.entry,
-        rate_in,
-        rate_out,
-        inside,
+        fine.start,
+        log_in,
+        log_out,
     )
-    aggregation.sharpen(start, mirror, fine.share, inside, rate_in, rate_out, leaving, ratio)
+    starts.sharpen_logs(start, mirror, fine.share, inside, log_in, log_out)
+    rate_out, leaving = np.exp(log_out), np.empty(blocks)
+    aggregation.total_outflow(start, rate_out, leaving)
     return Level(
         extent,
         wraps,
@@ -207,7 +211,8 @@ def _chain_of_blocks(
         size,
         start,
         column[:entries].copy(),
-        rate_in,
+        log_in,
+        log_out,
         rate_out,
         leaving,
         np.empty(entries),
@@ -215,7 +220,7 @@ def _chain_of_blocks(
         np.empty(blocks),
         mirror=mirror,
         inside=inside,
-        ratio=ratio,
+        ratio=np.empty(entries),
     )
 
 
@@ -233,13 +238,13 @@ def _find(
     return np.where(inside, number[np.ravel_multi_index(tuple(cells), tuple(extent))], np.int32(-1))
 
 
-def _direction(level: Level) -> tuple[np.ndarray, int, np.ndarray]:
+def _direction(level: Level, gross: np.ndarray) -> tuple[np.ndarray, int, np.ndarray]:
     """The pair's offset p, an axis with p = 1 along it, and the metric D^-1 in index units.
 
     Among the offsets that step by one cell along some axis, p carries the largest share of its
     cells' rates, averaged over a sample of the cells.
     """
-    offsets, rates = _couplings(level)
+    offsets, rates = _couplings(level, gross)
     ndim = level.extent.size
     tensor = (offsets.T * rates) @ offsets / rates.sum() + REGULAR * np.eye(ndim)
     metric = np.linalg.inv(tensor)
@@ -253,24 +258,17 @@ def _direction(level: Level) -> tuple[np.ndarray, int, np.ndarray]:
     return np.eye(ndim, dtype=np.int64)[axis], axis, metric
 
 
-def _couplings(level: Level) -> tuple[np.ndarray, np.ndarray]:
+def _couplings(level: Level, gross: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
     """Offsets (m, d) between neighbours in a sample, with their mean share of the rates (m,)."""
     count = level.start.size - 1
     sample = np.unique(np.linspace(0, count - 1, SAMPLES).astype(np.int64))
-    lengths = np.diff(level.start)[sample]
-    rows = np.repeat(np.arange(sample.size), lengths)
-    ends = np.cumsum(lengths)
-    entries = np.arange(ends[-1]) + np.repeat(level.start[sample] - (ends - lengths), lengths)
-    steps = (level.cells[:, level.column[entries]] - level.cells[:, sample[rows]]).astype(np.int64)
-    for axis, period in enumerate(level.wraps):
-        if period:
-            steps[axis] -= period * np.rint(steps[axis] / period).astype(np.int64)
-    gross = level.rate_in[entries] + level.rate_out[entries]
-    total = np.bincount(rows, weights=gross, minlength=sample.size)
-    # e and -e are one direction: the first non-zero component is positive.
-    lead = np.zeros(rows.size, dtype=np.int64)
-    for component in steps[::-1]:
-        lead = np.where(component != 0, component, lead)
-    steps *= np.where(lead < 0, -1, 1)
-    offsets, inverse = np.unique(steps, axis=1, return_inverse=True)
-    return offsets.T, np.bincount(inverse.reshape(-1), weights=gross / total[rows])
+    most = int(np.diff(level.start)[sample].sum())
+    offsets, shares = np.zeros((most, level.extent.size), dtype=np.int64), np.zeros(most)
+    rows = (level.start, level.column, gross, level.cells, level.wraps)
+    found = patterns.sample_couplings(*rows, sample, offsets, shares)
+    return offsets[:found], shares[:found]
+
+
+def _logarithm(rate: np.ndarray) -> np.ndarray:
+    with np.errstate(divide="ignore"):
+        return np.log(rate)

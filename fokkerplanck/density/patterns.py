@@ -184,3 +184,86 @@ def order_members(block, first, member):
         b = block[i]
         member[place[b]] = i
         place[b] += 1
+
+
+@numba.njit(cache=True)
+def sample_couplings(start, column, gross, cells, wraps, sample, offsets, shares):
+    """Offsets between neighbours in a sample of cells, with their part in their cells' rates.
+
+    Parameters
+    ----------
+    start, column : rows
+    gross : (E,) float64
+        inflow + outflow.
+    cells : (d, N) int32
+    wraps : (d,) int64
+    sample : (m,) int64
+    offsets : (n, d) int64, modified
+        First non-zero component positive, since e and -e are one direction; n may be as large
+        as the number of entries in the sampled rows.
+    shares : (n,) float64, modified
+        Zero at the start; summed over the sample.
+
+    Returns
+    -------
+    int
+        Number of offsets found.
+    """
+    ndim = cells.shape[0]
+    found = 0
+    step = np.zeros(ndim, np.int64)
+    for i in sample:
+        total = 0.0
+        for k in range(start[i], start[i + 1]):
+            total += gross[k]
+        for k in range(start[i], start[i + 1]):
+            lead = 0
+            for a in range(ndim):
+                d = np.int64(cells[a, column[k]]) - cells[a, i]
+                if wraps[a] > 0:
+                    d -= wraps[a] * np.int64(np.rint(d / wraps[a]))
+                step[a] = d
+                if lead == 0:
+                    lead = d
+            if lead < 0:
+                step *= -1
+            # A few dozen offsets at most: a search along the list is quick.
+            n = 0
+            while n < found and (offsets[n] != step).any():
+                n += 1
+            if n == found:
+                offsets[n] = step
+                found += 1
+            shares[n] += gross[k] / total
+    return found
+
+
+@numba.njit(cache=True)
+def reached(start, column, log_rate):
+    """Number of cells that cell 0 is connected with by entries of a finite ``log_rate``.
+
+    Parameters
+    ----------
+    start, column : rows
+    log_rate : (E,) float64
+        -inf where there is no rate.
+
+    Returns
+    -------
+    int
+    """
+    size = start.size - 1
+    seen = np.zeros(size, np.bool_)
+    queue = np.empty(size, np.int64)
+    queue[0], seen[0] = 0, True
+    first, filled = 0, 1
+    while first < filled:
+        i = queue[first]
+        first += 1
+        for k in range(start[i], start[i + 1]):
+            j = column[k]
+            if not seen[j] and log_rate[k] > -np.inf:
+                seen[j] = True
+                queue[filled] = j
+                filled += 1
+    return filled

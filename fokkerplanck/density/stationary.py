@@ -18,6 +18,13 @@ from .force import Force
 from .generator import Generator
 from .multilevel import null_state
 
+# Relative difference of int |gamma| between two quadratures along one edge, beyond which it
+# diverges: 1/x gives at least 0.4 at any place of its pole, smooth noise below 0.02.
+DIVERGENT = 0.3
+FEW_NODES, MANY_NODES = 6, 24
+# Noise that vanishes between two cells is below this share of its largest value in one of them.
+SMALL_NOISE = 0.1
+
 
 @dataclass(frozen=True)
 class StationaryState:
@@ -59,7 +66,8 @@ def stationary(generator: Generator, problem: Problem) -> StationaryState:
     Raises
     ------
     CaseError
-        If a side is absorbing or the coefficients depend on time: there is none.
+        If a side is absorbing or the coefficients depend on time: there is none. Under detailed
+        balance also if the noise vanishes at a point that cuts the box apart, as for Sigma = x^2.
     NumericalFailure
         If the null vector is not found.
     """
@@ -72,6 +80,7 @@ def stationary(generator: Generator, problem: Problem) -> StationaryState:
         )
     psi = generator.potential.values
     if psi is not None:
+        _check_integrable(Force(problem, grid))
         log_density = psi.min() - psi
         log_density -= np.log(grid.integrate(np.exp(log_density)))
         density = np.exp(log_density)
@@ -114,6 +123,43 @@ def cell_current(generator: Generator, density: np.ndarray) -> np.ndarray:
         np.add.at(current[axis], rates.wrap_source, steps[:, axis] * across)
         np.add.at(current[axis], rates.wrap_target, steps[:, axis] * across)
     return current.reshape(grid.ndim, *grid.shape)
+
+
+def _check_integrable(force: Force) -> None:
+    """Refuse a force whose integral diverges along an edge between cells.
+
+    Raises
+    ------
+    CaseError
+        Names the edge.
+    """
+    grid = force.grid
+    if force.problem.constant_sigma is not None:
+        return
+    sigma = force.problem.sigma_at(grid.points)
+    if all(sigma[i, i].min() > SMALL_NOISE * sigma[i, i].max() for i in force.noisy):
+        return
+    for row, axis in enumerate(force.noisy):
+        centers = [c[:-1] if i == axis else c for i, c in enumerate(grid.centers)]
+        shape = tuple(c.size for c in centers)
+        few, many = np.zeros(shape), np.zeros(shape)
+        for total, count in ((few, FEW_NODES), (many, MANY_NODES)):
+            nodes, weights = np.polynomial.legendre.leggauss(count)
+            for s, weight in zip(0.5 * (nodes + 1.0), 0.5 * weights, strict=True):
+                step = s * np.eye(grid.ndim)[axis]
+                gamma = force.gamma(force.shifted(centers, step), raising=False)[row]
+                total += weight * np.abs(gamma).reshape(shape)
+        differs = np.abs(many - few) / (1.0 + np.minimum(few, many))
+        if differs.max() > DIVERGENT:
+            cell = np.unravel_index(int(np.argmax(differs)), shape)
+            where = ", ".join(
+                f"{name} = {c[i]:g}" for name, c, i in zip(grid.names, centers, cell, strict=True)
+            )
+            raise CaseError(
+                f"the noise vanishes within a cell of {where}: probability gathers there or cannot "
+                "pass, so that no one density is stationary in the whole box",
+                "stationary",
+            )
 
 
 def _smallest_value(generator: Generator, problem: Problem) -> float:
