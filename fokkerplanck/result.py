@@ -17,11 +17,12 @@ from .store import (
     Header,
     ResultWriter,
     Stationary,
+    ValidationRecord,
     check_target,
     read,
 )
 
-__all__ = ["EnsembleRecord", "Result", "Stationary", "open_result"]
+__all__ = ["EnsembleRecord", "Result", "Stationary", "ValidationRecord", "open_result"]
 
 
 @dataclass(eq=False, repr=False)
@@ -52,6 +53,7 @@ class Result:
         Arrays of shape (n,), (n, d) or (n, d, d) by name.
     stationary : Stationary or None
     ensemble : EnsembleRecord or None
+    validation : ValidationRecord or None
     status : str
         "running", "complete" or "interrupted".
     timings : dict
@@ -77,6 +79,7 @@ class Result:
     observables: dict[str, np.ndarray] = field(default_factory=dict)
     stationary: Stationary | None = None
     ensemble: EnsembleRecord | None = None
+    validation: ValidationRecord | None = None
     status: str = "complete"
     timings: dict[str, float] = field(default_factory=dict)
     notes: list[str] = field(default_factory=list)
@@ -180,6 +183,8 @@ class Result:
                     writer.write_stationary(self.stationary)
                 if self.ensemble is not None:
                     writer.write_ensemble(self.ensemble)
+                if self.validation is not None:
+                    writer.write_validation(self.validation)
                 status = "complete" if self.status == "complete" else "interrupted"
                 writer.close(status, timings=self.timings, notes=self.notes)
             os.replace(partial, target)
@@ -219,6 +224,7 @@ def open_result(path: str | Path) -> Result:
         observables=contents.observables,
         stationary=contents.stationary,
         ensemble=contents.ensemble,
+        validation=contents.validation,
         status=contents.status,
         timings=contents.timings,
         notes=contents.notes,

@@ -9,7 +9,7 @@ from typing import Any
 import numpy as np
 
 from .case import Case
-from .result import EnsembleRecord, Result, Stationary, open_result
+from .result import EnsembleRecord, Result, Stationary, ValidationRecord, open_result
 from .store import Checkpoint, Frame, Header, ResultWriter, read
 
 
@@ -36,6 +36,7 @@ class Sink:
         self.measured: list[dict[str, Any]] = []
         self.rest: Stationary | None = None
         self.walkers: EnsembleRecord | None = None
+        self.comparison: ValidationRecord | None = None
         if path is None:
             return
         if resume and path.exists():
@@ -83,6 +84,12 @@ class Sink:
         if self.writer is not None:
             self.writer.write_ensemble(walkers)
 
+    def validation(self, comparison: ValidationRecord) -> None:
+        """Take the comparison of density and walkers."""
+        self.comparison = comparison
+        if self.writer is not None:
+            self.writer.write_validation(comparison)
+
     def abandon(self, timings: dict[str, float]) -> None:
         """Close the file as interrupted; what was reached stays in it."""
         if self.writer is not None:
@@ -104,6 +111,7 @@ class Sink:
             observables=series,
             stationary=self.rest,
             ensemble=self.walkers,
+            validation=self.comparison,
             timings=timings,
             notes=notes,
         )

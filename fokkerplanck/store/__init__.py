@@ -5,6 +5,7 @@ from .layout import OBSERVABLES, RESERVED_NAMES, SCHEMA
 from .reader import Contents, read
 from .records import Checkpoint, Frame, Header
 from .stationary import NUMBERS, CriticalPoints, Loop, Stationary
+from .validation import ValidationRecord
 from .writer import ResultWriter, check_target
 
 __all__ = [
@@ -21,6 +22,7 @@ __all__ = [
     "Loop",
     "ResultWriter",
     "Stationary",
+    "ValidationRecord",
     "check_target",
     "read",
 ]

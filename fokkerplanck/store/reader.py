@@ -17,6 +17,7 @@ from .layout import LIBVER, ROOT_ATTRIBUTES, SCHEMA, axis_names, series_names
 from .records import Header
 from .stationary import Stationary
 from .stationary_group import read_stationary
+from .validation import ValidationRecord, read_validation
 
 
 @dataclass(frozen=True)
@@ -34,6 +35,7 @@ class Contents:
     observables: dict[str, np.ndarray]
     stationary: Stationary | None
     ensemble: EnsembleRecord | None
+    validation: ValidationRecord | None
     timings: dict[str, float]
     notes: list[str]
 
@@ -60,6 +62,7 @@ def read(path: str | Path) -> Contents:
                 observables={name: file[name][:frames] for name in series_names(file)},
                 stationary=read_stationary(file),
                 ensemble=read_ensemble(file),
+                validation=read_validation(file),
                 timings={name: float(seconds) for name, seconds in timings.items()},
                 notes=attributes.get("notes", "").splitlines(),
             )

@@ -25,6 +25,7 @@ from .skeleton import write_skeleton
 from .slots import SLOTS, read_slots, write_slot
 from .stationary import Stationary
 from .stationary_group import fill_stationary
+from .validation import ValidationRecord, fill_validation
 
 # Kept free on the disk for the structure of the file, which grows a little with every frame.
 SPARE_BYTES = 2**20
@@ -184,6 +185,12 @@ class ResultWriter:
         """Write the group ``/ensemble``, replacing one that is there."""
         with _writing(self.path, "written"):
             fill_ensemble(self._file, ensemble)
+            self._file.flush()
+
+    def write_validation(self, validation: ValidationRecord) -> None:
+        """Write the group ``/validation``, replacing one that is there."""
+        with _writing(self.path, "written"):
+            fill_validation(self._file, validation)
             self._file.flush()
 
     def close(
