@@ -1,4 +1,4 @@
-"""What was found in a stationary state, in rows of the closing table."""
+"""What was found in stationary states and ensembles, in rows of the closing table."""
 
 from __future__ import annotations
 
@@ -6,6 +6,7 @@ import math
 
 import numpy as np
 
+from .result import Result
 from .store import CriticalPoints, Loop, Stationary
 
 # Points of one kind that are named one by one.
@@ -47,6 +48,32 @@ def stationary_rows(names: tuple[str, ...], state: Stationary) -> list[tuple[str
                 )
             )
     return rows + _minima(names, state)
+
+
+def walker_rows(result: Result) -> list[tuple[str, str]]:
+    """Rows about the ensemble and its comparison with the density."""
+    rows = []
+    walkers, comparison = result.ensemble, result.validation
+    if walkers is not None:
+        text = f"{walkers.particles:,} by {walkers.method}, step {walkers.step:.4g}"
+        gone = int(walkers.absorbed[-1].sum())
+        text += f", {gone:,} absorbed" if gone else ""
+        rows.append(("walkers", text))
+        place = ", ".join(
+            f"{name} {value:.5g}"
+            for name, value in zip(result.names, walkers.mean[-1], strict=True)
+        )
+        rows.append(("mean of the walkers", place))
+    if comparison is not None:
+        verdict = "walkers and density agree" if comparison.agrees else "they DIFFER"
+        rows.append(
+            ("validation", f"{verdict}, p = {comparison.p_value:.2g} (level {comparison.level:g})")
+        )
+        rows += [
+            (f"  t = {time:.4g}", sentence)
+            for time, sentence in zip(comparison.time, comparison.sentences, strict=True)
+        ]
+    return rows
 
 
 def _loop(names: tuple[str, ...], loop: Loop) -> str:

@@ -23,26 +23,24 @@ from .density import (
     StationaryState,
     System,
     choose_stepper,
-    formula_density,
-    gaussian_density,
-    normalised,
-    point_density,
     stationary,
 )
 from .density.force import Force
 from .density.rates import sampled_offsets
 from .errors import CaseError, CaseWarning, NumericalFailure, StoreError
 from .observables import Observer
-from .problem.field import FormulaField
-from .problem.formula import parse
-from .problem.names import Names
 from .result import Result, open_result
 from .sink import Sink
+from .start import initial_density
 from .store import Checkpoint, Header, read
+from .validate import validate
+from .walk import walk
 
 # Beyond these sizes a case that does not ask for the stationary state does without it when
 # detailed balance fails: the linear solve would cost more than the run.
 STATIONARY_CELLS = {1: 1_000_000, 2: 600_000, 3: 300_000}
+
+BAR = "{desc} {percentage:3.0f}% {bar} t = {n:.4g}/{total:.4g} [{elapsed}<{remaining}]"
 
 # Overrides that leave the numbers of a run as they are.
 HARMLESS = ("expect", "output.figures", "title")
@@ -113,23 +111,6 @@ def require_room(case: Case) -> None:
     require_memory(memory_needed(case, directions))
 
 
-def initial_density(case: Case, rest: StationaryState | None) -> np.ndarray:
-    """Density at t = 0 of a case; ``rest`` serves the kind "stationary"."""
-    grid, initial = case.grid, case.initial
-    if initial.kind == "gaussian" and initial.mean is not None and initial.covariance is not None:
-        return gaussian_density(grid, initial.mean, initial.covariance)
-    if initial.kind == "point" and initial.mean is not None:
-        return point_density(grid, initial.mean)
-    if initial.kind == "formula" and initial.formula is not None:
-        names = Names(grid.names, {**case.problem.parameters, "beta": case.problem.beta})
-        key = "initial.formula"
-        field = FormulaField((parse(initial.formula, names, key),), (), names.symbols, key)
-        return formula_density(grid, field)
-    if initial.kind == "stationary" and rest is not None:
-        return rest.density.copy()
-    return normalised(grid, np.ones(grid.shape))
-
-
 def rest_state(case: Case, system: System) -> StationaryState | None:
     """Stationary state where there is one and the case needs it or it is cheap."""
     needed = case.stationary is not None or case.initial.kind == "stationary"
@@ -168,6 +149,32 @@ def _solve(case: Case, sink: Sink, clock: Clock, progress: bool) -> list[str]:
             else:
                 record = record_of(case.problem, generator, rest)
             sink.stationary(record)
+    if case.ensemble is not None:
+        notes += _walk(case, sink, clock, observer, progress)
+    if case.validation is not None and sink.walkers is not None:
+        with clock("validate"):
+            sink.validation(validate(case, sink.walkers, sink.kept, sink.density))
+    return notes
+
+
+def _walk(case: Case, sink: Sink, clock: Clock, observer: Observer, progress: bool) -> list[str]:
+    """The walkers of [ensemble]."""
+    assert case.density is not None
+    bar = tqdm(
+        total=case.density.end,
+        desc=f"{case.name} walkers",
+        disable=not progress,
+        bar_format=BAR,
+    )
+
+    def moved(time: float) -> None:
+        bar.update(time - bar.n)
+        if sink.stopped():
+            raise KeyboardInterrupt
+
+    with bar, clock("walk"):
+        record, notes = walk(case, initial_density(case, observer.stationary), moved)
+    sink.ensemble(record)
     return notes
 
 
@@ -193,8 +200,7 @@ def _march(
         initial=state.time,
         desc=case.name,
         disable=not progress,
-        bar_format="{desc} {percentage:3.0f}% {bar} t = {n:.4g}/{total:.4g} "
-        "[{elapsed}<{remaining}]",
+        bar_format=BAR,
     )
     with bar:
         for index in range(state.frame + 1, asked.frames):

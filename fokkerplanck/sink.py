@@ -72,6 +72,18 @@ class Sink:
         kept = self.case.output.every_frame or state.frame in (0, last)
         self.densities.append(state.density if kept else np.full_like(state.density, np.nan))
 
+    @property
+    def kept(self) -> list[int]:
+        """Numbers of the frames whose density is kept."""
+        count = self.writer.frames if self.writer is not None else len(self.densities)
+        return list(range(count)) if self.case.output.every_frame else sorted({0, count - 1})
+
+    def density(self, index: int) -> np.ndarray:
+        """Density of a kept frame."""
+        if self.writer is not None:
+            return self.writer.density(index)
+        return self.densities[index]
+
     def stationary(self, rest: Stationary) -> None:
         """Take the stationary state."""
         self.rest = rest

@@ -12,7 +12,8 @@ from .case import Case
 from .density import STEPPERS, System, choose_stepper, evolve, fixed_steps
 from .errors import CaseError
 from .grid import MIN_CELLS, Grid
-from .run import initial_density, rest_state
+from .run import rest_state
+from .start import initial_density
 
 # Equal steps of the coarsest rung of the ladder in time.
 FIRST_STEPS = 16

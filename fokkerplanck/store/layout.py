@@ -63,9 +63,7 @@ _STATIONARY = (
     "quasi_potential current velocity integrated_potential stream_function angular_momentum "
     "critical point mode position value eigenvalues index pair side pairs shifts points"
 )
-RESERVED_NAMES = frozenset(
-    [*_FIXED.split(), *_GROUPS.split(), *_STATIONARY.split(), *OBSERVABLES]
-)
+RESERVED_NAMES = frozenset([*_FIXED.split(), *_GROUPS.split(), *_STATIONARY.split(), *OBSERVABLES])
 
 
 def check_names(header: Header) -> None:

@@ -133,6 +133,13 @@ class ResultWriter:
             raise
         return writer, checkpoint
 
+    def density(self, index: int) -> np.ndarray:
+        """Density of a frame that was kept."""
+        if self._pending is not None and index == self.frames - 1:
+            return self._pending
+        values: np.ndarray = self._file["density"][index].astype(np.float64)
+        return values
+
     def append(self, frame: Frame) -> None:
         """Write the next frame and flush.
 

@@ -1,0 +1,41 @@
+"""The density of a case at t = 0."""
+
+from __future__ import annotations
+
+import numpy as np
+
+from .case import Case
+from .density import (
+    StationaryState,
+    formula_density,
+    gaussian_density,
+    generator,
+    normalised,
+    point_density,
+    stationary,
+)
+from .problem.field import FormulaField
+from .problem.formula import parse
+from .problem.names import Names
+
+
+def initial_density(case: Case, rest: StationaryState | None = None) -> np.ndarray:
+    """Density at t = 0, of the grid's shape and mass one.
+
+    ``rest`` serves the kind "stationary" and is computed where it is needed and not given.
+    """
+    grid, initial = case.grid, case.initial
+    if initial.kind == "gaussian" and initial.mean is not None and initial.covariance is not None:
+        return gaussian_density(grid, initial.mean, initial.covariance)
+    if initial.kind == "point" and initial.mean is not None:
+        return point_density(grid, initial.mean)
+    if initial.kind == "formula" and initial.formula is not None:
+        names = Names(grid.names, {**case.problem.parameters, "beta": case.problem.beta})
+        key = "initial.formula"
+        field = FormulaField((parse(initial.formula, names, key),), (), names.symbols, key)
+        return formula_density(grid, field)
+    if initial.kind == "stationary":
+        if rest is None:
+            rest = stationary(generator(case.problem, grid), case.problem)
+        return rest.density.copy()
+    return normalised(grid, np.ones(grid.shape))

@@ -1,0 +1,247 @@
+"""What the difference between walkers and a density is made of."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Mapping
+from dataclasses import dataclass
+
+import numpy as np
+from scipy import special
+
+from ..errors import CaseError
+from ..grid import Grid
+from .bins import Bins, bisect, check_counts, check_masses
+from .masses import coarsened
+
+# Halvings, 64 bins: few enough that a smooth gap stands out of the noise, enough to see its shape.
+DEPTH = 6
+# What remains is called unexplained below this p-value.
+DOUBT = 0.01
+NAMES = {
+    "sampling": "sampling noise",
+    "grid": "the grid error",
+    "diffusion": "the gap between SGD and diffusion",
+    "unexplained": "a difference that nothing here explains",
+}
+
+
+@dataclass(frozen=True)
+class Halved:
+    """The same ensemble at half the learning rate.
+
+    Parameters
+    ----------
+    counts : int ndarray of the grid's shape
+    masses : ndarray of the grid's shape
+        Of the density at the ensemble's own beta: that of the first where the batch is halved
+        too, so that beta = 2|B|/eta stays.
+    particles : int
+    """
+
+    counts: np.ndarray
+    masses: np.ndarray
+    particles: int
+
+
+@dataclass(frozen=True)
+class Budget:
+    """Parts of the difference, all as root-mean-square relative errors of the bins' masses.
+
+    In this metric, D^2 = sum (q - p)^2/p, sampling contributes (bins - 1)/particles whatever
+    the density, so noise can be taken out of an estimate without bias, the squares of
+    independent parts add up, and D is the size in which tests state their power.
+
+    Parameters
+    ----------
+    observed : float
+        Walkers against density.
+    sampling : float
+        Expected from the number of walkers alone.
+    grid : float or None
+        Error of the density, from two grids.
+    diffusion : float or None
+        SGD against its diffusion limit, from two learning rates; 0 where noise hides it.
+    diffusion_limit : float or None
+        What the gap does not exceed, at two standard errors.
+    unexplained : float
+        What is left when grid error and gap are taken away; 0 where noise alone explains it.
+    p_value : float
+        That of what is left: walkers extrapolated to learning rate 0 against the density
+        extrapolated to spacing 0, as far as the second runs were given.
+    bins, particles : int
+    total_variation, expected_total_variation : float
+        Fraction of the walkers in a wrong bin, and its mean from sampling alone.
+    """
+
+    observed: float
+    sampling: float
+    grid: float | None
+    diffusion: float | None
+    diffusion_limit: float | None
+    unexplained: float
+    p_value: float
+    bins: int
+    particles: int
+    total_variation: float
+    expected_total_variation: float
+
+    @property
+    def parts(self) -> Mapping[str, float]:
+        """Known parts by name."""
+        parts = {
+            "sampling": self.sampling,
+            "grid": self.grid,
+            "diffusion": self.diffusion,
+            "unexplained": self.unexplained,
+        }
+        return {name: size for name, size in parts.items() if size is not None}
+
+    @property
+    def dominant(self) -> str:
+        """Name of the largest part."""
+        return max(self.parts, key=lambda name: self.parts[name])
+
+    @property
+    def walkers_needed(self) -> float:
+        """Walkers whose sampling noise equals the largest other part; inf where all vanish."""
+        largest = max(size for name, size in self.parts.items() if name != "sampling")
+        return (self.bins - 1) / largest**2 if largest > 0.0 else math.inf
+
+    @property
+    def sentence(self) -> str:
+        """The parts in words, the dominant one first."""
+        dominant = self.dominant
+        rest = [self._phrase(name) for name in self.parts if name not in (dominant, "unexplained")]
+        if self.unexplained > 0.0 and dominant != "unexplained":
+            rest.append(self._phrase("unexplained"))
+        listed = f"; {', '.join(rest)}" if rest else ""
+        head = NAMES[dominant][0].upper() + NAMES[dominant][1:]
+        return (
+            f"{head} dominates: {self.parts[dominant]:.2%} of the {self.observed:.2%} by which "
+            f"the masses of {self.bins} bins differ (root mean square){listed}"
+        )
+
+    def _phrase(self, name: str) -> str:
+        if name == "diffusion" and self.diffusion == 0.0:
+            return f"{NAMES[name]} is below {self.diffusion_limit:.2%}"
+        return f"{NAMES[name]} is {self.parts[name]:.2%}"
+
+
+def error_budget(
+    grid: Grid,
+    counts: np.ndarray,
+    masses: np.ndarray,
+    particles: int,
+    *,
+    finer: np.ndarray | None = None,
+    better: np.ndarray | None = None,
+    halved: Halved | None = None,
+    order: int = 2,
+    weak_order: int = 1,
+    bins: Bins | None = None,
+) -> Budget:
+    """Separate sampling noise, grid error and the gap between SGD and diffusion.
+
+    Parameters
+    ----------
+    grid : Grid
+    counts : int ndarray of the grid's shape
+    masses : ndarray of the grid's shape
+        Expected probabilities, from :func:`cell_masses`; what is missing to 1 is outside.
+    particles : int
+    finer : ndarray, optional
+        Masses on a grid with the same multiple of cells, at least two, along every axis.
+    better : ndarray of the grid's shape, optional
+        Instead: the masses without their grid error, from two grids of the caller's own.
+    halved : Halved, optional
+        An ensemble at half the learning rate. Its walkers must be independent of the first.
+    order, weak_order : int
+        Declared orders of the density's scheme in the spacing and of the walkers' gap in the
+        learning rate.
+    bins : Bins, optional
+        Those of :func:`bisect` unless given, merged to at most 64 boxes.
+
+    Returns
+    -------
+    Budget
+
+    Raises
+    ------
+    CaseError
+        If arrays do not fit each other.
+
+    Notes
+    -----
+    Richardson: the error of p(h) is (p(h) - p(h/r))/(1 - r^-order), that of SGD (v(eta) -
+    v(eta/2))/(1 - 2^-weak_order), v = walkers minus density, both to the next order. A density
+    without spacing or an order other than the declared one shows up as unexplained.
+    """
+    check_masses(grid, masses)
+    check_counts(grid, counts, particles)
+    bins = (bins or bisect(grid, masses, particles)).shallower(DEPTH)
+    p = bins.pool_all(masses, 1.0)
+    p /= p.sum()
+    difference = bins.pool_all(counts, particles) / particles - p
+    degrees = p.size - 1
+
+    def square(vector: np.ndarray) -> float:
+        return float((vector**2 / p).sum())
+
+    rest, variance = difference, 1.0 / particles
+    grid_error = diffusion = limit = None
+    if finer is not None:
+        error = (p - _pooled(bins, grid, finer)) / (1.0 - _ratio(grid, finer) ** -order)
+        grid_error = math.sqrt(square(error))
+        rest = rest + error
+    elif better is not None:
+        error = p - _pooled(bins, grid, better)
+        grid_error = math.sqrt(square(error))
+        rest = rest + error
+    if halved is not None:
+        check_counts(grid, halved.counts, halved.particles)
+        number = bins.pool_all(halved.counts, halved.particles) / halved.particles
+        factor = 1.0 / (1.0 - 2.0**-weak_order)
+        gap = factor * (difference - number + _pooled(bins, grid, halved.masses))
+        noise = factor**2 * (1.0 / particles + 1.0 / halved.particles)
+        # The square without its noise, and the spread of that for a gap lost in noise.
+        size, spread = square(gap) - degrees * noise, noise * math.sqrt(2.0 * degrees)
+        diffusion = math.sqrt(size) if size > 2.0 * spread else 0.0
+        limit = math.sqrt(
+            max(size, 0.0) + 2.0 * math.sqrt(spread**2 + 4.0 * noise * max(size, 0.0))
+        )
+        rest = rest - gap
+        variance = (factor - 1.0) ** 2 / particles + factor**2 / halved.particles
+    chi_square = square(rest) / variance
+    p_value = float(special.chdtrc(degrees, chi_square)) if degrees else 1.0
+    left = math.sqrt((chi_square - degrees) * variance) if p_value < DOUBT else 0.0
+    return Budget(
+        observed=math.sqrt(square(difference)),
+        sampling=math.sqrt(degrees / particles),
+        grid=grid_error,
+        diffusion=diffusion,
+        diffusion_limit=limit,
+        unexplained=left,
+        p_value=p_value,
+        bins=p.size,
+        particles=particles,
+        total_variation=0.5 * float(np.abs(difference).sum()),
+        expected_total_variation=float(np.sqrt(p * (1.0 - p) / (2.0 * math.pi * particles)).sum()),
+    )
+
+
+def _pooled(bins: Bins, grid: Grid, masses: np.ndarray) -> np.ndarray:
+    """Probabilities of the bins from the masses of the grid or of one that refines it."""
+    result = bins.pool_all(coarsened(masses, grid.shape), 1.0)
+    return result / result.sum()
+
+
+def _ratio(grid: Grid, finer: np.ndarray) -> float:
+    """Cells of the finer grid per cell of the coarser one, along every axis."""
+    ratios = {fine / coarse for fine, coarse in zip(finer.shape, grid.shape, strict=True)}
+    if len(ratios) > 1 or min(ratios) < 2.0:
+        raise CaseError(
+            f"a grid of {finer.shape} cells beside one of {grid.shape} does not tell the grid "
+            "error; every axis needs the same multiple, at least two"
+        )
+    return ratios.pop()

@@ -1,0 +1,124 @@
+"""The ensemble of a case: which walkers, from where, and what to say of them."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import fields
+
+import numpy as np
+
+from .case import Case
+from .particles import METHODS, Ensemble, Gaussian, ensemble, stability_bound
+from .particles.methods import default_step
+from .store import EnsembleRecord
+
+# Share of the sampling noise 1/sqrt(particles) that the error of the time steps may take, for an
+# error constant of one in units of the drift's fastest rate.
+BIAS = 0.25
+# Frames further from an iteration than this share of the learning rate are worth a note.
+APART = 1e-6
+
+
+def walk(
+    case: Case, start: np.ndarray, progress: Callable[[float], object] | None = None
+) -> tuple[EnsembleRecord, list[str]]:
+    """Run the ensemble that a case asks for, at the output times of its density.
+
+    Parameters
+    ----------
+    case : Case
+        With [density] and [ensemble].
+    start : ndarray of the grid's shape
+        Density at t = 0, drawn from unless the case starts from a Gaussian or a point.
+    progress : callable, optional
+        Called with the time reached.
+
+    Returns
+    -------
+    record : EnsembleRecord
+    notes : list of str
+        What to read with care.
+
+    Raises
+    ------
+    CaseError
+        If the method does not fit the problem.
+    """
+    asked = case.ensemble
+    assert asked is not None
+    assert case.density is not None
+    method = chosen_method(case)
+    found = ensemble(
+        case.problem,
+        case.grid,
+        _start(case, start),
+        case.density.times,
+        method=method,
+        particles=asked.particles,
+        seed=asked.seed,
+        step=_step(case, method),
+        trajectories=asked.trajectories,
+        progress=progress,
+    )
+    names = [field.name for field in fields(EnsembleRecord)]
+    record = EnsembleRecord(**{name: getattr(found, name) for name in names})
+    return record, _notes(case, found)
+
+
+def chosen_method(case: Case) -> str:
+    """The method of a case; "auto" is SGD on data where there is a batch, else weak order 2."""
+    assert case.ensemble is not None
+    if case.ensemble.method != "auto":
+        return case.ensemble.method
+    problem = case.problem
+    data = problem.model is not None and problem.batch_size is not None
+    return "sgd" if data and problem.learning_rate is not None else "weak-2"
+
+
+def _start(case: Case, density: np.ndarray) -> np.ndarray | Gaussian:
+    initial = case.initial
+    if initial.kind == "gaussian" and initial.mean is not None and initial.covariance is not None:
+        return Gaussian(initial.mean, initial.covariance)
+    if initial.kind == "point" and initial.mean is not None:
+        return Gaussian(initial.mean, np.zeros((case.grid.ndim, case.grid.ndim)))
+    return density
+
+
+def _step(case: Case, method: str) -> float | None:
+    """A step whose error hides in the sampling noise; None for SGD, which has its own."""
+    assert case.ensemble is not None
+    row = METHODS[method]
+    if row.sgd or case.ensemble.step is not None:
+        return case.ensemble.step
+    usual = default_step(case.problem, case.grid, row.order)
+    share = (BIAS / np.sqrt(case.ensemble.particles)) ** (1.0 / row.order)
+    # The usual one, in units of the fastest rate, is that of small ensembles.
+    return usual * min(1.0, share / USUAL_SHARE[row.order])
+
+
+# What `default_step` takes of the fastest time scale, by weak order.
+USUAL_SHARE = {1: 0.02, 2: 0.1}
+
+
+def _notes(case: Case, found: Ensemble) -> list[str]:
+    notes = []
+    rate = case.problem.learning_rate
+    if METHODS[found.method].sgd and rate is not None:
+        bound = stability_bound(case.problem, case.grid)
+        if rate > bound:
+            notes.append(
+                f"the learning rate {rate:g} is above 2/lambda_max = {bound:.3g} at the minimum of "
+                "the loss, where SGD diverges"
+            )
+        assert case.density is not None
+        off = float(np.abs(found.time - np.array(case.density.times)).max())
+        if off > APART * rate:
+            notes.append(
+                f"walkers are seen up to {off:.2g} beside the output times: these are no "
+                f"multiples of the time per iteration, {found.step:g}"
+            )
+    if found.lost[-1]:
+        notes.append(f"{int(found.lost[-1])} of {found.particles} walkers left to infinity")
+    if found.outside[-1]:
+        notes.append(f"{int(found.outside[-1])} of {found.particles} walkers are outside the box")
+    return notes
