@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from dataclasses import dataclass
 
 import numpy as np
@@ -9,6 +10,8 @@ import numpy as np
 from fokkerplanck.domain import Domain
 from fokkerplanck.grid import Grid
 from fokkerplanck.validation import Bins, cell_masses
+
+MANY = 10**14
 
 
 @dataclass(frozen=True)
@@ -94,3 +97,15 @@ SPACE = Mixture(
     box(20, WIDE, WIDE, WIDE),
     ((1.0, (0.2, -0.1, 0.0), ((0.6, 0.2, 0.0), (0.2, 0.5, 0.1), (0.0, 0.1, 0.7))),),
 )
+
+
+def nearest(masses: np.ndarray, walkers: int = MANY) -> np.ndarray:
+    """Counts without sampling noise."""
+    return np.rint(masses * walkers).astype(np.int64)
+
+
+def ring(cells: int) -> Grid:
+    """A periodic axis of length 2 pi."""
+    return Grid.of(
+        Domain.from_mapping({"x": {"range": (0.0, 2.0 * math.pi), "boundary": "periodic"}}), cells
+    )
