@@ -1,0 +1,169 @@
+"""Walkers beside the density: from the case to the file, the verdict and the exit status."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+from measures import compiled_only
+
+from fokkerplanck import load_case, open_result, run
+from fokkerplanck.case.records import METHODS as NAMES
+from fokkerplanck.cli import main
+from fokkerplanck.errors import CaseError, StoreError
+from fokkerplanck.particles import METHODS
+from fokkerplanck.report import number_of, summary
+from fokkerplanck.result import Result
+from fokkerplanck.validate import compare, validate
+from fokkerplanck.walk import chosen_method
+
+pytestmark = [
+    compiled_only,
+    pytest.mark.filterwarnings("ignore::fokkerplanck.errors.CaseWarning"),
+]
+
+CASE = """
+[loss]
+formula = "0.5*(3*x**2 + 1.6*x*y + y**2)"
+[noise]
+sigma = 1
+beta = 2.0
+[domain]
+x = { range = [-4, 4], cells = 48 }
+y = { range = [-4, 4], cells = 48 }
+[initial]
+kind = "gaussian"
+mean = [1.0, -0.8]
+std = 0.4
+[density]
+end = 1.5
+frames = 7
+[ensemble]
+particles = 40_000
+seed = 90317
+trajectories = 3
+[validation]
+"""
+
+
+@pytest.fixture
+def file(tmp_path: Path) -> Path:
+    path = tmp_path / "case.toml"
+    path.write_text(CASE)
+    return path
+
+
+def test_tables_of_methods_agree() -> None:
+    assert set(NAMES) == {"auto", *METHODS}
+
+
+def test_walkers_and_density_agree_and_the_file_has_both(file: Path, tmp_path: Path) -> None:
+    case = load_case(file)
+    result = run(case, tmp_path / "case.h5")
+    walkers, comparison = result.ensemble, result.validation
+    assert walkers is not None
+    assert comparison is not None
+    assert walkers.method == "weak-2"
+    assert (walkers.counts.sum(axis=(1, 2)) + walkers.outside == 40_000).all()
+    assert walkers.trajectories is not None
+    assert walkers.trajectories.shape == (3, 7, 2)
+    np.testing.assert_array_equal(walkers.time, result.time)
+    # Five standard errors of a mean over 40,000 walkers.
+    spread = 5.0 * np.sqrt(np.diagonal(result.covariance, axis1=1, axis2=2) / 40_000)
+    assert (np.abs(walkers.mean - result.mean) < spread + 5e-3).all()
+    assert comparison.agrees
+    assert comparison.p_value > 1e-3
+    assert (comparison.series["grid_error"] > 0.0).all()
+    text = summary(case, result)
+    assert "40,000 by weak-2" in text
+    assert "walkers and density agree" in text
+    assert number_of("ensemble.mean[1]", result) == walkers.mean[-1, 1]
+    assert number_of("validation.p_value", result) == comparison.series["p_value"][-1]
+    for name, words in (("ensemble.sum", "gradient_norm"), ("validation.p", "total_variation")):
+        with pytest.raises(CaseError, match=words):
+            number_of(name, result)
+
+
+def test_memory_file_and_copy_hold_the_same(file: Path, tmp_path: Path) -> None:
+    case = load_case(file, {"ensemble.particles": 3000})
+    memory, written = run(case), run(case, tmp_path / "a.h5")
+    again = open_result(written.save(tmp_path / "b.h5"))
+    for other in (written, again):
+        for name in ("ensemble", "validation"):
+            for key, value in vars(getattr(memory, name)).items():
+                theirs = getattr(getattr(other, name), key)
+                if key == "series":
+                    assert value.keys() == theirs.keys()
+                    for series, ours in value.items():
+                        np.testing.assert_array_equal(ours, theirs[series])
+                else:
+                    np.testing.assert_array_equal(value, theirs, err_msg=key)
+
+
+def wrong(result: Result, factor: float) -> Any:
+    """Densities of a variance that is off by a factor."""
+    x, y = (c - m for c, m in zip(result.centers, result.mean[-1], strict=True))
+    inverse = np.linalg.inv(factor * result.covariance[-1])
+    square = (
+        inverse[0, 0] * x[:, None] ** 2
+        + 2.0 * inverse[0, 1] * x[:, None] * y
+        + inverse[1, 1] * y**2
+    )
+    density = np.exp(-0.5 * square)
+    return density / (density.sum() * result.cell_volume)
+
+
+def test_a_density_of_too_little_variance_is_found(file: Path) -> None:
+    """6 % in the covariance at 40,000 walkers, of which 2.6 % would show."""
+    case = load_case(file, {"validation.budget": False})
+    result = run(case)
+    assert result.ensemble is not None
+    kept = [0, 6]
+    assert validate(case, result.ensemble, kept, lambda k: wrong(result, 1.0)).agrees
+    found = validate(case, result.ensemble, kept, lambda k: wrong(result, 0.94))
+    assert not found.agrees
+    assert found.series["unexplained"][0] > 0.0
+
+
+def test_compare_needs_no_case(file: Path, tmp_path: Path) -> None:
+    case = load_case(file)
+    result = run(replace(case, validation=None), tmp_path / "case.h5")
+    assert result.validation is None
+    found = compare(open_result(tmp_path / "case.h5"))
+    direct = run(replace(case, validation=replace(case.validation, budget=False))).validation
+    assert direct is not None
+    assert found.p_value == direct.p_value
+    alone = run(replace(case, ensemble=None, validation=None))
+    with pytest.raises(StoreError, match=r"\[ensemble\]"):
+        compare(alone)
+
+
+def test_command_line(file: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    assert main(["run", str(file), "--out", str(tmp_path), "--no-figures"]) == 0
+    assert main(["validate", str(tmp_path / "case.h5")]) == 0
+    assert "walkers and density agree" in capsys.readouterr().out
+    # A level that nothing passes: the result is kept, and the status says so.
+    strict = ["--set", "validation.significance=0.999999"]
+    assert main(["validate", str(file), *strict]) == 1
+    assert "DIFFER" in capsys.readouterr().out
+    assert main(["validate", str(file), "--set", "ensemble.method=sgd-gaussian"]) == 2
+    assert "learning rate" in capsys.readouterr().err
+
+
+def test_the_method_is_chosen_by_the_problem(file: Path) -> None:
+    assert chosen_method(load_case(file)) == "weak-2"
+    asked = load_case(file, {"ensemble.method": "leimkuhler-matthews"})
+    assert chosen_method(asked) == "leimkuhler-matthews"
+
+
+def test_sgd_frames_beside_its_iterations_are_noted(file: Path) -> None:
+    changes = {"noise.learning_rate": 0.04, "ensemble.method": "sgd-gaussian"}
+    result = run(load_case(file, {**changes, "validation.budget": False}))
+    assert result.ensemble is not None
+    assert result.ensemble.step == 0.04
+    assert any("beside the output times" in note for note in result.notes)
+    steep = run(load_case(file, {**changes, "noise.learning_rate": 1.0, "density.end": 6.0}))
+    assert any("2/lambda_max" in note for note in steep.notes)
