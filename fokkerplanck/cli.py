@@ -1,7 +1,7 @@
 """The command line: reads arguments, calls the library, turns errors into a sentence and a status.
 
-Exit status: 0 success, 1 an expected number missed, 2 bad input, 3 numerical failure,
-130 interrupted.
+Exit status: 0 success, 1 an expected number or a validation failed, 2 bad input, 3 numerical
+failure, 130 interrupted.
 """
 
 from __future__ import annotations
@@ -94,13 +94,16 @@ def _run(options: argparse.Namespace) -> int:
             stopped=stopped,
         )
     drawn = []
-    if case.output.figures and not options.no_figures:
+    # None is what the result has, an empty list no figure.
+    if case.output.figures != () and not options.no_figures:
         from .plots import draw
 
         drawn = draw(result, directory, case.output.figures)
     print(summary(case, result))
     print("\n".join(["files", *(f"  {file}" for file in [path, *drawn])]))
     missed = expectations(case, result)
+    if result.validation is not None and not result.validation.agrees:
+        missed.append(f"walkers and density differ, p = {result.validation.p_value:.2g}")
     for sentence in missed:
         sys.stderr.write(f"not as expected: {sentence}\n")
     return MISSED if missed else SUCCESS
@@ -172,6 +175,31 @@ def _study(options: argparse.Namespace) -> int:
     return SUCCESS
 
 
+def _validate(options: argparse.Namespace) -> int:
+    from .findings import walker_rows
+    from .result import open_result
+
+    path = Path(options.case)
+    if path.suffix == ".h5":
+        from .validate import compare
+
+        result = open_result(path)
+        if result.validation is None:
+            result.validation = compare(result)
+    else:
+        _set_threads(options.threads)
+        from .run import run
+        from .validate import with_validation
+
+        case = with_validation(_load(options))
+        result = run(case, progress=sys.stderr.isatty() and not options.quiet)
+    rows = walker_rows(result)
+    width = max(len(name) for name, _ in rows)
+    print("\n".join(f"{name:{width}}  {text}" for name, text in rows))
+    comparison = result.validation
+    return SUCCESS if comparison is not None and comparison.agrees else MISSED
+
+
 def _list(options: argparse.Namespace) -> int:
     from .case import bundled_cases
 
@@ -207,7 +235,7 @@ def _plot(options: argparse.Namespace) -> int:
     directory = Path(options.out) if options.out else path.parent
     result = open_result(path)
     wanted = options.figures or tomllib.loads(result.case_toml).get("output", {}).get("figures")
-    for drawn in draw(result, directory, *([wanted] if wanted else [])):
+    for drawn in draw(result, directory, wanted):
         print(drawn)
     return SUCCESS
 
@@ -216,7 +244,7 @@ def _parser() -> argparse.ArgumentParser:
     parser = argparse.ArgumentParser(
         prog="fokkerplanck",
         description="Fokker-Planck densities of stochastic gradient descent.",
-        epilog="exit status: 0 success; 1 an expected number was missed; 2 bad input; "
+        epilog="exit status: 0 success; 1 an expected number or a validation failed; 2 bad input; "
         "3 numerical failure; 130 interrupted",
     )
     parser.add_argument("--version", action="version", version=f"fokkerplanck {__version__}")
@@ -256,6 +284,13 @@ def _parser() -> argparse.ArgumentParser:
     )
     study.add_argument("--levels", metavar="N", type=int, default=3, help="how many grids (3)")
     study.set_defaults(command=_study)
+
+    validate = commands.add_parser(
+        "validate", parents=[case], help="density against ensemble: tests, error budget, verdict"
+    )
+    validate.add_argument("--quiet", action="store_true", help="no progress bar")
+    validate.add_argument("--threads", metavar="N", type=int, help="processor cores to use (all)")
+    validate.set_defaults(command=_validate)
 
     bundled = commands.add_parser("list", help="the bundled cases")
     bundled.set_defaults(command=_list)

@@ -46,7 +46,9 @@ frames = 41
 # [stationary]               # quasi-potential, current and entropy production at rest
 
 [output]
-figures = ["density", "free_energy"]   # observables, quasi_potential, animation, animation_mp4
+# Without `figures`: density and free_energy, and with [stationary] quasi_potential, current and
+# entropy_production. Also observables, animation and animation_mp4; [] draws none.
+# figures = ["density", "free_energy"]
 # every_frame = true
 # precision = "float64"
 

@@ -12,13 +12,18 @@ from PIL import Image
 
 from fokkerplanck.errors import CaseError, CaseWarning, StoreError
 from fokkerplanck.plots import FIGURES, animation, draw
+from fokkerplanck.plots.current import current_figures
 from fokkerplanck.plots.density import density_figures
+from fokkerplanck.plots.entropy_production import entropy_production_figures, parts
+from fokkerplanck.plots.flow import bilinear
 from fokkerplanck.plots.frames import chosen_frames, planes
-from fokkerplanck.plots.free_energy import free_energy_figures
+from fokkerplanck.plots.free_energy import free_energy_figures, rising
+from fokkerplanck.plots.marks import LOOKS, shifts
 from fokkerplanck.plots.observables import observables_figures
-from fokkerplanck.plots.quasi_potential import quasi_potential_figures
-from fokkerplanck.plots.style import contour_levels, lived_in, symbol, view
+from fokkerplanck.plots.quasi_potential import landscape, quasi_potential_figures
+from fokkerplanck.plots.style import contour_levels, lived_in, readable_top, settled, symbol, view
 from fokkerplanck.result import Result, Stationary
+from fokkerplanck.store import CriticalPoints, Loop
 
 BETA = 2.0
 
@@ -48,7 +53,9 @@ def ornstein_uhlenbeck(cells, names="xyz", frames=9, stationary=True, swirl=0.0)
     loss = 0.5 * (mesh**2).sum(0)
     rest = gaussian(np.zeros(ndim), 1 / BETA)
     current = np.zeros((ndim, *cells))
-    if swirl:
+    if swirl and ndim == 1:
+        current[0] = swirl
+    elif swirl:
         current[0], current[1] = -swirl * mesh[1] * rest, swirl * mesh[0] * rest
     expected = 0.5 * (ndim * variance + (mean**2).sum(1))
     rate = -(ndim * (variance - 1 / BETA) + (mean**2).sum(1))
@@ -81,6 +88,45 @@ def ornstein_uhlenbeck(cells, names="xyz", frames=9, stationary=True, swirl=0.0)
         if stationary
         else None,
     )
+
+
+def analysed(result, swirl=0.7):
+    """What [stationary] adds in 2-D: velocity, stream function, critical points, two loops."""
+    stationary = result.stationary
+    stationary.velocity = stationary.current / stationary.density
+    faces = np.linspace(-4.0, 4.0, result.shape[0] + 1)
+    square = faces[:, None] ** 2 + faces**2
+    # J = (d psi/dy, -d psi/dx) of psi = swirl rho/beta, as rho = beta/(2 pi) exp(-beta r^2/2).
+    stationary.stream_function = swirl * np.exp(-BETA * square / 2) / (2 * np.pi)
+    angle = np.linspace(0.0, 2 * np.pi, 41)
+    for source, radius in (("current", 0.8), ("drift", 1.1)):
+        points = radius * np.stack([np.cos(angle), np.sin(angle)], axis=1)
+        period = 2 * np.pi / swirl
+        loop = Loop(
+            source, points, angle / swirl, np.zeros(2), 1, 0.0, 0.0, np.nan if radius < 1 else 0.5
+        )
+        assert loop.period == pytest.approx(period)
+        stationary.loops += (loop,)
+    eigenvalues = np.array([[1.0, 1.0], [-1.0, 1.0], [-1.0, -1.0]])
+    first = np.array([[-1.0, 0.5], [0.5, 0.5], [0.0, -1.0]])
+    moves = np.array([[0.9, 0.0], [0.05, 0.0], [0.3, 0.0]])
+    values = np.array([0.6, 0.25, 0.5])
+    stationary.critical = {
+        "loss": CriticalPoints(first, values, eigenvalues),
+        "quasi_potential": CriticalPoints(np.round(first + moves, 12), values, eigenvalues),
+    }
+    stationary.pairs, stationary.shifts = np.array([[0, 0], [1, 1], [2, 2]]), moves
+    return result
+
+
+def producing(result, rest=2.0):
+    """Entropy production whose parts add up, around a stationary one."""
+    housekeeping = rest * (1.0 + 0.5 * np.exp(-result.time))
+    excess = result.beta * result.observables["dissipation"]
+    result.observables["housekeeping"] = housekeeping
+    result.observables["entropy_production"] = housekeeping + excess
+    result.stationary.entropy_production = rest
+    return result
 
 
 def panels(figure):
@@ -224,11 +270,264 @@ def test_quasi_potential_with_and_without_current():
     assert quasi_potential_figures(ornstein_uhlenbeck((40,), stationary=False)) == {}
 
 
+def curve(axes, label):
+    """The line whose label begins so."""
+    (line,) = [line for line in axes.lines if line.get_label().startswith(label)]
+    return line
+
+
+def test_a_start_that_towers_is_cut_off_and_named():
+    result = ornstein_uhlenbeck((80,))
+    result.density[0] *= 20.0
+    figure = density_figures(result)["density"]
+    top = panels(figure)[0]
+    assert top.get_ylim()[1] == pytest.approx(1.05 * result.density[1:].max())
+    assert f"$t = 0$: max $\\rho$ = {result.density[0].max():.3g}" in texts(figure)
+    assert readable_top(np.array([4.0, 2.0, 1.0])) == pytest.approx(4.2)
+
+
+def test_time_axis_ends_where_curves_are_at_rest():
+    time = np.linspace(0.0, 100.0, 1001)
+    # exp(-t) is below 5e-3 at t = 5.3.
+    assert settled(time, np.exp(-time)) == pytest.approx(1.5 * 5.3)
+    assert settled(time, np.exp(-time), np.exp(-time / 50)) == 100.0
+    assert settled(time, np.ones(1001)) == 100.0
+
+
+def test_naive_free_energy_is_shown_where_it_differs():
+    result = ornstein_uhlenbeck((40,), frames=61)
+    plain = free_energy_figures(result)["free_energy"]
+    result.observables["naive_free_energy"] = result.free_energy + 3.0
+    same = free_energy_figures(result)["free_energy"]
+    assert [len(panels(figure)[0].lines) for figure in (plain, same)] == [2, 2]
+
+    # Falls to t = 0.75 and rises from there to t = 2.25.
+    time = result.time
+    bend = np.where(time < 0.75, 0.75 - time, np.minimum(time, 2.25) - 0.75)
+    result.observables["naive_free_energy"] = bend
+    axes = panels(free_energy_figures(result)["free_energy"])[0]
+    shown = curve(axes, "with")
+    assert shown.get_ydata()[-1] == result.free_energy[-1]
+    np.testing.assert_allclose(np.diff(shown.get_ydata()), np.diff(bend), atol=1e-15)
+    risen = curve(axes, "where")
+    drawn = time[np.isfinite(risen.get_ydata())]
+    assert (drawn[0], drawn[-1]) == pytest.approx((0.75, 2.25))
+    (shade,) = axes.patches
+    assert (shade.get_x(), shade.get_width()) == pytest.approx((0.75, 1.5))
+    np.testing.assert_array_equal(rising(np.array([1.0, 0.0, 0.5, 0.5001])), [False, True, False])
+
+
+def test_a_limit_of_rounding_size_is_zero():
+    result = ornstein_uhlenbeck((40,))
+    result.observables["free_energy"] = result.kl_to_stationary / BETA + 1e-15
+    assert any(text.endswith("= 0$") for text in texts(free_energy_figures(result)["free_energy"]))
+
+
+def test_entropy_production_and_its_parts():
+    result = producing(ornstein_uhlenbeck((40, 40), frames=30, swirl=0.7))
+    both, alone = panels(entropy_production_figures(result)["entropy_production"])
+    excess = BETA * result.dissipation
+    np.testing.assert_array_equal(curve(both, "total").get_ydata(), result.entropy_production)
+    np.testing.assert_array_equal(curve(both, "housekeeping").get_ydata(), result.housekeeping)
+    np.testing.assert_allclose(curve(both, "excess").get_ydata(), excess)
+    np.testing.assert_array_equal(curve(both, "stationary").get_ydata(), 2.0)
+    assert (both.get_yscale(), alone.get_yscale()) == ("linear", "log")
+    np.testing.assert_allclose(alone.lines[0].get_ydata(), excess)
+    result.observables["dissipation"][0] *= 1e3
+    both, _ = panels(entropy_production_figures(producing(result, rest=0.5))["entropy_production"])
+    assert both.get_yscale() == "log"
+    assert both.get_ylim()[0] == pytest.approx(result.housekeeping.min() / 5)
+
+
+def test_entropy_production_under_detailed_balance_and_without_noise():
+    result = ornstein_uhlenbeck((40,))
+    assert entropy_production_figures(result) == {}
+    result.observables["entropy_production"] = BETA * result.dissipation
+    (axes,) = panels(entropy_production_figures(result)["entropy_production"])
+    assert [line.get_label() for line in axes.lines] == ["total = excess"]
+    assert axes.get_yscale() == "log"
+
+
+def test_production_of_a_point_start_is_not_shown():
+    result = producing(ornstein_uhlenbeck((40,), swirl=0.1))
+    # Sums over the cells that are not empty miss what is infinite.
+    result.observables["entropy_production"][0] *= 0.3
+    for series in parts(result):
+        np.testing.assert_array_equal(np.isnan(series), [True] + [False] * 8)
+
+
+def test_current_around_a_circle():
+    result = ornstein_uhlenbeck((80,), swirl=-0.25)
+    figure = current_figures(result)["current"]
+    top, bottom = panels(figure)
+    np.testing.assert_array_equal(top.lines[0].get_ydata(), result.stationary.density)
+    np.testing.assert_allclose(bottom.lines[0].get_ydata(), -0.25 / result.stationary.density)
+    assert "$J$ = -0.25 turns per unit time" in texts(figure)
+    arrow = next(text for text in top.texts if hasattr(text, "arrow_patch"))
+    assert arrow.xy[0] < arrow.get_position()[0], "to the left"
+
+
+def test_current_needs_one():
+    assert current_figures(ornstein_uhlenbeck((40, 40))) == {}
+    assert current_figures(ornstein_uhlenbeck((40, 40), stationary=False)) == {}
+
+
+@pytest.mark.parametrize("turn", [1.0, -1.0])
+def test_level_lines_close_widen_and_point_along_the_current(turn):
+    result = analysed(ornstein_uhlenbeck((60, 60), swirl=0.7))
+    result.stationary.current *= turn
+    result.stationary.loops = ()
+    figure = current_figures(result)["current"]
+    (axes,) = panels(figure)
+    lines = [part for part in axes.collections if part.get_zorder() < 3][1::2]
+    assert len(lines) == 10
+    radii = []
+    for line in lines:
+        pieces = np.array(line.get_segments())
+        np.testing.assert_allclose(pieces[0, 0], pieces[-1, 1], atol=1e-12)
+        radii.append(np.hypot(*pieces.mean(axis=1).T).mean())
+    # psi steps evenly from its maximum at the centre to zero far out.
+    levels = (np.arange(10) + 0.5) / 10
+    np.testing.assert_allclose(sorted(radii), np.sqrt(-2 / BETA * np.log(levels))[::-1], atol=0.02)
+    widths = [float(np.mean(line.get_linewidths())) for line in lines]
+    speed = [radius * np.exp(-BETA * radius**2 / 2) for radius in radii]
+    assert np.argmax(widths) == np.argmax(speed)
+    for arrow in axes.patches:
+        tail, head = np.array(arrow._posA_posB)
+        assert (tail[0] * head[1] - tail[1] * head[0]) * turn > 0.0
+    step = 0.7 / (2 * np.pi) / 10
+    assert f"lines of $J_{{ss}}$, {step:.2g} per unit time between two" in texts(figure)
+
+
+def test_loops_of_the_current_and_of_the_drift():
+    result = analysed(ornstein_uhlenbeck((60, 60), swirl=0.7))
+    figure = current_figures(result)["current"]
+    (axes,) = panels(figure)
+    solid, dashed = axes.lines
+    assert (solid.get_linestyle(), dashed.get_linestyle()) == ("-", "--")
+    np.testing.assert_allclose(np.hypot(*solid.get_data()), 0.8)
+    np.testing.assert_allclose(np.hypot(*dashed.get_data()), 1.1)
+    shown = texts(figure)
+    assert "most likely loop of the current: period 8.976, winding +1" in shown
+    assert "limit cycle of the drift: period 8.976, winding +1" in shown
+
+
+def test_current_without_stream_function_and_in_three_dimensions():
+    (axes,) = panels(current_figures(ornstein_uhlenbeck((30, 30), swirl=1.0))["current"])
+    assert axes.patches, "arrows of traced lines"
+    cube = ornstein_uhlenbeck((12, 14, 16), frames=2, swirl=1.0)
+    xy, xz, yz = panels(current_figures(cube)["current"])
+    marginal = cube.stationary.density.sum(axis=2) * cube.grid_spacing[2]
+    np.testing.assert_allclose(xy.images[0].get_array(), marginal.T)
+    # The rotation of x and y cancels in the marginals that lack one of them.
+    assert xy.patches
+    assert not xz.patches
+    assert not yz.patches
+
+
+def test_values_between_the_cells():
+    centers = (np.linspace(0.5, 3.5, 4), np.linspace(-1.0, 1.0, 3))
+    values = 2.0 * centers[0][:, None] - centers[1] + centers[0][:, None] * centers[1]
+    x, y = np.array([[0.7, 0.3], [3.2, -0.9], [9.0, 0.5]]).T
+    inside = np.minimum(x, 3.5)
+    np.testing.assert_allclose(
+        bilinear(centers, values, np.stack([x, y], 1)), 2 * inside - y + inside * y
+    )
+
+
+def test_minima_and_saddles_are_marked_in_both_panels():
+    result = analysed(ornstein_uhlenbeck((40, 40), swirl=0.7))
+    figure = quasi_potential_figures(result)["quasi_potential"]
+    first, second, _ = panels(figure)
+    for axes in (first, second):
+        places = [line.get_xydata().tolist() for line in axes.lines]
+        assert places == [[[-1.0, 0.5]], [[-0.1, 0.5]], [[0.5, 0.5]], [[0.55, 0.5]]]
+        assert [line.get_marker() for line in axes.lines] == ["o", "o", "s", "s"]
+        arrow, short = (text for text in axes.texts if text.get_text() == "")
+        assert (arrow.get_position(), arrow.xy) == ((-1.0, 0.5), (-0.1, 0.5))
+        assert [text.arrowprops["arrowstyle"] for text in (arrow, short)] == ["->", "-"]
+    named = {f"{kind} of {sign}" for kind in ("minimum", "saddle") for sign in ("$\\Phi$",)}
+    assert named < set(texts(figure))
+    assert len(LOOKS) == len(figure.legends[0].get_texts())
+
+
+def test_shifts_through_a_periodic_side_are_not_drawn():
+    stationary = analysed(ornstein_uhlenbeck((40, 40), swirl=0.7)).stationary
+    assert len(shifts(stationary)) == 2, "maxima are not shown"
+    stationary.shifts = stationary.shifts + np.array([[8.0, 0.0], [0.0, 0.0], [0.0, 0.0]])
+    ((start, _),) = shifts(stationary)
+    np.testing.assert_array_equal(start, [0.5, 0.5])
+
+
+def test_marks_on_curves():
+    result = ornstein_uhlenbeck((80,))
+    low, high = np.array([[0.0], [2.0]]), np.array([[1.0], [-1.0]])
+    stationary = result.stationary
+    stationary.critical = {
+        "loss": CriticalPoints(low, np.array([0.0, 2.0]), high),
+        "quasi_potential": CriticalPoints(low + 0.5, np.array([0.125, 3.125]), high),
+    }
+    stationary.pairs, stationary.shifts = np.array([[0, 0], [1, 1]]), np.full((2, 1), 0.5)
+    (axes,) = panels(quasi_potential_figures(result)["quasi_potential"])
+    place, height = (float(values[0]) for values in curve(axes, "minimum of $\\tilde").get_data())
+    # The curves show what is above the lowest cell, at x = 0.05.
+    assert (place, height) == pytest.approx((0.5, 0.125 - 0.00125))
+    assert curve(axes, "maximum of $\\Phi").get_xdata()[0] == 2.0
+    ends = [line.get_xdata() for line in axes.lines if line.get_color() == "0.4"]
+    np.testing.assert_array_equal(ends, [[0.0, 0.5], [2.0, 2.5]])
+
+
+def test_without_a_loss_there_is_no_panel_of_it():
+    result = ornstein_uhlenbeck((40, 40), swirl=0.7)
+    result.loss = np.zeros((40, 40))
+    assert landscape(result) is None
+    titles = [
+        axes.get_title() for axes in panels(quasi_potential_figures(result)["quasi_potential"])
+    ]
+    assert titles == [r"quasi-potential $\tilde\Phi$", r"$\rho_{ss}$ and $J_{ss}$"]
+    line = ornstein_uhlenbeck((40,))
+    line.loss = np.zeros(40)
+    (axes,) = panels(quasi_potential_figures(line)["quasi_potential"])
+    assert [entry.get_label() for entry in axes.lines] == [r"$\tilde\Phi$"]
+    assert len(panels(density_figures(line)["density"])[1].lines) == 1
+
+
+def test_a_heavy_ball_is_compared_with_its_energy():
+    result = ornstein_uhlenbeck((40, 40), names="xv", swirl=0.7)
+    x, v = result.centers
+    result.loss = np.broadcast_to(0.5 * x[:, None] ** 2, (40, 40)).copy()
+    plain, _ = landscape(result)
+    np.testing.assert_array_equal(plain, result.loss)
+    analysed(result)
+    energy, name = landscape(result)
+    np.testing.assert_allclose(energy, 0.5 * (x[:, None] ** 2 + v**2))
+    assert name == r"energy $\Phi + \frac{1}{2}v^2$"
+    assert name in texts(quasi_potential_figures(result)["quasi_potential"])
+
+
+@pytest.mark.filterwarnings("error::fokkerplanck.errors.CaseWarning")
+def test_figures_nobody_named_are_those_there_is_data_for(tmp_path):
+    def names(result):
+        return [path.stem for path in draw(result, tmp_path)]
+
+    result = ornstein_uhlenbeck((24, 24), frames=4, swirl=0.7)
+    assert names(result) == ["density", "free_energy"]
+    analysed(result)
+    usual = ["density", "free_energy", "quasi_potential", "current"]
+    assert names(result) == usual
+    assert names(producing(result)) == [*usual, "entropy_production"]
+    result.stationary.detailed_balance = True
+    assert "current" not in names(result)
+    assert draw(result, tmp_path, []) == []
+
+
 @pytest.mark.parametrize("cells", [(60,), (24, 20), (8, 9, 10)])
 def test_everything_is_drawn_to_files(tmp_path, cells):
     figures = [name for name in FIGURES if not name.startswith("animation")]
-    paths = draw(ornstein_uhlenbeck(cells, frames=4), tmp_path / "new", figures)
-    names = ["density", "free_energy", "observables", "quasi_potential"]
+    result = producing(ornstein_uhlenbeck(cells, frames=4, swirl=0.7))
+    paths = draw(result, tmp_path / "new", figures)
+    names = ["density", "free_energy", "observables", "quasi_potential", "current"]
+    names.append("entropy_production")
     if len(cells) == 3:
         names.insert(1, "density_slices")
     assert [path.name for path in paths] == [f"{name}.png" for name in names]
@@ -264,7 +563,8 @@ def test_figure_without_data_is_left_out_with_a_word(tmp_path):
         assert draw(result, tmp_path, ["quasi_potential"]) == []
     result = ornstein_uhlenbeck((20,), frames=1)
     with pytest.warns(CaseWarning, match="free_energy"):
-        assert [path.name for path in draw(result, tmp_path)] == ["density.png"]
+        paths = draw(result, tmp_path, ["density", "free_energy"])
+    assert [path.name for path in paths] == ["density.png"]
 
 
 def test_result_without_frames_and_folder_that_is_a_file(tmp_path):
@@ -273,6 +573,13 @@ def test_result_without_frames_and_folder_that_is_a_file(tmp_path):
     with pytest.raises(StoreError, match="cannot be written"):
         draw(result, tmp_path / "file")
     result.density, result.time = result.density[:0], result.time[:0]
+    with pytest.warns(CaseWarning, match="animation"):
+        assert draw(result, tmp_path, ["animation"]) == []
+    assert [path.name for path in draw(result, tmp_path, ["quasi_potential"])] == [
+        "quasi_potential.png"
+    ]
+    assert draw(result, tmp_path) == []
+    result.stationary = None
     with pytest.raises(StoreError, match="no frame"):
         draw(result, tmp_path)
 

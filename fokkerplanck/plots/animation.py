@@ -25,6 +25,7 @@ from .style import (
     lived_in,
     new_figure,
     panel_shape,
+    readable_top,
     symbol,
     time_text,
     view,
@@ -95,7 +96,7 @@ def _moving_curve(result: Result, chosen: np.ndarray) -> tuple[Figure, Callable[
     shown = result.density[chosen]
     axes.set(
         xlim=view(lived_in(shown), result.bounds)[0],
-        ylim=(0.0, 1.05 * float(shown.max())),
+        ylim=(0.0, readable_top(shown.max(axis=1))),
         xlabel=symbol(result.names[0]),
         ylabel=r"density $\rho$",
     )

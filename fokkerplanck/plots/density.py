@@ -24,6 +24,7 @@ from .style import (
     lived_in,
     new_figure,
     panel_shape,
+    readable_top,
     symbol,
     time_text,
     view,
@@ -38,7 +39,9 @@ COLUMNS_3D = 4
 
 
 def density_figures(result: Result) -> dict[str, Figure]:
-    """One figure in one and two dimensions; marginals and slices in three."""
+    """One figure in one and two dimensions, marginals and slices in three; none without frames."""
+    if not len(result.kept_frames):
+        return {}
     if result.ndim == 1:
         return {"density": _curves(result)}
     if result.ndim == 2:
@@ -84,11 +87,15 @@ def _curves(result: Result) -> Figure:
     bar.ax.set_yticklabels([f"{result.time[index]:.3g}" for index in chosen])
     bar.ax.minorticks_off()
     top.set_ylabel(rf"density $\rho$({symbol(result.names[0])})")
-    top.set_ylim(bottom=0.0)
+    peaks = np.array([curve.max() for curve in shown])
+    top.set_ylim(0.0, readable_top(peaks))
+    _name_cut_off(top, [float(result.time[index]) for index in chosen], peaks)
     home = lived_in(np.stack(shown))
     ((left, right),) = view(home, result.bounds)
-    bottom.plot(x, result.loss, color=COLORS[0], label=r"loss $\Phi$")
-    lived = [result.loss[home]]
+    lived = []
+    if stationary is None or np.ptp(result.loss):
+        bottom.plot(x, result.loss, color=COLORS[0], label=r"loss $\Phi$")
+        lived.append(result.loss[home])
     seen = (x >= left) & (x <= right)
     if stationary is not None:
         # Phi~ has a free constant; put its minimum where the loss has its own.
@@ -102,6 +109,17 @@ def _curves(result: Result) -> Figure:
     room = high - low if high > low else 1.0
     bottom.set_ylim(low - 0.08 * room, high + (0.08 if stationary is None else 0.45) * room)
     return figure
+
+
+def _name_cut_off(axes: Axes, times: list[float], peaks: np.ndarray) -> None:
+    """Say how high the curves go that leave the panel."""
+    beyond = [
+        rf"{time_text(time)}: max $\rho$ = {peak:.3g}"
+        for time, peak in zip(times, peaks, strict=False)
+        if peak > axes.get_ylim()[1]
+    ]
+    if beyond:
+        axes.set_title("\n".join(beyond), fontsize=8)
 
 
 def _panels(result: Result) -> Figure:

@@ -13,7 +13,9 @@ from matplotlib.figure import Figure
 from ..errors import CaseError, CaseWarning, StoreError
 from ..result import Result
 from .animation import animate_gif, animate_mp4
+from .current import current_figures
 from .density import density_figures
+from .entropy_production import entropy_production_figures
 from .free_energy import free_energy_figures
 from .observables import observables_figures
 from .quasi_potential import quasi_potential_figures
@@ -25,6 +27,8 @@ STILLS: dict[str, Callable[[Result], dict[str, Figure]]] = {
     "free_energy": free_energy_figures,
     "observables": observables_figures,
     "quasi_potential": quasi_potential_figures,
+    "current": current_figures,
+    "entropy_production": entropy_production_figures,
 }
 MOVIES: dict[str, Callable[[Result, Path], Path]] = {
     "animation": animate_gif,
@@ -32,11 +36,15 @@ MOVIES: dict[str, Callable[[Result, Path], Path]] = {
 }
 FIGURES = (*STILLS, *MOVIES)
 
+# Drawn unasked where there is data: of every result, and of one whose case has [stationary].
+USUAL = ("density", "free_energy")
+STATIONARY = ("quasi_potential", "current", "entropy_production")
+
 
 def draw(
     result: Result,
     directory: str | Path,
-    figures: Sequence[str] = ("density", "free_energy"),
+    figures: Sequence[str] | None = None,
 ) -> list[Path]:
     """Draw figures into a directory, which is made if need be, and return their files.
 
@@ -46,51 +54,58 @@ def draw(
     ----------
     result : Result
     directory : path
-    figures : sequence of str
+    figures : sequence of str, optional
         Names out of ``FIGURES``. Stills become PNG at 200 dpi; ``animation`` is a GIF,
-        ``animation_mp4`` needs ffmpeg.
+        ``animation_mp4`` needs ffmpeg. Without names: what the result has of density and free
+        energy and, analysed by [stationary], of quasi-potential, current and entropy production.
 
     Raises
     ------
     CaseError
         For an unknown name, or a film without ffmpeg.
     StoreError
-        If the result has no frame, or the directory cannot be written.
+        If the result has no frame and no stationary state, or the directory cannot be written.
 
     Warns
     -----
     CaseWarning
-        For a figure that this result has no data for.
+        For a figure asked for by name that this result has no data for.
     """
-    for name in figures:
+    chosen = _usual(result) if figures is None else tuple(dict.fromkeys(figures))
+    for name in chosen:
         if name not in FIGURES:
             raise CaseError(_unknown(name), "output.figures")
-    if not len(result.kept_frames):
+    if not len(result.kept_frames) and result.stationary is None:
         raise StoreError("this result has no frame yet, so there is nothing to draw")
     folder = Path(directory)
     paths: list[Path] = []
     try:
         folder.mkdir(parents=True, exist_ok=True)
         with rc_context(STYLE):
-            for name in dict.fromkeys(figures):
-                paths += _draw_one(name, result, folder)
+            for name in chosen:
+                drawn = _draw_one(name, result, folder)
+                if not drawn and figures is not None:
+                    warnings.warn(
+                        f"the figure {name!r} was left out: this result has no data for it",
+                        CaseWarning,
+                        stacklevel=2,
+                    )
+                paths += drawn
     except OSError as error:
         raise StoreError(f"the figures cannot be written: {error.strerror}", folder) from error
     return paths
 
 
+def _usual(result: Result) -> tuple[str, ...]:
+    analysed = result.stationary is not None and result.stationary.velocity is not None
+    return USUAL + STATIONARY if analysed else USUAL
+
+
 def _draw_one(name: str, result: Result, folder: Path) -> list[Path]:
     if name in MOVIES:
-        return [MOVIES[name](result, folder)]
-    drawn = STILLS[name](result)
-    if not drawn:
-        warnings.warn(
-            f"the figure {name!r} was left out: this result has no data for it",
-            CaseWarning,
-            stacklevel=3,
-        )
+        return [MOVIES[name](result, folder)] if len(result.kept_frames) else []
     paths = []
-    for stem, figure in drawn.items():
+    for stem, figure in STILLS[name](result).items():
         paths.append(folder / f"{stem}.png")
         figure.savefig(paths[-1], dpi=DPI)
     return paths

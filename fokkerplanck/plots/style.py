@@ -46,6 +46,12 @@ LIVED_IN = 1e-3
 # Panels flatter or taller than this lose their true scale and become square.
 RIBBON = 0.45
 
+# Peaks beyond this many times the last one are cut off.
+DOMINANT = 5.0
+
+# Closer than this to its last value, relative to its range, a curve is at rest on paper.
+REST = 5e-3
+
 # Markers along a curve that is shown twice, as a line and as dots.
 MARKERS = 40
 
@@ -153,6 +159,46 @@ def contours(
         axes.contour(*centers, values.T, levels=levels, colors=color, linewidths=0.5, alpha=0.6)
 
 
+def positive(values: np.ndarray) -> np.ndarray:
+    """Values a logarithmic axis can show; at equilibrium rounding makes some negative."""
+    return np.where(values > 0, values, np.nan)
+
+
+def at_least_a_decade(axes: Axes, values: np.ndarray) -> None:
+    """Keep a logarithmic axis from zooming into rounding, where only minor ticks are left."""
+    finite = values[np.isfinite(values)]
+    if finite.size and finite.max() < 10 * finite.min():
+        middle = float(np.sqrt(finite.max() * finite.min()))
+        axes.set_ylim(middle / 10, middle * 10)
+
+
+def settled(time: np.ndarray, *series: np.ndarray) -> float:
+    """When all have come to rest on paper, with half as much time again; at most the last time.
+
+    Parameters
+    ----------
+    time : ndarray, shape (n,)
+    series : ndarray, shape (n,)
+        NaN where not known; the largest range of them is the measure.
+    """
+    reach = max(float(np.nanmax(values) - np.nanmin(values)) for values in series)
+    moving = [np.flatnonzero(np.abs(values - values[-1]) > REST * reach) for values in series]
+    last = max((int(steps[-1]) for steps in moving if steps.size), default=len(time) - 1)
+    return float(min(time[0] + 1.5 * (time[min(last + 1, len(time) - 1)] - time[0]), time[-1]))
+
+
+def readable_top(peaks: np.ndarray) -> float:
+    """Upper end of an axis of densities: a start far above the last one is cut off.
+
+    Parameters
+    ----------
+    peaks : ndarray, shape (k,)
+        Largest value of each curve, the last one last.
+    """
+    shown = peaks[peaks <= DOMINANT * peaks[-1]]
+    return 1.05 * float(shown.max())
+
+
 def panel_shape(limits: list[tuple[float, float]]) -> float:
     """Height over width of a panel: true to scale where that does not make a ribbon of it."""
     (left, right), (low, high) = limits
@@ -173,3 +219,9 @@ def frame_panel(
     if last:
         axes.set_xlabel(symbol(names[0]))
     axes.tick_params(labelleft=first, labelbottom=last)
+
+
+def until(axes: Axes, time: np.ndarray, end: float) -> None:
+    """Show the times from the first one to ``end``, with the usual margin on both sides."""
+    margin = 0.03 * (end - float(time[0]))
+    axes.set_xlim(float(time[0]) - margin, end + margin)
