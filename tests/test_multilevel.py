@@ -8,7 +8,7 @@ import numpy as np
 import pytest
 from reference_stationary import blocked, eliminated, inverse_iterated, unbalance
 
-from fokkerplanck.density import aggregation
+from fokkerplanck.density import aggregation, multilevel
 from fokkerplanck.density.generator import Generator, generator
 from fokkerplanck.density.multilevel import null_state
 from fokkerplanck.density.pairing import finest, pair
@@ -272,3 +272,28 @@ def _with_cut(both: bool) -> Generator:
     if both:
         forward[across] = 0.0
     return Generator(A.grid, replace(r, forward=forward, backward=backward), A.potential)
+
+
+# Tensors of condition 1e3 that turn within a few cells.
+TURNING = (
+    "0.5*(x**2 + y**2)",
+    [["1e-3 + (1 + sin(2*x + 4*y))/2", "cos(2*x + 4*y)/2"],
+     ["cos(2*x + 4*y)/2", "1e-3 + (1 - sin(2*x + 4*y))/2"]],
+)  # fmt: skip
+
+
+def test_blocks_are_not_sharpened_where_that_does_not_converge(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    problem = Problem(*TURNING, 2.0, {"x": (-3, 3), "y": (-3, 3)})
+    made = generator(problem, problem.grid(72))
+    state = null_state(made)
+    assert state.residual <= 1e-13
+    assert state.change <= multilevel.CHANGE_ACCEPTED
+    # The way back is what brings it there.
+    nested = multilevel._nested
+    monkeypatch.setattr(
+        multilevel, "_nested", lambda chain, most, sharp: nested(chain, most, sharp=True)
+    )
+    with pytest.raises(NumericalFailure, match="changes by"):
+        null_state(made)

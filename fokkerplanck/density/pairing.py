@@ -115,8 +115,11 @@ def finest(generator: Generator) -> Level:
     )
 
 
-def pair(fine: Level) -> Level:
-    """Pair the cells of a level along its strongest coupling and build the chain of the pairs."""
+def pair(fine: Level, sharp: bool = True) -> Level:
+    """Pair the cells of a level along its strongest coupling and build the chain of the pairs.
+
+    Unless ``sharp``, the diffusion that the pairs add stays in their fluxes.
+    """
     gross = np.exp(fine.log_in) + fine.rate_out
     step, axis, metric = _direction(fine, gross)
     cells = fine.cells.astype(np.int64)
@@ -147,7 +150,7 @@ def pair(fine: Level) -> Level:
     back = _find(number, cells - toward, extent, wraps)
     fine.beside = np.where(ahead >= 0, ahead, np.where(back >= 0, -1 - back, fine.block))
     lattice = np.array(np.unravel_index(np.flatnonzero(present), tuple(extent)), dtype=np.int32)
-    return _chain_of_blocks(fine, gross, lattice, extent, wraps, step, axis, metric)
+    return _chain_of_blocks(fine, gross, lattice, extent, wraps, step, axis, metric, sharp)
 
 
 def _chain_of_blocks(
@@ -159,6 +162,7 @@ def _chain_of_blocks(
     step: np.ndarray,
     axis: int,
     metric: np.ndarray,
+    sharp: bool,
 ) -> Level:
     """The chain of the blocks at uniform density."""
     blocks = lattice.shape[1]
@@ -187,6 +191,8 @@ def _chain_of_blocks(
         fine.entry,
         fine.share,
     )
+    if not sharp:
+        fine.share[:] = 0.0
     size = np.bincount(fine.block, weights=fine.size, minlength=blocks)
     log_in, log_out = np.empty(entries), np.empty(entries)
     mirror = np.empty(entries, dtype=np.int32)
