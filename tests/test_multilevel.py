@@ -198,7 +198,7 @@ def test_absorbing_sides_are_refused() -> None:
 
 def test_too_few_cycles_fail_with_advice() -> None:
     problem = hopf().problem
-    with pytest.raises(NumericalFailure, match=r"changes by .* after 2 cycles; take more cells"):
+    with pytest.raises(NumericalFailure, match=r"changes by .* after 4 cycles; take more cells"):
         null_state(generator(problem, problem.grid(32)), max_cycles=2)
 
 
@@ -274,11 +274,11 @@ def _with_cut(both: bool) -> Generator:
     return Generator(A.grid, replace(r, forward=forward, backward=backward), A.potential)
 
 
-# Tensors of condition 1e3 that turn within a few cells.
+# Tensors of condition 1e2 that turn within a few cells.
 TURNING = (
     "0.5*(x**2 + y**2)",
-    [["1e-3 + (1 + sin(2*x + 4*y))/2", "cos(2*x + 4*y)/2"],
-     ["cos(2*x + 4*y)/2", "1e-3 + (1 - sin(2*x + 4*y))/2"]],
+    [["1e-2 + (1 + sin(4*x + 8*y))/2", "cos(4*x + 8*y)/2"],
+     ["cos(4*x + 8*y)/2", "1e-2 + (1 - sin(4*x + 8*y))/2"]],
 )  # fmt: skip
 
 
