@@ -27,6 +27,7 @@ _EXPORTS = {
     "generator": "density",
     "evolve": "density",
     "stationary": "density",
+    "ensemble": "particles",
     "analyse": "analysis",
     "Result": "result",
     "open_result": "result",

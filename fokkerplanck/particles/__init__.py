@@ -1,0 +1,8 @@
+"""Walkers: real SGD and its diffusion, counted on the solver's grid."""
+
+from .ensemble import ensemble
+from .methods import METHODS, Method, stability_bound
+from .recorder import Ensemble
+from .start import Gaussian
+
+__all__ = ["METHODS", "Ensemble", "Gaussian", "Method", "ensemble", "stability_bound"]

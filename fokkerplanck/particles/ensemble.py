@@ -1,0 +1,97 @@
+"""An ensemble of walkers as a function of time."""
+
+from __future__ import annotations
+
+import itertools
+from collections.abc import Callable, Sequence
+
+from ..errors import CaseError
+from ..grid import Grid
+from ..problem import Problem
+from .methods import settings
+from .recorder import Ensemble, Recorder
+from .start import Start
+from .threads import team
+from .walkers import Walkers
+
+Progress = Callable[[float], object]
+
+
+def ensemble(
+    problem: Problem,
+    grid: Grid,
+    start: Start,
+    times: Sequence[float],
+    *,
+    method: str,
+    particles: int = 1_000_000,
+    seed: int = 20261,
+    step: float | None = None,
+    replacement: bool | None = None,
+    open_sides: bool = False,
+    trajectories: int = 0,
+    progress: Progress | None = None,
+) -> Ensemble:
+    """Move walkers and count them on a grid.
+
+    Parameters
+    ----------
+    problem : Problem
+        Of formulas or with a data model; Python functions cannot be compiled.
+    grid : Grid
+        Cells in which walkers are counted.
+    start : (particles, d) array, density of the grid's shape, or Gaussian
+        A density is drawn cell by cell, uniform inside a cell; a Gaussian is cut off at the box.
+    times : increasing floats from 0
+    method : str
+        A name of ``METHODS``.
+    particles, seed : int
+    step : float, optional
+        Largest time step; a fraction of the drift's shortest time scale where left out. For SGD
+        it is the learning rate, and a frame is taken at the nearest iteration.
+    replacement : bool, optional
+        Whether a batch of "sgd" may hold a sample twice; the problem's choice where left out.
+    open_sides : bool
+        Let walkers pass the reflecting sides, as SGD itself does; they are counted in ``outside``.
+    trajectories : int
+        Walkers whose places are kept at every output time.
+    progress : callable, optional
+        Called with the time reached after every interval.
+
+    Returns
+    -------
+    Ensemble
+        The same to the last bit for any number of threads.
+
+    Raises
+    ------
+    CaseError
+        For input that cannot be.
+
+    Notes
+    -----
+    Walkers fold at reflecting sides; where Sigma is not diagonal there, the density's side
+    pushes along Sigma's column and not along the normal, and both differ within a step of it.
+    """
+    times = [float(time) for time in times]
+    if not times or times[0] != 0.0 or any(not b > a for a, b in itertools.pairwise(times)):
+        raise CaseError("must increase strictly from 0", "ensemble.times")
+    if particles < 1:
+        raise CaseError(f"{particles} is not allowed; give at least 1", "ensemble.particles")
+    if not 0 <= trajectories <= particles:
+        raise CaseError(
+            f"{trajectories} is not between 0 and the {particles} particles",
+            "ensemble.trajectories",
+        )
+    if seed < 0:
+        raise CaseError(f"{seed} is negative; a seed is a whole number >= 0", "ensemble.seed")
+    chosen = settings(problem, grid, method, step, replacement)
+    with team() as threads:
+        walkers = Walkers(problem, grid, start, chosen, particles, seed, open_sides, threads)
+        recorder = Recorder(walkers, trajectories, len(times))
+        for number, time in enumerate(times):
+            walkers.advance(time)
+            recorder.record(number)
+            if progress is not None:
+                progress(walkers.time)
+    return recorder.result(seed)

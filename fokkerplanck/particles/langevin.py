@@ -1,0 +1,318 @@
+"""Steps of d theta = b dt + B dW, B B^T = 2 Sigma/beta, for one block of walkers after the other.
+
+All kernels take ``first``, ``last``, the range of blocks; ``states`` (blocks, 4, LANES) uint64 and
+``x`` (blocks, d, n), both modified; ``absorbed`` (blocks, 2d) int64, added to; the time ``t`` of
+the first step, its length ``h`` and the number of ``steps``; ``c``, the numbers of the formulas;
+``data`` (k + 1, samples), columns of features and targets; ``noise``, either 2/beta in [0, 0] where
+Sigma varies, or B (d, d), lower triangular; and ``sides`` (d, 4).
+"""
+
+from __future__ import annotations
+
+import math
+
+import numpy as np
+
+from .elementary import copy
+from .factor import factorise
+from .fields import VARIABLE_SIGMA, drift, sigma
+from .jit import inline, kernel
+from .random import S1, fill_normals, fill_words
+from .sides import any_absorbing, catch_between, confine
+
+
+@inline
+def spread_constant(noise: np.ndarray, factor: np.ndarray) -> None:
+    """Put a constant factor (d, d) in the place of :func:`factorise`'s result."""
+    row = 0
+    for a in range(noise.shape[0]):
+        for b in range(a + 1):
+            factor[row, :] = noise[a, b]
+            row += 1
+
+
+@inline
+def add_noise(x: np.ndarray, factor: np.ndarray, z: np.ndarray, scale: float) -> None:
+    """x += scale * factor z, walker by walker."""
+    row = 0
+    for a in range(x.shape[0]):
+        for b in range(a + 1):
+            for i in range(x.shape[1]):
+                x[a, i] += scale * factor[row, i] * z[b, i]
+            row += 1
+
+
+@inline
+def step_variance(factor: np.ndarray, h: float, variance: np.ndarray) -> None:
+    """Diagonal of h * factor factor^T, (d, n)."""
+    row = 0
+    for a in range(variance.shape[0]):
+        variance[a, :] = 0.0
+        for _ in range(a + 1):
+            for i in range(variance.shape[1]):
+                variance[a, i] += h * factor[row, i] * factor[row, i]
+            row += 1
+
+
+@kernel
+def advance_euler(
+    first: int,
+    last: int,
+    states: np.ndarray,
+    x: np.ndarray,
+    absorbed: np.ndarray,
+    t: float,
+    h: float,
+    steps: int,
+    c: np.ndarray,
+    data: np.ndarray,
+    noise: np.ndarray,
+    sides: np.ndarray,
+) -> None:
+    """Euler-Maruyama, x' = x + h b(x) + B(x) dW: weak order 1."""
+    d, n = x.shape[1], x.shape[2]
+    words, z = np.empty(d * n, np.uint64), np.empty((d, n))
+    slope, before, variance = np.empty((d, n)), np.empty((d, n)), np.empty((d, n))
+    factor = np.empty((d * (d + 1) // 2, n))
+    root = math.sqrt(h)
+    absorbing = any_absorbing(sides)
+    if not VARIABLE_SIGMA:
+        spread_constant(noise, factor)
+        step_variance(factor, h, variance)
+    for k in range(first, last):
+        y, state = x[k], states[k]
+        for step in range(steps):
+            now = t + step * h
+            fill_normals(state, words, z.reshape(d * n))
+            drift(y, now, c, data, slope)
+            if VARIABLE_SIGMA:
+                sigma(y, now, c, data, factor)
+                factorise(factor, noise[0, 0])
+                if absorbing:
+                    step_variance(factor, h, variance)
+            if absorbing:
+                copy(y, before)
+            if VARIABLE_SIGMA:
+                add_noise(y, factor, z, root)
+            else:
+                for a in range(d):
+                    for b in range(a + 1):
+                        weight = root * noise[a, b]
+                        if weight != 0.0:
+                            for i in range(n):
+                                y[a, i] += weight * z[b, i]
+            for a in range(d):
+                for i in range(n):
+                    y[a, i] += h * slope[a, i]
+            confine(y, sides, absorbed[k])
+            if absorbing:
+                catch_between(y, before, variance, sides, state, words[:n], absorbed[k])
+
+
+@kernel
+def advance_leimkuhler_matthews(
+    first: int,
+    last: int,
+    states: np.ndarray,
+    x: np.ndarray,
+    absorbed: np.ndarray,
+    t: float,
+    h: float,
+    steps: int,
+    c: np.ndarray,
+    data: np.ndarray,
+    noise: np.ndarray,
+    sides: np.ndarray,
+) -> None:
+    """Leimkuhler-Matthews for B = s I: X' = X + h b(X) + s sqrt(h) (R + R')/2.
+
+    ``x`` holds Y = X - s sqrt(h) R/2, with R the normals that the next step draws; then
+    Y' = Y + h b(Y + s sqrt(h) R/2) + s sqrt(h) R, and no normals are stored. Invariant law of order
+    2, weak order 1 before. B. Leimkuhler and C. Matthews, Appl. Math. Res. Express 2013, 34-56;
+    this form is that of G. Vilmart, SIAM J. Sci. Comput. 37 (2015), A201-A220, eq. (4).
+    """
+    d, n = x.shape[1], x.shape[2]
+    words, z = np.empty(d * n, np.uint64), np.empty((d, n))
+    slope, before, variance = np.empty((d, n)), np.empty((d, n)), np.empty((d, n))
+    amplitude = math.sqrt(h) * noise[0, 0]
+    variance[:] = amplitude * amplitude
+    absorbing = any_absorbing(sides)
+    for k in range(first, last):
+        y, state = x[k], states[k]
+        for step in range(steps):
+            fill_normals(state, words, z.reshape(d * n))
+            copy(y, before)
+            for a in range(d):
+                for i in range(n):
+                    y[a, i] += 0.5 * amplitude * z[a, i]
+            drift(y, t + step * h, c, data, slope)
+            for a in range(d):
+                for i in range(n):
+                    y[a, i] += h * slope[a, i] + 0.5 * amplitude * z[a, i]
+            confine(y, sides, absorbed[k])
+            if absorbing:
+                catch_between(y, before, variance, sides, state, words[:n], absorbed[k])
+
+
+@kernel
+def shift(
+    first: int,
+    last: int,
+    states: np.ndarray,
+    x: np.ndarray,
+    amount: float,
+    sides: np.ndarray,
+    absorbed: np.ndarray,
+) -> None:
+    """x += amount * R with R the normals that the next step will draw; states stay as they are."""
+    d, n = x.shape[1], x.shape[2]
+    words, z = np.empty(d * n, np.uint64), np.empty((d, n))
+    for k in range(first, last):
+        fill_normals(states[k].copy(), words, z.reshape(d * n))
+        for a in range(d):
+            for i in range(n):
+                x[k, a, i] += amount * z[a, i]
+        confine(x[k], sides, absorbed[k])
+
+
+@kernel
+def advance_weak_2(
+    first: int,
+    last: int,
+    states: np.ndarray,
+    x: np.ndarray,
+    absorbed: np.ndarray,
+    t: float,
+    h: float,
+    steps: int,
+    c: np.ndarray,
+    data: np.ndarray,
+    noise: np.ndarray,
+    sides: np.ndarray,
+) -> None:
+    """Weak order 2 for any smooth B(x): the stochastic Runge-Kutta method RI6.
+
+    A. Roessler, Second order Runge-Kutta methods for Ito stochastic differential equations, SIAM J.
+    Numer. Anal. 47 (2009), 1713-1738, with normal increments I_k and signs for the I_(k,l). The
+    order needs a smooth factor: Cholesky's is one where the rank of Sigma does not change. Where
+    Sigma is constant it is Heun's method for b.
+    """
+    d, n = x.shape[1], x.shape[2]
+    words, z = np.empty(d * n, np.uint64), np.empty((d, n))
+    slope, slope2 = np.empty((d, n)), np.empty((d, n))
+    stage, gain = np.empty((d, n)), np.empty((d, n))
+    before, variance = np.empty((d, n)), np.empty((d, n))
+    triangle = d * (d + 1) // 2
+    factor, plus, minus = np.empty((triangle, n)), np.empty((triangle, n)), np.empty((triangle, n))
+    signs, pair = np.empty((d, n)), np.empty(n)
+    root = math.sqrt(h)
+    absorbing = any_absorbing(sides)
+    if not VARIABLE_SIGMA:
+        spread_constant(noise, factor)
+        step_variance(factor, h, variance)
+    for k in range(first, last):
+        y, state = x[k], states[k]
+        for step in range(steps):
+            now = t + step * h
+            fill_normals(state, words, z.reshape(d * n))
+            drift(y, now, c, data, slope)
+            if VARIABLE_SIGMA:
+                sigma(y, now, c, data, factor)
+                factorise(factor, noise[0, 0])
+                if absorbing:
+                    step_variance(factor, h, variance)
+            for a in range(d):
+                for i in range(n):
+                    stage[a, i] = y[a, i] + h * slope[a, i]
+            add_noise(stage, factor, z, root)
+            drift(stage, now + h, c, data, slope2)
+            for a in range(d):
+                for i in range(n):
+                    gain[a, i] = 0.5 * h * (slope[a, i] + slope2[a, i])
+            if VARIABLE_SIGMA:
+                if d > 1:
+                    fill_words(state, words)
+                    flat = signs.reshape(d * n)
+                    for i in range(d * n):
+                        flat[i] = 1.0 if words[i] & S1 else -1.0
+                for m in range(d):
+                    # H+ and H-, along column m of the factor
+                    for a in range(d):
+                        for i in range(n):
+                            stage[a, i] = y[a, i] + h * slope[a, i]
+                    shift_column(stage, factor, m, root)
+                    sigma(stage, now + h, c, data, plus)
+                    factorise(plus, noise[0, 0])
+                    shift_column(stage, factor, m, -2.0 * root)
+                    sigma(stage, now + h, c, data, minus)
+                    factorise(minus, noise[0, 0])
+                    for a in range(m, d):
+                        row = a * (a + 1) // 2 + m
+                        for i in range(n):
+                            mean = 0.5 * factor[row, i] + 0.25 * (plus[row, i] + minus[row, i])
+                            half_gap = 0.5 * (plus[row, i] - minus[row, i])
+                            double = 0.5 * root * (z[m, i] * z[m, i] - 1.0)
+                            gain[a, i] += mean * root * z[m, i] + half_gap * double
+                    if d == 1:
+                        continue
+                    # The same around y, along the other columns by the mixed increments I_(m,l)
+                    copy(y, stage)
+                    for other in range(d):
+                        if other != m:
+                            mixed(z, signs, m, other, root, pair)
+                            shift_column_by(stage, factor, other, pair, 1.0)
+                    sigma(stage, now, c, data, plus)
+                    factorise(plus, noise[0, 0])
+                    copy(y, stage)
+                    for other in range(d):
+                        if other != m:
+                            mixed(z, signs, m, other, root, pair)
+                            shift_column_by(stage, factor, other, pair, -1.0)
+                    sigma(stage, now, c, data, minus)
+                    factorise(minus, noise[0, 0])
+                    for a in range(m, d):
+                        row = a * (a + 1) // 2 + m
+                        for i in range(n):
+                            mean = 0.25 * (plus[row, i] + minus[row, i]) - 0.5 * factor[row, i]
+                            half_gap = 0.5 * (plus[row, i] - minus[row, i])
+                            gain[a, i] += root * (mean * z[m, i] + half_gap)
+            else:
+                add_noise(gain, factor, z, root)
+            if absorbing:
+                copy(y, before)
+            for a in range(d):
+                for i in range(n):
+                    y[a, i] += gain[a, i]
+            confine(y, sides, absorbed[k])
+            if absorbing:
+                catch_between(y, before, variance, sides, state, words[:n], absorbed[k])
+
+
+@inline
+def shift_column(stage: np.ndarray, factor: np.ndarray, m: int, scale: float) -> None:
+    """stage += scale * column m of the factor."""
+    for a in range(m, stage.shape[0]):
+        row = a * (a + 1) // 2 + m
+        for i in range(stage.shape[1]):
+            stage[a, i] += scale * factor[row, i]
+
+
+@inline
+def shift_column_by(
+    stage: np.ndarray, factor: np.ndarray, m: int, amount: np.ndarray, scale: float
+) -> None:
+    """stage += scale * amount (n,) * column m of the factor."""
+    for a in range(m, stage.shape[0]):
+        row = a * (a + 1) // 2 + m
+        for i in range(stage.shape[1]):
+            stage[a, i] += scale * amount[i] * factor[row, i]
+
+
+@inline
+def mixed(
+    z: np.ndarray, signs: np.ndarray, m: int, other: int, root: float, pair: np.ndarray
+) -> None:
+    """I_(m, other)/sqrt(h) into ``pair`` (n,): half the product, less or more a sign."""
+    for i in range(pair.shape[0]):
+        sign = -signs[m, i] if m < other else signs[other, i]
+        pair[i] = 0.5 * root * (z[m, i] * z[other, i] + sign)

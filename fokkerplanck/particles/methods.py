@@ -1,0 +1,208 @@
+"""The table of methods, each with its declared weak order, and the settings that one runs with."""
+
+from __future__ import annotations
+
+import math
+from dataclasses import dataclass
+
+import numpy as np
+
+from ..errors import CaseError
+from ..grid import Grid
+from ..problem import Problem
+from ..problem.names import nearest
+
+METHOD_KEY, STEP_KEY = "ensemble.method", "ensemble.step"
+# Default steps in units of 1/|Jacobian of the drift|, by weak order: errors of about a percent.
+DEFAULT_STEP = {1: 0.02, 2: 0.1}
+
+
+@dataclass(frozen=True)
+class Method:
+    """One way to move walkers.
+
+    Attributes
+    ----------
+    name : str
+    order : int
+        Weak order in the step against (39), or in the learning rate for SGD.
+    stationary_order : int
+        The order of the invariant law, where it is higher.
+    sgd : bool
+        Whether the step is the learning rate and time counts iterations.
+    batches : str
+        How samples of the model are drawn: "", "drawn" or "epochs".
+    isotropic : bool
+        Whether Sigma must be constant times the identity, without friction.
+    summary : str
+        What the method is, in a few words.
+    """
+
+    name: str
+    order: int
+    stationary_order: int
+    sgd: bool
+    batches: str
+    isotropic: bool
+    summary: str
+
+
+METHODS = {
+    row.name: row
+    for row in (
+        Method("sgd", 1, 1, True, "drawn", False, "SGD on the model's data, a batch per step"),
+        Method("sgd-epochs", 1, 1, True, "epochs", False, "SGD through reshuffled data"),
+        Method("sgd-gaussian", 1, 1, True, "", False, "SGD with Gaussian gradient noise"),
+        Method("langevin", 1, 1, False, "", False, "Euler-Maruyama"),
+        Method(
+            "leimkuhler-matthews",
+            1,
+            2,
+            False,
+            "",
+            True,
+            "Leimkuhler-Matthews, second order at rest for constant isotropic noise",
+        ),
+        Method("weak-2", 2, 2, False, "", False, "stochastic Runge-Kutta RI6 of Roessler"),
+    )
+}
+
+
+@dataclass(frozen=True)
+class Settings:
+    """What a method needs beside the problem's formulas.
+
+    Attributes
+    ----------
+    method : Method
+    step : float
+        Time step; the largest one for methods that divide the intervals between output times.
+    rate : float
+        Learning rate; 0 where none is needed.
+    momentum : float
+        mu of the heavy ball; -1 without one.
+    batch : int
+    replacement : bool
+    """
+
+    method: Method
+    step: float
+    rate: float = 0.0
+    momentum: float = -1.0
+    batch: int = 0
+    replacement: bool = True
+
+
+def settings(
+    problem: Problem, grid: Grid, name: str, step: float | None, replacement: bool | None
+) -> Settings:
+    """Check that a method fits a problem.
+
+    Raises
+    ------
+    CaseError
+        Naming what is missing.
+    """
+    if name not in METHODS:
+        raise CaseError(f"{name!r} is not a method; {nearest(name, METHODS)}", METHOD_KEY)
+    method = METHODS[name]
+    if not method.sgd:
+        if replacement is not None:
+            raise CaseError(f"{name} draws no samples, so replacement has no meaning", METHOD_KEY)
+        if method.isotropic and problem.isotropic_scale is None and not _isotropic(problem):
+            raise CaseError(
+                f"{name} needs a Sigma that is a constant times the identity, and no momentum; "
+                "weak-2 works for any",
+                METHOD_KEY,
+            )
+        if step is None:
+            return Settings(method, default_step(problem, grid, method.stationary_order))
+        if not (math.isfinite(step) and step > 0.0):
+            raise CaseError(f"{step:g} is not allowed; the step is a number > 0", STEP_KEY)
+        return Settings(method, step)
+    return _sgd_settings(problem, method, step, replacement)
+
+
+def _sgd_settings(
+    problem: Problem, method: Method, step: float | None, replacement: bool | None
+) -> Settings:
+    rate = problem.learning_rate
+    if rate is None:
+        raise CaseError(f"{method.name} needs a learning rate; give one", "noise.learning_rate")
+    if step is not None:
+        raise CaseError(f"the step of {method.name} is the learning rate {rate:g}", STEP_KEY)
+    momentum, time_step = -1.0, rate
+    if problem.friction is not None:
+        time_step = math.sqrt(rate)
+        momentum = 1.0 - problem.friction * time_step
+        if momentum < -1e-12:
+            raise CaseError(
+                f"a friction of {problem.friction:g} and a learning rate of {rate:g} would mean a "
+                f"momentum of {momentum:g}; it must be >= 0",
+                "noise.friction",
+            )
+        momentum = max(momentum, 0.0)
+    if not method.batches:
+        if replacement is not None and replacement != problem.replacement:
+            raise CaseError(
+                f"the noise of {method.name} is the problem's; set replacement there", METHOD_KEY
+            )
+        return Settings(method, time_step, rate, momentum)
+    model = problem.model
+    if model is None:
+        raise CaseError(f"{method.name} needs a model with data, or use sgd-gaussian", METHOD_KEY)
+    size = problem.batch_size
+    if size is None or size != int(size):
+        found = "none was given" if size is None else f"it is {size:g}"
+        raise CaseError(f"a batch is a whole number of samples, and {found}", "noise.batch_size")
+    replaced = problem.replacement if replacement is None else replacement
+    if method.batches == "epochs" and replacement:
+        raise CaseError("an epoch holds each sample once; leave replacement out", METHOD_KEY)
+    distinct = method.batches == "epochs" or not replaced
+    if distinct and size > model.samples:
+        raise CaseError(
+            f"a batch of {size:g} distinct samples cannot be drawn from {model.samples}",
+            "noise.batch_size",
+        )
+    return Settings(method, time_step, rate, momentum, int(size), not distinct)
+
+
+def default_step(problem: Problem, grid: Grid, order: int) -> float:
+    """A step small against the shortest time scale on the grid; inf where nothing varies.
+
+    Rates are the drift's Jacobian, by differences between neighbouring cells, and the squared slope
+    of sqrt(2 s/beta) for the trace s of a Sigma that varies.
+    """
+    drift = problem.drift_at(grid.points)
+    rate = 0.0
+    for axis in range(grid.ndim):
+        slope = np.diff(drift, axis=axis + 1) / grid.spacing[axis]
+        rate = max(rate, float(np.abs(slope).sum(axis=0).max()))
+        if problem.constant_sigma is None:
+            trace = np.trace(problem.sigma_at(grid.points))
+            middle = np.maximum(trace, np.finfo(float).tiny + 1e-12 * trace.max())
+            root = np.diff(np.sqrt(2.0 * middle / problem.beta), axis=axis) / grid.spacing[axis]
+            rate = max(rate, float((root**2).max()))
+    return DEFAULT_STEP[order] / rate if rate > 0.0 else math.inf
+
+
+def stability_bound(problem: Problem, grid: Grid) -> float:
+    """2/lambda at the cell of smallest loss: plain SGD diverges for larger learning rates.
+
+    inf where no direction is curved upwards.
+    """
+    loss = problem.loss_at(grid.points)
+    cell = np.unravel_index(int(np.argmin(loss)), grid.shape)
+    free = grid.ndim if problem.friction is None else grid.ndim // 2
+    place = [centers[i] for centers, i in zip(grid.centers, cell, strict=True)]
+    hessian = problem.hessian_at([np.array(p) for p in place])[:free, :free]
+    largest = float(np.linalg.eigvalsh(hessian)[-1])
+    return 2.0 / largest if largest > 0.0 else math.inf
+
+
+def _isotropic(problem: Problem) -> bool:
+    """Constant Sigma = s I, extra drift allowed."""
+    sigma = problem.constant_sigma
+    if sigma is None or problem.friction is not None:
+        return False
+    return bool(sigma[0, 0] > 0.0 and np.array_equal(sigma, sigma[0, 0] * np.eye(problem.ndim)))
