@@ -34,7 +34,7 @@ from .sink import Sink
 from .start import initial_density
 from .store import Checkpoint, Header, read
 from .validate import validate
-from .walk import walk
+from .walk import visited_cells, walk
 
 # Beyond these sizes a case that does not ask for the stationary state does without it when
 # detailed balance fails: the linear solve would cost more than the run.
@@ -173,7 +173,8 @@ def _walk(case: Case, sink: Sink, clock: Clock, observer: Observer, progress: bo
             raise KeyboardInterrupt
 
     with bar, clock("walk"):
-        record, notes = walk(case, initial_density(case, observer.stationary), moved)
+        visited = visited_cells(sink.density(k) for k in sink.kept)
+        record, notes = walk(case, initial_density(case, observer.stationary), visited, moved)
     sink.ensemble(record)
     return notes
 

@@ -197,7 +197,7 @@ def _halved(case: Case, masses: Masses, frames: list[int]) -> list[Halved] | Non
     other = replace(
         other, ensemble=replace(case.ensemble, seed=case.ensemble.seed + 1, trajectories=0)
     )
-    record, _ = walk(other, initial_density(other))
+    record, _ = walk(other, initial_density(other), np.ones(other.grid.shape, dtype=bool))
     return [
         Halved(
             coarsened(record.counts[frame], masses.grid.shape),

@@ -2,25 +2,30 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 from dataclasses import fields
 
 import numpy as np
 
 from .case import Case
 from .particles import METHODS, Ensemble, Gaussian, ensemble, stability_bound
-from .particles.methods import default_step
+from .particles.methods import DEFAULT_STEP, fastest_rate
 from .store import EnsembleRecord
 
 # Share of the sampling noise 1/sqrt(particles) that the error of the time steps may take, for an
 # error constant of one in units of the drift's fastest rate.
 BIAS = 0.25
+# Below this share of the largest value nobody is met.
+VISITED = 1e-8
 # Frames further from an iteration than this share of the learning rate are worth a note.
 APART = 1e-6
 
 
 def walk(
-    case: Case, start: np.ndarray, progress: Callable[[float], object] | None = None
+    case: Case,
+    start: np.ndarray,
+    visited: np.ndarray,
+    progress: Callable[[float], object] | None = None,
 ) -> tuple[EnsembleRecord, list[str]]:
     """Run the ensemble that a case asks for, at the output times of its density.
 
@@ -30,6 +35,8 @@ def walk(
         With [density] and [ensemble].
     start : ndarray of the grid's shape
         Density at t = 0, drawn from unless the case starts from a Gaussian or a point.
+    visited : bool ndarray of the grid's shape
+        Cells that the steps must be small enough for.
     progress : callable, optional
         Called with the time reached.
 
@@ -56,7 +63,7 @@ def walk(
         method=method,
         particles=asked.particles,
         seed=asked.seed,
-        step=_step(case, method),
+        step=_step(case, method, visited),
         trajectories=asked.trajectories,
         progress=progress,
     )
@@ -84,20 +91,21 @@ def _start(case: Case, density: np.ndarray) -> np.ndarray | Gaussian:
     return density
 
 
-def _step(case: Case, method: str) -> float | None:
+def visited_cells(densities: Iterable[np.ndarray]) -> np.ndarray:
+    """Cells where one of the densities is more than ``VISITED`` of its largest value."""
+    return np.asarray(np.any([rho > VISITED * rho.max() for rho in densities], axis=0))
+
+
+def _step(case: Case, method: str, visited: np.ndarray) -> float | None:
     """A step whose error hides in the sampling noise; None for SGD, which has its own."""
     assert case.ensemble is not None
     row = METHODS[method]
     if row.sgd or case.ensemble.step is not None:
         return case.ensemble.step
-    usual = default_step(case.problem, case.grid, row.order)
-    share = (BIAS / np.sqrt(case.ensemble.particles)) ** (1.0 / row.order)
-    # The usual one, in units of the fastest rate, is that of small ensembles.
-    return usual * min(1.0, share / USUAL_SHARE[row.order])
-
-
-# What `default_step` takes of the fastest time scale, by weak order.
-USUAL_SHARE = {1: 0.02, 2: 0.1}
+    share = float((BIAS / np.sqrt(case.ensemble.particles)) ** (1.0 / row.order))
+    assert case.density is not None
+    rate = fastest_rate(case.problem, case.grid, visited)
+    return min(share, DEFAULT_STEP[row.order]) / max(rate, 1.0 / case.density.end)
 
 
 def _notes(case: Case, found: Ensemble) -> list[str]:

@@ -168,22 +168,42 @@ def _sgd_settings(
 
 
 def default_step(problem: Problem, grid: Grid, order: int) -> float:
-    """A step small against the shortest time scale on the grid; inf where nothing varies.
+    """A step small against the shortest time scale on the grid; inf where nothing varies."""
+    rate = fastest_rate(problem, grid)
+    return DEFAULT_STEP[order] / rate if rate > 0.0 else math.inf
 
-    Rates are the drift's Jacobian, by differences between neighbouring cells, and the squared slope
-    of sqrt(2 s/beta) for the trace s of a Sigma that varies.
+
+def fastest_rate(problem: Problem, grid: Grid, where: np.ndarray | None = None) -> float:
+    """Largest rate at which drift or noise change along a path, per unit time.
+
+    These are the drift's Jacobian, by differences between neighbouring cells, and the squared
+    slope of sqrt(2 s/beta) for the trace s of a Sigma that varies.
+
+    Parameters
+    ----------
+    problem : Problem
+    grid : Grid
+    where : bool ndarray of the grid's shape, optional
+        Cells that walkers visit.
     """
     drift = problem.drift_at(grid.points)
+    fields = [np.abs(np.diff(drift, axis=axis + 1)).sum(axis=0) for axis in range(grid.ndim)]
+    slopes = [field / h for field, h in zip(fields, grid.spacing, strict=True)]
+    if problem.constant_sigma is None:
+        trace = np.trace(problem.sigma_at(grid.points))
+        root = np.sqrt(
+            2.0 / problem.beta * np.maximum(trace, np.finfo(float).tiny + 1e-12 * trace.max())
+        )
+        for axis, h in enumerate(grid.spacing):
+            slopes[axis] = np.maximum(slopes[axis], (np.diff(root, axis=axis) / h) ** 2)
     rate = 0.0
-    for axis in range(grid.ndim):
-        slope = np.diff(drift, axis=axis + 1) / grid.spacing[axis]
-        rate = max(rate, float(np.abs(slope).sum(axis=0).max()))
-        if problem.constant_sigma is None:
-            trace = np.trace(problem.sigma_at(grid.points))
-            middle = np.maximum(trace, np.finfo(float).tiny + 1e-12 * trace.max())
-            root = np.diff(np.sqrt(2.0 * middle / problem.beta), axis=axis) / grid.spacing[axis]
-            rate = max(rate, float((root**2).max()))
-    return DEFAULT_STEP[order] / rate if rate > 0.0 else math.inf
+    for axis, slope in enumerate(slopes):
+        seen = slope
+        if where is not None:
+            along = np.moveaxis(where, axis, 0)
+            seen = slope[np.moveaxis(along[1:] | along[:-1], 0, axis)]
+        rate = max(rate, float(seen.max(initial=0.0)))
+    return rate
 
 
 def stability_bound(problem: Problem, grid: Grid) -> float:
