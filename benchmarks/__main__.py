@@ -6,7 +6,7 @@ import argparse
 import sys
 from importlib import import_module
 
-NAMES = ("startup", "stream", "stationary", "three_d", "problem_p")
+NAMES = ("startup", "stream", "stationary", "three_d", "particles", "diffusion_limit", "problem_p")
 
 
 def main() -> int:

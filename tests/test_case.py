@@ -62,7 +62,7 @@ def test_records(load: Any) -> None:
     assert case.density.times == (0.0, 0.5, 1.0)
     assert (case.density.scheme, case.density.stepper, case.density.rtol) == ("auto", "auto", 1e-6)
     assert case.stationary is None
-    assert case.output.figures == ("density", "free_energy")
+    assert case.output.figures is None
     assert case.expect["final.kl_to_stationary"].max == 1.0
 
 
@@ -219,7 +219,7 @@ BAD: list[tuple[dict[str, str | None], str, str]] = [
     ({"loss": "formula = '__import__(\"os\").system(\"true\")'"}, "loss.formula", ""),
     ({"loss": "name = 'rign'"}, "loss.name", "ring"),
     ({"loss": "name = 'ring'\nradios = 2"}, "loss.radios", "radius"),
-    ({"loss": "model = 'linear_regression'"}, "loss.model", "not available in version 0.1.0"),
+    ({"loss": "formula = 'x'\nmodel = 'linear_regression'"}, "loss.formula", "beside model"),
     ({"drift": "formula = ['x']"}, "drift.formula", ""),
     ({"drift": "formula = [true, 'x']"}, "drift.formula", "not a formula"),
     ({"drift": ""}, "drift.formula", "missing"),
@@ -234,7 +234,6 @@ BAD: list[tuple[dict[str, str | None], str, str]] = [
     ({"noise": "sigma = 1.0\nbetta = 1"}, "noise.betta", "'beta'"),
     ({"noise": "sigma = 1.0\nbatch_size = 4"}, "noise.beta", "learning_rate"),
     ({"noise": "sigma = 1\nbeta = 1\nbatch_size = 4"}, "noise.beta", "twice"),
-    ({"noise": "sigma = 1\nbeta = 1\nlearning_rate = 1"}, "noise.learning_rate", "no use"),
     ({"noise": "sigma = 1\nbatch_size = 0\nlearning_rate = 1"}, "noise.batch_size", "positive"),
     ({"noise": "sigma = 1\nbeta = 1\nmomentum = 0.9"}, "noise.momentum", "learning_rate"),
     (
@@ -251,7 +250,16 @@ BAD: list[tuple[dict[str, str | None], str, str]] = [
     ({"noise": "sigma = [1, 2, 3]\nbeta = 1"}, "noise.sigma", "3"),
     ({"noise": "sigma = [[1, 2], [3]]\nbeta = 1"}, "noise.sigma", ""),
     ({"noise": "sigma = 'q'\nbeta = 1"}, "noise.sigma", "q"),
-    ({"noise": "sigma = 1\nbeta = 1\nsource = 'minibatch'"}, "noise.source", "not available"),
+    ({"noise": "sigma = 1\nbeta = 1\nsource = 'minibatch'"}, "noise.source", "beside sigma"),
+    ({"noise": "beta = 1\nsource = 'minibatch'"}, "noise.source", "given by loss.model"),
+    ({"noise": "beta = 1\nsource = 'mini-batch'"}, "noise.source", "allowed are minibatch"),
+    (
+        {"noise": "sigma = 1\nbatch_size = 4\nlearning_rate = 1\nreplacement = false"},
+        "noise.replacement",
+        "loss of data",
+    ),
+    ({"noise": "sigma = 1\nbeta = 4\nreplacement = false"}, "noise.replacement", "batch_size"),
+    ({"noise": "sigma = 1\nbeta = 4\nreplacement = 0"}, "noise.replacement", "true or false"),
     ({"noise": "sigma = 1\nbeta = 1\nalpha = 1.5"}, "noise.alpha", "not available"),
     # domain
     ({"domain": ""}, "domain", "0 axes"),

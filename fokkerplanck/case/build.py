@@ -3,19 +3,33 @@
 from __future__ import annotations
 
 from contextlib import suppress
+from pathlib import Path
 from typing import Any
+
+from pydantic import ValidationError
 
 from ..domain import Domain
 from ..errors import CaseError
 from ..problem import Problem
 from ..problem.formula import read_parameters
 from ..problem.landscape import Landscape
-from ..problem.noise import beta_from, friction_from
-from .schema import CaseFile, NoiseSection, as_number
+from ..problem.noise import read_settings
+from .data import read_model
+from .schema import CaseFile, ModelSection, as_number
+
+# What of [noise] beta depends on.
+BETA_KEYS = ("beta", "batch_size", "learning_rate", "momentum")
 
 
-def constants_of(data: dict[str, Any]) -> dict[str, float]:
+def constants_of(data: dict[str, Any], folder: Path) -> dict[str, float]:
     """Names that formulas for numbers may use, with their values: the parameters and beta.
+
+    Parameters
+    ----------
+    data : dict
+        The case file.
+    folder : Path
+        Where relative paths start.
 
     Raises
     ------
@@ -26,57 +40,68 @@ def constants_of(data: dict[str, Any]) -> dict[str, float]:
     axes = domain if isinstance(domain, dict) else {}
     constants = read_parameters(parameters, axes) if isinstance(parameters, dict) else {}
     if isinstance(noise, dict):
-        # What is wrong in [noise] is said when its own turn comes.
-        with suppress(CaseError, KeyError):
-            constants["beta"] = _beta_of(noise, constants)
+        # What is wrong in [noise], or in the data, is said when its own turn comes.
+        with suppress(CaseError, KeyError, ValidationError):
+            constants["beta"] = _beta_of(noise, data.get("loss"), constants, folder)
     return constants
 
 
-def _beta_of(noise: dict[str, Any], constants: dict[str, float]) -> float:
-    if "beta" in noise:
-        return as_number(noise["beta"], constants)
-    values = (noise["batch_size"], noise["learning_rate"], noise.get("momentum", 0.0))
-    return beta_from(*(as_number(value, constants) for value in values))
+def _beta_of(noise: dict[str, Any], loss: Any, constants: dict[str, float], folder: Path) -> float:
+    given = {key: as_number(noise[key], constants) for key in BETA_KEYS if key in noise}
+    if "beta" not in given and "batch_size" not in given:
+        raise KeyError("beta")
+    replacement, samples = noise.get("replacement", True) is not False, None
+    if not replacement:
+        # Then beta depends on the number of samples.
+        samples = read_model(ModelSection.model_validate(loss, context=constants), folder).samples
+    return read_settings({}, samples, **given, replacement=replacement).beta
 
 
-def build_problem(file: CaseFile, domain: Domain, constants: dict[str, float]) -> Problem:
+def build_problem(
+    file: CaseFile, domain: Domain, constants: dict[str, float], folder: Path
+) -> Problem:
     """Problem of the case.
+
+    Parameters
+    ----------
+    file : CaseFile
+    domain : Domain
+    constants : dict
+        As :func:`constants_of` gives them.
+    folder : Path
+        Where relative paths start.
 
     Raises
     ------
     CaseError
-        With the key, for a formula that cannot be read, an unknown family or one of its keys, or
-        a Sigma or a drift of the wrong shape.
+        With the key, for a formula that cannot be read, an unknown family or one of its keys,
+        data that cannot be used, or a Sigma or a drift of the wrong shape.
     """
+    noise = file.noise
+    if noise.momentum is not None and noise.learning_rate is None:
+        raise CaseError("needs learning_rate beside it; or give friction", "noise.momentum")
     parameters = {name: value for name, value in constants.items() if name != "beta"}
     return Problem(
-        loss=_loss(file),
-        sigma=file.noise.sigma,
-        beta=_temperature(file.noise),
+        loss=_loss(file, folder),
+        sigma=noise.sigma if noise.source is None else noise.source,
+        beta=noise.beta,
         domain=domain,
         drift=None if file.drift is None else file.drift.formula,
         parameters=parameters,
-        friction=_friction(file.noise),
+        batch_size=noise.batch_size,
+        learning_rate=noise.learning_rate,
+        replacement=noise.replacement,
+        momentum=noise.momentum,
+        friction=noise.friction,
         title=file.title,
     )
 
 
-def _loss(file: CaseFile) -> Any:
-    if file.loss is None or file.loss.name is None:
-        return None if file.loss is None else file.loss.formula
+def _loss(file: CaseFile, folder: Path) -> Any:
+    if file.loss is None:
+        return None
+    if isinstance(file.loss, ModelSection):
+        return read_model(file.loss, folder)
+    if file.loss.name is None:
+        return file.loss.formula
     return Landscape(file.loss.name, **(file.loss.model_extra or {}))
-
-
-def _temperature(noise: NoiseSection) -> float:
-    # The schema has seen to it that there is either beta or the pair.
-    if noise.batch_size is not None and noise.learning_rate is not None:
-        return beta_from(noise.batch_size, noise.learning_rate, noise.momentum)
-    return noise.beta or 0.0
-
-
-def _friction(noise: NoiseSection) -> float | None:
-    if noise.friction is not None or noise.momentum is None:
-        return noise.friction
-    if noise.learning_rate is None:
-        raise CaseError("needs learning_rate beside it; or give friction", "noise.momentum")
-    return friction_from(noise.momentum, noise.learning_rate)

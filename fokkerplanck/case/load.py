@@ -21,7 +21,7 @@ from .memory import estimate_bytes, memory_needed, require_memory
 from .messages import case_error
 from .overrides import apply_overrides, overridden
 from .records import Case, Density, Ensemble, Expect, Output, Stationary, Validation
-from .schema import CaseFile, DensitySection
+from .schema import CaseFile, DensitySection, OutputSection
 
 DEFAULT_FRAMES = 51
 
@@ -102,13 +102,13 @@ def _leaves(table: dict[str, Any], prefix: str) -> Iterator[tuple[str, Any]]:
 
 
 def _build(path: Path, text: str, data: dict[str, Any], overrides: dict[str, Any]) -> Case:
-    constants = constants_of(data)
+    constants = constants_of(data, path.parent)
     file = CaseFile.model_validate(_flat_expect(data), context=constants)
     domain = Domain.from_mapping({name: axis.model_dump() for name, axis in file.domain.items()})
     grid = Grid(domain, tuple(axis.cells for axis in file.domain.values()))
     # Before the problem: its checks would evaluate the formulas on the grid.
     require_memory(estimate_bytes(grid.shape, frames=0))
-    problem: Problem = build_problem(file, domain, constants)
+    problem: Problem = build_problem(file, domain, constants, path.parent)
     case = Case(
         name=path.stem,
         file=path,
@@ -123,7 +123,7 @@ def _build(path: Path, text: str, data: dict[str, Any], overrides: dict[str, Any
         validation=(
             None if file.validation is None else Validation(**file.validation.model_dump())
         ),
-        output=Output(**file.output.model_dump() | {"figures": tuple(file.output.figures)}),
+        output=_output(file.output),
         overrides=overrides,
         expect={
             name: Expect(**entry.model_dump(exclude_none=True))
@@ -132,6 +132,11 @@ def _build(path: Path, text: str, data: dict[str, Any], overrides: dict[str, Any
     )
     require_memory(memory_needed(case))
     return case
+
+
+def _output(section: OutputSection) -> Output:
+    figures = None if section.figures is None else tuple(section.figures)
+    return Output(section.every_frame, section.precision, figures)
 
 
 def _density(section: DensitySection) -> Density:

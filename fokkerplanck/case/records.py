@@ -41,6 +41,8 @@ FIGURES = (
     "free_energy",
     "observables",
     "quasi_potential",
+    "current",
+    "entropy_production",
     "animation",
     "animation_mp4",
 )
@@ -154,13 +156,13 @@ class Output:
         Write the density at every output time; otherwise only the first and the last.
     precision : str
         One of ``PRECISIONS``: of the stored arrays, never of the computation.
-    figures : tuple of str
-        Among ``FIGURES``.
+    figures : tuple of str or None
+        Among ``FIGURES``; None for what the result has.
     """
 
     every_frame: bool = True
     precision: str = "float64"
-    figures: tuple[str, ...] = ("density", "free_energy")
+    figures: tuple[str, ...] | None = None
 
 
 @dataclass(frozen=True)

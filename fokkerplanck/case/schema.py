@@ -15,6 +15,7 @@ from pydantic import (
     BeforeValidator,
     ConfigDict,
     Field,
+    PlainValidator,
     ValidationInfo,
     field_validator,
     model_validator,
@@ -23,7 +24,10 @@ from pydantic import (
 from .. import __version__
 from ..errors import CaseError
 from ..problem.formula import number
+from ..problem.losses import KINDS
 from .records import FIGURES, INITIAL_KINDS, METHODS, PRECISIONS, SCHEMES, STEPPERS
+
+MODELS = tuple(KINDS)
 
 
 def as_number(value: Any, constants: dict[str, float]) -> float:
@@ -107,11 +111,42 @@ class Section(BaseModel):
         return data
 
 
+def _class(value: Any) -> Any:
+    if isinstance(value, bool) or not isinstance(value, str | int | float):
+        raise CaseError(f"{value!r} is not a value of the target; give a text or a number")
+    return value if isinstance(value, str) else float(value)
+
+
+class ModelSection(Section):
+    """``[loss]`` with ``model``: a loss of data in a CSV file."""
+
+    model: Literal[MODELS]  # type: ignore[valid-type]
+    data: Annotated[str, Field(strict=True)]
+    features: Annotated[list[Annotated[str, Field(strict=True)]], Field(min_length=1)]
+    target: Annotated[str, Field(strict=True)]
+    intercept: Annotated[bool, Field(strict=True)] = False
+    standardise: Annotated[bool, Field(strict=True)] = False
+    l2: NotNegative = 0.0
+    positive: Annotated[str | float | None, BeforeValidator(_class)] = None
+
+    @model_validator(mode="after")
+    def _columns(self) -> ModelSection:
+        for index, name in enumerate(self.features):
+            if name in self.features[:index]:
+                raise CaseError(f"{name} stands there twice", f"features[{index}]")
+            if name == self.target:
+                raise CaseError(f"{name} is also the target", f"features[{index}]")
+        if self.model == "tanh_neuron" and len(self.features) > 1:
+            raise CaseError(f"{len(self.features)} columns; a tanh_neuron has one", "features")
+        if self.positive is not None and self.model != "logistic_regression":
+            raise CaseError(f"has no use with {self.model}", "positive")
+        return self
+
+
 class LossSection(Section):
     """``[loss]``: a formula, or a named family with its own keys."""
 
     model_config = ConfigDict(extra="allow", frozen=True)
-    unavailable = {"model": "a loss is given by formula or by name"}
 
     formula: Annotated[str, Field(strict=True)] | None = None
     name: Annotated[str, Field(strict=True)] | None = None
@@ -119,11 +154,21 @@ class LossSection(Section):
     @model_validator(mode="after")
     def _one_of(self) -> LossSection:
         if (self.formula is None) == (self.name is None):
-            raise CaseError("give either formula or name")
+            raise CaseError("give either formula or name, or model")
         if self.formula is not None and self.model_extra:
             key = next(iter(self.model_extra))
             raise CaseError("unknown key; beside formula there is no other", key)
         return self
+
+
+def _loss_section(value: Any, info: ValidationInfo) -> LossSection | ModelSection:
+    # Chosen by hand: pydantic would put the names of both sections into the keys of errors.
+    if not (isinstance(value, dict) and "model" in value):
+        return LossSection.model_validate(value, context=info.context)
+    for key in ("formula", "name"):
+        if key in value:
+            raise CaseError("is given beside model; keep one", key)
+    return ModelSection.model_validate(value, context=info.context)
 
 
 class DriftSection(Section):
@@ -144,27 +189,28 @@ class DriftSection(Section):
 class NoiseSection(Section):
     """``[noise]``: Sigma and beta, directly or from the batch size and the learning rate."""
 
-    unavailable = {
-        "source": "Sigma is given by sigma",
-        "alpha": "the noise is Gaussian",
-    }
+    unavailable = {"alpha": "the noise is Gaussian"}
 
-    sigma: Any
+    sigma: Any = None
+    source: Literal["minibatch"] | None = None
     beta: Positive | None = None
     batch_size: Positive | None = None
     learning_rate: Positive | None = None
+    replacement: Annotated[bool, Field(strict=True)] = True
     momentum: Number | None = None
     friction: Positive | None = None
 
     @model_validator(mode="after")
     def _temperature(self) -> NoiseSection:
+        if self.sigma is not None and self.source is not None:
+            raise CaseError("is given beside sigma; keep one", "source")
+        if self.sigma is None and self.source is None:
+            raise CaseError('is missing; give sigma, or source = "minibatch" for data', "sigma")
         pair = (self.batch_size, self.learning_rate)
         if self.beta is not None and self.batch_size is not None:
             raise CaseError("is given twice, also by batch_size; keep one", "beta")
         if self.momentum is not None and self.friction is not None:
             raise CaseError("is given beside momentum; keep one", "friction")
-        if self.beta is not None and self.learning_rate is not None and self.momentum is None:
-            raise CaseError("has no use beside beta; keep one", "learning_rate")
         if self.beta is None and None in pair:
             raise CaseError("is missing; give beta, or both batch_size and learning_rate", "beta")
         return self
@@ -264,9 +310,7 @@ class OutputSection(Section):
 
     every_frame: Annotated[bool, Field(strict=True)] = True
     precision: Literal[PRECISIONS] = "float64"  # type: ignore[valid-type]
-    figures: list[Literal[FIGURES]] = Field(  # type: ignore[valid-type]
-        default_factory=lambda: ["density", "free_energy"]
-    )
+    figures: list[Literal[FIGURES]] | None = None  # type: ignore[valid-type]
 
 
 class ExpectSection(Section):
@@ -302,7 +346,8 @@ class CaseFile(Section):
 
     title: Annotated[str, Field(strict=True)] = ""
     parameters: dict[str, Any] = Field(default_factory=dict)
-    loss: LossSection | None = None
+    # The model first: what is known of its keys serves the message for an unknown one.
+    loss: Annotated[ModelSection | LossSection | None, PlainValidator(_loss_section)] = None
     drift: DriftSection | None = None
     noise: NoiseSection
     domain: dict[str, AxisSection]

@@ -10,9 +10,11 @@ from .callables import CallableField
 from .field import Field, FormulaField
 from .formula import parse
 from .landscape import Landscape
+from .model_field import ModelField
+from .models import DataModel
 from .names import Names
 
-Loss = str | float | Landscape | Mapping[str, Any] | Callable[..., Any] | None
+Loss = str | float | Landscape | DataModel | Mapping[str, Any] | Callable[..., Any] | None
 Drift = str | Sequence[str | float] | Callable[..., Any] | None
 
 
@@ -21,9 +23,9 @@ def loss_field(loss: Loss, names: Names, lengths: tuple[float, ...]) -> Field:
 
     Parameters
     ----------
-    loss : str, Landscape, mapping or callable
+    loss : str, Landscape, DataModel, mapping or callable
         A formula, a named family, either of them as ``{"formula": ...}`` or ``{"name": ...,
-        key: ...}``, or a function of one array per axis.
+        key: ...}``, a model with its data, or a function of one array per axis.
     names : Names
         Names for formulas; the axes are those of the parameters.
     lengths : tuple of float
@@ -32,10 +34,14 @@ def loss_field(loss: Loss, names: Names, lengths: tuple[float, ...]) -> Field:
     Raises
     ------
     CaseError
-        With a key below ``loss``.
+        With a key below ``loss``; with the key ``domain``, if a model has another number of
+        parameters than there are axes.
     """
     if isinstance(loss, Mapping):
         loss = _from_mapping(loss)
+    if isinstance(loss, DataModel):
+        _check_axes(loss, names.axes)
+        return ModelField(loss, "loss", lengths, "loss.model")
     if isinstance(loss, Landscape):
         text = loss.formula(names.axes, names.constants)
         return FormulaField((parse(text, names, "loss.name"),), (), names.symbols, "loss.name")
@@ -43,6 +49,22 @@ def loss_field(loss: Loss, names: Names, lengths: tuple[float, ...]) -> Field:
         return CallableField(loss, (), lengths, "loss")
     expression = parse("0" if loss is None else _text(loss), names, "loss.formula")
     return FormulaField((expression,), (), names.symbols, "loss.formula")
+
+
+def _check_axes(model: DataModel, axes: Sequence[str]) -> None:
+    if len(axes) == model.parameters:
+        return
+    named = f" ({', '.join(model.names)})" if model.names else ""
+    raise CaseError(
+        f"{model.kind} on these data has {_counted(model.parameters, 'parameter')}{named}, and "
+        f"there {'is' if len(axes) == 1 else 'are'} {_counted(len(axes), 'axis', 'axes')} for "
+        f"parameters ({', '.join(axes)}); give one per parameter, in this order",
+        "domain",
+    )
+
+
+def _counted(count: int, one: str, many: str = "") -> str:
+    return f"{count} {one if count == 1 else many or one + 's'}"
 
 
 def drift_field(drift: Drift, names: Names, lengths: tuple[float, ...]) -> Field | None:

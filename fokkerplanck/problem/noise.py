@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
@@ -12,12 +13,18 @@ from ..errors import CaseError
 from .callables import CallableField
 from .field import Field, FormulaField
 from .formula import number, parse
+from .model_field import ModelField
+from .models import DataModel
 from .names import Names, exact
 
 SIGMA_KEY = "noise.sigma"
+SOURCE_KEY = "noise.source"
+MINIBATCH = "minibatch"
 
 
-def sigma_field(sigma: Any, names: Names, lengths: tuple[float, ...]) -> Field:
+def sigma_field(
+    sigma: Any, names: Names, lengths: tuple[float, ...], model: DataModel | None = None
+) -> Field:
     """Field of the (d, d) covariance of per-sample gradients (31).
 
     Parameters
@@ -25,18 +32,26 @@ def sigma_field(sigma: Any, names: Names, lengths: tuple[float, ...]) -> Field:
     sigma : number, formula, list, matrix or callable
         A number or a formula s stands for s I; a list of d entries for a diagonal matrix; d lists
         of d entries for a full matrix; entries are numbers or formulas. A callable takes one array
-        per axis and returns an array of shape (d, d, ...) or nested lists.
+        per axis and returns an array of shape (d, d, ...) or nested lists. "minibatch" is the
+        covariance of the sample gradients of ``model``.
     names : Names
         Names for formulas; the axes give d.
     lengths : tuple of float
         Axis lengths, for the differences of a callable.
+    model : DataModel, optional
+        The loss, where it is one of data.
 
     Raises
     ------
     CaseError
-        With the key ``noise.sigma``, if the shape does not fit or an entry cannot be read.
+        With the key ``noise.source``, if there is no model for "minibatch"; with the key
+        ``noise.sigma``, if the shape does not fit or an entry cannot be read.
     """
     d = len(names.axes)
+    if isinstance(sigma, str) and sigma == MINIBATCH:
+        if model is None:
+            raise CaseError("minibatch needs a loss of data, given by loss.model", SOURCE_KEY)
+        return ModelField(model, "sigma", lengths, SOURCE_KEY)
     if callable(sigma):
         return CallableField(sigma, (d, d), lengths, SIGMA_KEY)
     rows = _rows(sigma.tolist() if isinstance(sigma, np.ndarray) else sigma, d)
@@ -69,6 +84,110 @@ def _entry(entry: Any, names: Names) -> sp.Expr:
     if isinstance(entry, str):
         return parse(entry, names, SIGMA_KEY)
     return exact(number(entry, {}, SIGMA_KEY))
+
+
+@dataclass(frozen=True)
+class Settings:
+    """Temperature and friction, and what they were made from.
+
+    Parameters
+    ----------
+    beta : float
+        Inverse temperature > 0.
+    friction : float or None
+        Of the heavy ball.
+    batch_size, learning_rate : float or None
+        As far as they were given; a whole batch size is an int.
+    replacement : bool
+        Whether a batch may hold a sample twice.
+    """
+
+    beta: float
+    friction: float | None = None
+    batch_size: float | None = None
+    learning_rate: float | None = None
+    replacement: bool = True
+
+
+def read_settings(
+    parameters: dict[str, float],
+    samples: int | None = None,
+    *,
+    beta: Any = None,
+    batch_size: Any = None,
+    learning_rate: Any = None,
+    momentum: Any = None,
+    friction: Any = None,
+    replacement: bool = True,
+) -> Settings:
+    """Temperature and friction from beta, or from batch size and learning rate.
+
+    Parameters
+    ----------
+    parameters : dict
+        Numbers for formulas.
+    samples : int, optional
+        Size n of the data, where there are any.
+    beta, batch_size, learning_rate, momentum, friction : number or formula, optional
+        Without beta and batch size beta is 1. Momentum beside beta alone means the learning rate 1.
+    replacement : bool
+        False divides the covariance of the mini-batch noise by (n - 1)/(n - |B|), see (33), and so
+        multiplies beta.
+
+    Raises
+    ------
+    CaseError
+        For a value out of range, values that contradict each other, and a batch that the data
+        cannot fill.
+    """
+    batch = None if batch_size is None else number(batch_size, parameters, "noise.batch_size")
+    rate = None
+    if learning_rate is not None:
+        value = number(learning_rate, parameters, "noise.learning_rate")
+        rate = _positive(value, "noise.learning_rate", "learning_rate")
+    if momentum is not None:
+        momentum = number(momentum, parameters, "noise.momentum")
+    gamma = read_friction(momentum, friction, parameters, 1.0 if rate is None else rate)
+    if batch is None:
+        if beta is None and rate is not None:
+            raise CaseError("is missing; learning_rate needs it, or beta", "noise.batch_size")
+        if not replacement:
+            raise CaseError("false needs batch_size and learning_rate", "noise.replacement")
+        kept = read_beta(1.0 if beta is None else beta, parameters)
+        return Settings(kept, gamma, None, rate)
+    if beta is not None:
+        raise CaseError("is given twice, also by batch_size; keep one", "noise.beta")
+    if rate is None:
+        raise CaseError("is missing; batch_size needs it", "noise.learning_rate")
+    value = beta_from(batch, rate, momentum) * _scarcity(batch, samples, replacement)
+    size = int(batch) if batch == int(batch) else batch
+    return Settings(value, gamma, size, rate, replacement)
+
+
+def _scarcity(batch: float, samples: int | None, replacement: bool) -> float:
+    """Factor of beta: 1 with replacement, (n - 1)/(n - |B|) without (33)."""
+    key = "noise.batch_size"
+    if samples is None:
+        if replacement:
+            return 1.0
+        raise CaseError("false needs a loss of data, given by loss.model", "noise.replacement")
+    if batch != int(batch):
+        raise CaseError(f"{batch:g} is not a whole number of samples", key)
+    if replacement:
+        return 1.0
+    if batch > samples:
+        raise CaseError(
+            f"{batch:g} samples cannot be drawn from {samples} without replacement; take at most "
+            f"{samples - 1}, or replacement = true",
+            key,
+        )
+    if batch == samples:
+        raise CaseError(
+            f"all {samples} samples in every batch leave no noise; take at most {samples - 1}, or "
+            "replacement = true",
+            key,
+        )
+    return (samples - 1.0) / (samples - batch)
 
 
 def beta_from(batch_size: float, learning_rate: float, momentum: float | None = None) -> float:
@@ -147,7 +266,9 @@ def read_beta(value: Any, parameters: dict[str, float]) -> float:
     return beta
 
 
-def read_friction(momentum: Any, friction: Any, parameters: dict[str, float]) -> float | None:
+def read_friction(
+    momentum: Any, friction: Any, parameters: dict[str, float], learning_rate: float = 1.0
+) -> float | None:
     """Friction gamma > 0 of the heavy ball, or None without one.
 
     Raises
@@ -158,7 +279,7 @@ def read_friction(momentum: Any, friction: Any, parameters: dict[str, float]) ->
     if momentum is not None and friction is not None:
         raise CaseError("momentum and friction are both given; give one", "noise.friction")
     if momentum is not None:
-        return friction_from(number(momentum, parameters, "noise.momentum"))
+        return friction_from(number(momentum, parameters, "noise.momentum"), learning_rate)
     if friction is None:
         return None
     gamma = number(friction, parameters, "noise.friction")

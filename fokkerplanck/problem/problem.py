@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
+from dataclasses import asdict
 from functools import cached_property
 from typing import Any, NoReturn
 
@@ -16,8 +17,9 @@ from .checks import check
 from .field import Field
 from .forces import Drift, Loss, drift_field, loss_field
 from .formula import read_parameters
+from .models import DataModel
 from .names import Names, check_name
-from .noise import read_beta, read_friction, sigma_field
+from .noise import read_settings, sigma_field
 
 Points = Sequence[Any]
 
@@ -27,25 +29,32 @@ class Problem:
 
     Parameters
     ----------
-    loss : str, Landscape, mapping or callable, optional
+    loss : str, Landscape, DataModel, mapping or callable, optional
         Phi: a formula ``"x**2"``, a named family ``Landscape("ring", radius=2)`` or
-        ``{"name": "ring", "radius": 2}``, or a function of one array per axis. May be left out
-        (Phi = 0) where a drift is given.
+        ``{"name": "ring", "radius": 2}``, a model with its data, or a function of one array per
+        axis. May be left out (Phi = 0) where a drift is given.
     sigma : number, str, list, matrix or callable
         Sigma: scalar times the identity, diagonal or matrix, of numbers or formulas; a callable
-        returns an array of shape (d, d, ...).
-    beta : number or str
-        Inverse temperature > 0.
+        returns an array of shape (d, d, ...). ``"minibatch"``: the covariance of the sample
+        gradients (31) of a data model.
+    beta : number or str, optional
+        Inverse temperature > 0; 1 where neither it nor a batch size is given.
     domain : Domain or mapping
         ``{"x": (-4, 4), "y": {"range": (0, 1), "boundary": "periodic"}}``.
     drift : list of str, or callable, optional
         f, added to -grad Phi; one component per parameter.
+    batch_size, learning_rate : number or str, optional
+        Instead of beta: beta = 2|B|/eta, and 2|B|(1 - momentum)/eta for the heavy ball. The
+        learning rate may stand beside beta.
+    replacement : bool
+        Whether a batch may hold a sample twice. False, for data models, multiplies beta by
+        (n - 1)/(n - |B|), the exact correction (33).
     parameters : mapping, optional
         Numbers for use in formulas.
     momentum, friction : number or str, optional
-        Heavy ball, with friction = 1 - momentum if momentum is given (learning rate 1). The domain
-        then has 2m axes, m parameters and their m velocities; loss, drift and sigma are those of
-        the parameters:
+        Heavy ball, with friction = (1 - momentum)/sqrt(learning rate) if momentum is given
+        (learning rate 1 where none is). The domain then has 2m axes, m parameters and their m
+        velocities; loss, drift and sigma are those of the parameters:
         d theta = v dt, dv = -(friction v + grad Phi - f) dt + sqrt(2 friction Sigma/beta) dW.
     title : str, optional
     gradient, hessian, div_sigma : callable, optional
@@ -59,7 +68,10 @@ class Problem:
     domain : Domain
     beta : float
     parameters : dict
-    friction : float or None
+    friction, batch_size, learning_rate : float or None
+    replacement : bool
+    model : DataModel or None
+        The loss, if it is one of data.
     title : str
 
     Raises
@@ -78,6 +90,10 @@ class Problem:
     beta: float
     parameters: dict[str, float]
     friction: float | None
+    batch_size: float | None
+    learning_rate: float | None
+    replacement: bool
+    model: DataModel | None
     title: str
     has_drift: bool
 
@@ -85,11 +101,14 @@ class Problem:
         self,
         loss: Loss = None,
         sigma: Any = 1.0,
-        beta: float | str = 1.0,
+        beta: float | str | None = None,
         domain: Domain | Mapping[str, Any] | None = None,
         *,
         drift: Drift = None,
         parameters: Mapping[str, Any] | None = None,
+        batch_size: float | str | None = None,
+        learning_rate: float | str | None = None,
+        replacement: bool = True,
         momentum: float | str | None = None,
         friction: float | str | None = None,
         title: str = "",
@@ -103,31 +122,42 @@ class Problem:
         for name in box.names:
             check_name(name, f"domain.{name}")
         values = read_parameters(parameters or {}, box.names)
-        temperature = read_beta(beta, values)
-        gamma = read_friction(momentum, friction, values)
-        if gamma is not None and box.ndim % 2:
+        model = loss if isinstance(loss, DataModel) else None
+        settings = read_settings(
+            values,
+            None if model is None else model.samples,
+            beta=beta,
+            batch_size=batch_size,
+            learning_rate=learning_rate,
+            momentum=momentum,
+            friction=friction,
+            replacement=replacement,
+        )
+        heavy = settings.friction is not None
+        if heavy and box.ndim % 2:
             raise CaseError(
                 f"{box.ndim} axes were given; with momentum there is a velocity for each parameter",
                 "domain",
             )
         if loss is None and drift is None:
             raise CaseError("neither a loss nor a drift is given; one is needed", "loss")
-        free = box.axes if gamma is None else box.axes[: box.ndim // 2]
-        names = Names(tuple(axis.name for axis in free), {**values, "beta": temperature}, time=True)
+        free = box.axes[: box.ndim // 2] if heavy else box.axes
+        constants = {**values, "beta": settings.beta}
+        names = Names(tuple(axis.name for axis in free), constants, time=True)
         lengths = tuple(axis.length for axis in free)
         given = {"gradient": gradient, "hessian": hessian, "div_sigma": div_sigma}
         self.__dict__.update(
             domain=box,
-            beta=temperature,
             parameters=values,
-            friction=gamma,
+            **asdict(settings),
+            model=model,
             title=title,
             has_drift=drift is not None,
             _written=(loss, sigma, drift),
             _free=len(free),
             _loss=loss_field(loss, names, lengths),
             _drift=drift_field(drift, names, lengths),
-            _sigma=sigma_field(sigma, names, lengths),
+            _sigma=sigma_field(sigma, names, lengths, model),
             _given={
                 key: CallableField(
                     function,

@@ -130,9 +130,7 @@ def _fill_critical(group: h5py.Group, names: tuple[str, ...], state: Stationary)
     side = add_scale(group, "side", ("loss", "quasi_potential"), "which field")
     component = add_scale(group, "component", names, "component of a vector")
     add_variable(group, "pairs", [pair, side], "matching points", data=state.pairs)
-    add_variable(
-        group, "shifts", [pair, component], "way from the loss to Phi~", data=state.shifts
-    )
+    add_variable(group, "shifts", [pair, component], "way from the loss to Phi~", data=state.shifts)
 
 
 def _fill_loop(group: h5py.Group, names: tuple[str, ...], loop: Loop) -> None:
