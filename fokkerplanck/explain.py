@@ -11,11 +11,14 @@ from .cautions import cautions
 from .density import Generator, System, choose_stepper, stationary
 from .density.exponential import chebyshev_coefficients
 from .density.force import Force
+from .errors import CaseError, NumericalFailure
 from .observables import moments
 from .run import require_room
 
 # Products timed for the estimate of the wall time.
 TIMED_PRODUCTS = 5
+# Largest grid whose stationary state is solved for, without detailed balance, to judge the grid.
+SOLVED_CELLS = 100_000
 
 
 def explain(case: Case) -> str:
@@ -63,10 +66,8 @@ def explain(case: Case) -> str:
     needed, available = memory_needed(case, len(rates.offsets)), memory_available()
     there = f" of {available / 2**30:.3g} GiB available" if available else ""
     lines.append(("memory", f"about {needed / 2**20:.3g} MiB{there}"))
-    if generator.detailed_balance and grid.domain.closed:
-        rest = stationary(generator, problem)
-        _, covariance = moments(generator, rest.density)
-        lines += [("caution", text) for text in cautions(generator, rest.density, covariance)]
+    if grid.domain.closed and system.autonomous:
+        lines += [("caution", text) for text in _cautions(generator, case)]
     width = max(len(name) for name, _ in lines)
     return "\n".join(f"{name:{width}}  {text}" for name, text in lines)
 
@@ -83,6 +84,17 @@ def _condition(case: Case) -> float:
     if not (smallest > 0.0).all():
         return np.inf
     return float((eigenvalues[:, -1] / smallest).max())
+
+
+def _cautions(generator: Generator, case: Case) -> list[str]:
+    """About the stationary state, where it is cheap; or why there is none."""
+    if not generator.detailed_balance and generator.grid.size > SOLVED_CELLS:
+        return []
+    try:
+        rest = stationary(generator, case.problem)
+    except (CaseError, NumericalFailure) as failure:
+        return [f"no stationary density: {failure}"]
+    return cautions(generator, rest.density, moments(generator, rest.density)[1])
 
 
 def _peclet(system: System) -> float:

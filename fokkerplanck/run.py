@@ -19,6 +19,7 @@ from .case import Case, memory_needed, require_memory
 from .cautions import cautions
 from .clock import Clock
 from .density import (
+    Generator,
     March,
     StationaryState,
     System,
@@ -28,7 +29,7 @@ from .density import (
 from .density.force import Force
 from .density.rates import sampled_offsets
 from .errors import CaseError, CaseWarning, NumericalFailure, StoreError
-from .observables import Observer
+from .observables import Observer, moments
 from .result import Result, open_result
 from .sink import Sink
 from .start import initial_density
@@ -148,6 +149,8 @@ def _solve(case: Case, sink: Sink, clock: Clock, progress: bool) -> list[str]:
                 notes += left_out
             else:
                 record = record_of(case.problem, generator, rest)
+            if case.density is None:
+                notes += _cautioned(generator, rest.density)
             sink.stationary(record)
     if case.ensemble is not None:
         notes += _walk(case, sink, clock, observer, progress)
@@ -214,10 +217,16 @@ def _march(
             with clock("write"):
                 sink.frame(Checkpoint(index, stop, density, step), measured)
             bar.update(stop - start)
-    found = cautions(system.at(asked.end), flat.reshape(shape), sink.last["covariance"])
-    for sentence in found:
-        warnings.warn(sentence, CaseWarning, stacklevel=2)
+    found = _cautioned(system.at(asked.end), flat.reshape(shape))
     return [f"stepper {stepper.name}: {reason}", *found]
+
+
+def _cautioned(generator: Generator, density: np.ndarray) -> list[str]:
+    """What to read with care, also as warnings."""
+    found = cautions(generator, density, moments(generator, density)[1])
+    for sentence in found:
+        warnings.warn(sentence, CaseWarning, stacklevel=3)
+    return found
 
 
 def _complete(path: Path, header: Header) -> bool:

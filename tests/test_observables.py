@@ -9,7 +9,7 @@ from fields import random_density
 from measures import ORDER_WINDOW, compiled_only, distance, fitted_order
 
 from fokkerplanck import gallery
-from fokkerplanck.cautions import cautions, mass_outside
+from fokkerplanck.cautions import cautions, mass_outside, peclet_number
 from fokkerplanck.density import (
     Generator,
     StationaryState,
@@ -298,3 +298,23 @@ def test_cautions_about_stencil_and_rank() -> None:
     singular = Problem("0.5*(x**2 + y**2)", [[1.0, 0.7], [0.7, 0.49]], 1.0, box)
     found = generator(singular, singular.grid(12))
     assert any("144 cells" in text for text in cautions(found, np.zeros((12, 12)), np.eye(2)))
+
+
+def test_peclet_number_of_a_linear_drift() -> None:
+    """P = x_(i+1/2) h beta on every edge, over a Gaussian of variance 1/beta: rms h sqrt(beta)."""
+    problem = Problem("x**2/2", 1.0, 4.0, {"x": (-4, 4)})
+    _, found, rest, _ = settled(problem, 200)
+    assert peclet_number(found, rest.density) == pytest.approx(0.04 * 2.0, rel=2e-3)
+
+
+@pytest.mark.parametrize(("cells", "warned"), [(32, True), (96, False)])
+def test_caution_about_a_drift_that_smears(cells: int, warned: bool) -> None:
+    """Without detailed balance the covariance 2 D_ij/(a_i + a_j) is missed by 22 % and 2.5 %."""
+    box = {"x": (-5, 5), "y": (-4, 4)}
+    problem = Problem("(x**2 + 4*y**2)/2", [[1.0, 0.9], [0.9, 1.0]], 1.0, box)
+    grid, found, rest, _ = settled(problem, cells)
+    x = grid.points[0]
+    error = grid.integrate(x * x * rest.density) - 1.0
+    assert (error > 0.05) == warned
+    sentences = cautions(found, rest.density, np.diag([1.0, 0.25]))
+    assert any("cell Peclet number" in text for text in sentences) == warned

@@ -227,6 +227,38 @@ def test_nothing_is_at_rest(problem: Problem, words: str) -> None:
     assert caught.value.key == "stationary"
 
 
+@pytest.mark.parametrize(
+    ("sigma", "count"),
+    # Half of the cells, and the middle column of an odd number.
+    [([["max(x, 0)", 0], [0, 1]], 16 * 32), ([["x**2*(1 + y**2)", "x"], ["x", 1]], 32)],
+)
+def test_noise_lost_in_one_direction_of_a_part_of_the_box(sigma: list, count: int) -> None:
+    """A square-root process at x = 0 without a drift away from it ends there."""
+    cells = (32, 32) if count > 32 else (33, 32)
+    problem = Problem("x**2 + y**2", sigma, 2.0, {"x": (-2, 2), "y": (-2, 2)})
+    with pytest.raises(CaseError, match=f"without noise in {count} of the") as caught:
+        stationary(generator(problem, problem.grid(cells)), problem)
+    assert caught.value.key == "stationary"
+
+
+# Corners have no edges of their own here, and tails are far from the start of the iteration.
+@compiled_only
+@pytest.mark.parametrize("sigma", [[[1, 0.995], [0.995, 1]], [[1, 1], [1, 1]]])
+def test_strongly_oblique_noise_has_one_stationary_state(sigma: list) -> None:
+    """N(0, C) with H C + C H = (2/beta) Sigma; far from converged, but order 1 and above."""
+    problem = Problem("(x**2 + 4*y**2)/2", sigma, 1.0, {"x": (-5, 5), "y": (-4, 4)})
+    errors = []
+    for cells in (48, 96):
+        grid = problem.grid(cells)
+        found = generator(problem, grid)
+        assert found.rates.reach >= 4
+        rest = stationary(found, problem)
+        assert rest.residual <= 1e-14
+        assert rest.density.min() >= 0.0
+        errors.append(grid.integrate(grid.points[0] ** 2 * rest.density) - 1.0)
+    assert 0.0 < errors[1] < 0.5 * errors[0]
+
+
 @pytest.mark.parametrize("condition", [1e3, 1e5])
 def test_raised_tensors_keep_the_gibbs_state(condition: float) -> None:
     """Where D is raised to keep offsets short, the force is still that of Sigma itself."""

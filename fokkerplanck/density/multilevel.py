@@ -33,9 +33,10 @@ CHANGE = 3e-13
 # What is still accepted once it no longer falls.
 CHANGE_ACCEPTED = 1e-10
 STALLED = 12
-MAX_CYCLES = 300
-# A change still above one after this many cycles does not come down any more.
-HOPELESS = 60
+MAX_CYCLES = 600
+# While tails far from their start are still on the way the largest change may stay the same, but
+# not the sum of all: if that does not fall by PROGRESS in this many cycles, it never will.
+HOPELESS, PROGRESS = 60, 0.9
 # Nested iteration: a start need not be better than its interpolation.
 NESTED_CHANGE = 1e-2
 NESTED_CYCLES = 4
@@ -146,6 +147,7 @@ def _solve(
     _set_gauge(levels, psi)
     x = np.zeros(psi.size)
     best, since, change, cycles = np.inf, 0, np.inf, 0
+    sums: list[float] = []
     iterates: list[np.ndarray] = []
     changes: list[np.ndarray] = []
     for cycles in range(1, max_cycles + 1):
@@ -159,7 +161,8 @@ def _solve(
         best = min(best, change)
         if change <= tolerance or (since >= STALLED and change <= CHANGE_ACCEPTED):
             return y - psi, change, cycles
-        if cycles >= HOPELESS and best > 1.0:
+        sums.append(float(np.abs(step).sum()))
+        if best > 1.0 and cycles > HOPELESS and sums[-1] > PROGRESS * sums[-HOPELESS]:
             break
         if np.abs(y).max() > REGAUGE:
             psi = psi - y

@@ -6,7 +6,8 @@ a reflecting side are dropped in pairs; edges that meet an absorbing side end th
 distance; edges across a periodic side lead to the other end. Drift along axes without noise is
 upwinded (order 1). Everything else is of order 2, but for one thing: within |e| cells of a
 reflecting side oblique to D the dropped edges take the diffusion along the side with them, so
-that a density which does not vanish there has an error of order 1.
+that a density which does not vanish there has an error of order 1. Cells in corners that would be
+left without any edge get weak ones along the axes, of the order of the squared cell width.
 """
 
 from __future__ import annotations
@@ -19,6 +20,7 @@ import numpy as np
 
 from ..grid import Grid
 from . import kernels
+from .corners import LONG, stranded
 from .force import EDGE_NODES, Force, Potential
 from .selling import decompose, offset_of
 
@@ -114,16 +116,44 @@ def assemble(force: Force, potential: Potential) -> Rates:
     for offset, weight in rows.items():
         for patch in patches(grid, offset):
             conductance = 0.5 * (weight[patch.source] + weight[patch.target])
-            if potential.values is not None:
-                along = potential.values[patch.source] - potential.values[patch.target]
-            else:
-                along = force.line_integral(offset, patch.source)
+            along = _along(force, potential, offset, patch)
             table.add(offset, patch, *_two_rates(conductance, along))
         if not grid.domain.closed:
             _diffusive_exits(force, table, offset, weight)
     for axis in still:
         _upwind(force, table, axis)
+    if any(abs(step) >= LONG for offset in rows for step in offset):
+        _join_corners(force, potential, table)
     return table.rates(raised)
+
+
+def _along(force: Force, potential: Potential, offset: tuple[int, ...], patch: Patch) -> np.ndarray:
+    """P of a block of edges: the difference of Psi where it is known."""
+    if potential.values is not None:
+        return potential.values[patch.source] - potential.values[patch.target]
+    return force.line_integral(offset, patch.source)
+
+
+def _join_corners(force: Force, potential: Potential, table: _Table) -> None:
+    """Weak edges along the noisy axes, for cells without others.
+
+    Their conductance is the smallest eigenvalue that D is left with anywhere.
+    """
+    grid = force.grid
+    alone = stranded(grid.size, *table.ends()).reshape(grid.shape)
+    if not alone.any():
+        return
+    tensor, _ = force.tensors(grid.points)
+    weak = np.broadcast_to(
+        force.smallest_share * np.trace(tensor, axis1=0, axis2=1), (grid.size,)
+    ).reshape(grid.shape)
+    for axis in force.noisy:
+        offset = tuple(int(i == axis) for i in range(grid.ndim))
+        for patch in patches(grid, offset):
+            touched = alone[patch.source] | alone[patch.target]
+            conductance = touched * 0.5 * (weak[patch.source] + weak[patch.target])
+            along = _along(force, potential, offset, patch)
+            table.add(offset, patch, *_two_rates(conductance, along))
 
 
 def _two_rates(conductance: np.ndarray, along: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
@@ -253,6 +283,7 @@ class _Table:
     def __init__(self, grid: Grid, offsets: list[tuple[int, ...]]):
         self.grid = grid
         self.index = np.arange(grid.size).reshape(grid.shape)
+        self.strides = np.array([int(np.prod(grid.shape[i + 1 :])) for i in range(grid.ndim)])
         self.number = {offset: number for number, offset in enumerate(offsets)}
         self.forward = np.zeros((len(offsets), *grid.shape))
         self.backward = np.zeros((len(offsets), *grid.shape))
@@ -262,16 +293,34 @@ class _Table:
     def add(
         self, offset: tuple[int, ...], patch: Patch, forward: np.ndarray, backward: np.ndarray
     ) -> None:
-        """Take the rates of a block of edges."""
+        """Take the rates of a block of edges, beside those of the same edges already here."""
+        if offset not in self.number:
+            self.number[offset] = len(self.number)
+            empty = np.zeros((1, *self.grid.shape))
+            self.forward = np.concatenate([self.forward, empty])
+            self.backward = np.concatenate([self.backward, empty])
         number = self.number[offset]
         if not patch.wrapped:
-            self.forward[number][patch.source] = forward
-            self.backward[number][patch.source] = backward
+            self.forward[number][patch.source] += forward
+            self.backward[number][patch.source] += backward
             return
         source = self.index[patch.source].reshape(-1)
         target = self.index[patch.target].reshape(-1)
         number_of = np.full(source.size, number)
         self.wraps.append((number_of, source, target, forward.reshape(-1), backward.reshape(-1)))
+
+    def ends(self) -> tuple[list[np.ndarray], list[np.ndarray]]:
+        """Flat cells at the lower and the upper end of all edges with a positive rate."""
+        sources, targets = [], []
+        for offset, number in self.number.items():
+            edges = np.flatnonzero((self.forward[number] > 0.0) | (self.backward[number] > 0.0))
+            sources.append(edges)
+            targets.append(edges + int(np.dot(offset, self.strides)))
+        for _, source, target, forward, backward in self.wraps:
+            there = (forward > 0.0) | (backward > 0.0)
+            sources.append(source[there])
+            targets.append(target[there])
+        return sources, targets
 
     def leave(
         self, offset: tuple[int, ...], cells: np.ndarray, side: np.ndarray, rate: np.ndarray
@@ -281,12 +330,11 @@ class _Table:
 
     def rates(self, raised: int) -> Rates:
         """Everything collected."""
-        strides = np.array([int(np.prod(self.grid.shape[i + 1 :])) for i in range(self.grid.ndim)])
         offsets = np.array(list(self.number), dtype=np.int64)
         return Rates(
             raised,
             offsets,
-            offsets @ strides,
+            offsets @ self.strides,
             self.forward.reshape(len(offsets), -1),
             self.backward.reshape(len(offsets), -1),
             *_columns(self.wraps, (int, int, int, float, float)),

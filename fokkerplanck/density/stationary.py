@@ -22,6 +22,8 @@ from .multilevel import null_state
 # diverges: 1/x gives at least 0.4 at any place of its pole, smooth noise below 0.02.
 DIVERGENT = 0.3
 FEW_NODES, MANY_NODES = 6, 24
+# Smallest eigenvalue of D, relative to its trace, of noise that is lost in one direction.
+SINGULAR = 1e-12
 # Noise that vanishes between two cells is below this share of its largest value in one of them.
 SMALL_NOISE = 0.1
 
@@ -67,7 +69,8 @@ def stationary(generator: Generator, problem: Problem) -> StationaryState:
     ------
     CaseError
         If a side is absorbing or the coefficients depend on time: there is none. Under detailed
-        balance also if the noise vanishes at a point that cuts the box apart, as for Sigma = x^2.
+        balance also if the noise vanishes at a point that cuts the box apart, as for Sigma = x^2;
+        without it if Sigma is singular in a part of the box, as for diag(max(x, 0), 1).
     NumericalFailure
         If the null vector is not found.
     """
@@ -88,6 +91,8 @@ def stationary(generator: Generator, problem: Problem) -> StationaryState:
         if problem.isotropic_scale is None:
             quasi_potential = quasi_potential - _smallest_value(generator, problem)
     else:
+        if generator.rates.raised:
+            _check_rank(Force(problem, grid))
         state = null_state(generator)
         density, log_density = state.density, state.log_density
         quasi_potential = -log_density / problem.beta
@@ -160,6 +165,40 @@ def _check_integrable(force: Force) -> None:
                 "pass, so that no one density is stationary in the whole box",
                 "stationary",
             )
+
+
+def _check_rank(force: Force) -> None:
+    """Refuse a D that is singular in some cells and not in others.
+
+    Where one direction loses its noise only the drift moves probability along it. What gathers
+    there has no density, or depends on the start, and the isotropic part that keeps the stencil
+    short would hide that. A D of lower rank everywhere is another matter: the drift mixes.
+
+    Raises
+    ------
+    CaseError
+        Names one of the cells.
+    """
+    grid = force.grid
+    tensor, _ = force.tensors(grid.points, raising=False)
+    if tensor.shape[2] == 1:
+        return
+    # A vanishing tensor has no direction at all.
+    values = np.linalg.eigvalsh(np.moveaxis(tensor, -1, 0))
+    lost = values[:, 0] <= SINGULAR * values[:, -1]
+    if not lost.any() or lost.all():
+        return
+    index = np.unravel_index(int(np.argmax(lost)), grid.shape)
+    where = ", ".join(
+        f"{name} = {centers[i]:g}"
+        for name, centers, i in zip(grid.names, grid.centers, index, strict=True)
+    )
+    raise CaseError(
+        f"Sigma has a direction without noise in {int(lost.sum())} of the {lost.size} cells, for "
+        f"example at {where}: there probability may gather on a line or never mix, so that a "
+        "stationary density need not exist or be unique; add a small isotropic part to noise.sigma",
+        "stationary",
+    )
 
 
 def _smallest_value(generator: Generator, problem: Problem) -> float:

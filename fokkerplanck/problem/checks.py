@@ -34,8 +34,14 @@ def check(problem: Problem, grid: Grid, t: float = 0.0) -> None:
     Raises
     ------
     CaseError
-        Naming the key, the value and the place.
+        Naming the key, the value and the place; also where no axis has any noise.
     """
+    if all(problem.noiseless):
+        raise CaseError(
+            "is zero everywhere; without noise the density is only carried along the drift, so "
+            "give at least one axis a positive Sigma",
+            "noise.sigma",
+        )
     suffix = f", t = {t:g}" if problem.time_dependent else ""
     if problem.constant_sigma is not None:
         _check_covariance(problem.constant_sigma, lambda _: "everywhere")
