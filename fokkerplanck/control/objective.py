@@ -207,5 +207,7 @@ class Objective:
         generator = self.family.generator(u)
         q = generator.q
         weights, tails = poisson_table(q * dt, q)
+        if self.running is None:
+            tails = tails[:0]
         self.counts["products"] += weights.size
         return operator_of(generator), q, weights, tails

@@ -20,10 +20,9 @@ from .objective import Objective
 # Iterations of a round: long enough for the memory of L-BFGS to pay.
 ROUND = 25
 MEMORY = 20
-# A round that lowers the cost by less than this share of it is the last one.
-ENOUGH = 1e-6
-# Share of the cost below which an iteration ends the round: on coarser grids, and on the last.
-COARSE_STEP, FINE_STEP = 1e-6, 1e-8
+# Share of the cost below which an iteration ends the round: on coarser grids, and on the last, where
+# it ends the search.
+COARSE_STEP, FINE_STEP = 1e-5, 1e-7
 # Coarser grids at most.
 COARSER = 3
 
@@ -118,13 +117,12 @@ def optimal_schedule(
             values, cost, path = _round(
                 objective, state.values, lowest, most, FINE_STEP, counted
             )
-            gain = state.cost - cost
             state = OpenLoop(
                 values,
                 cost,
                 np.concatenate([state.history, path]),
                 state.rounds + 1,
-                gain <= ENOUGH * abs(cost),
+                path.size < most,
             )
         if ended is not None:
             ended(state)

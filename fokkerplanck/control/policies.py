@@ -86,18 +86,22 @@ def policy_values(name: str, objective: Objective, lowest: float) -> np.ndarray:
 
 
 def best_inverse_time(objective: Objective, lowest: float) -> tuple[np.ndarray, float]:
-    """u = 1/(1 + r t) at the rate r >= 0 of least cost: values (K,) and r."""
+    """u = 1/(1 + r t) at the rate r >= 0 of least cost: values (K,) and r.
+
+    The rate is looked for on a grid of half the cells, where there is one.
+    """
+    coarse = objective.coarser() or objective
 
     def values(log_rate: float) -> np.ndarray:
         decay = 1.0 / (1.0 + math.exp(log_rate) * objective.middles)
         return np.asarray(np.clip(decay, lowest, 1.0))
 
     logs = np.linspace(*(math.log(rate / objective.end) for rate in RATES), COARSE)
-    costs = [objective.cost(values(log)) for log in logs]
+    costs = [coarse.cost(values(log)) for log in logs]
     best = int(np.argmin(costs))
     around = (logs[max(best - 1, 0)], logs[min(best + 1, COARSE - 1)])
     found = minimize_scalar(
-        lambda log: objective.cost(values(log)), bounds=around, method="bounded",
+        lambda log: coarse.cost(values(log)), bounds=around, method="bounded",
         options={"xatol": CLOSE},
     )  # fmt: skip
     log = float(found.x) if found.fun <= costs[best] else float(logs[best])

@@ -28,7 +28,7 @@ from .rates import Rates, assemble
 from .system import System
 
 # Poisson tails below this share of the mass are left out of a propagation.
-TAIL = 1e-13
+TAIL = 1e-12
 
 
 @dataclass(frozen=True)

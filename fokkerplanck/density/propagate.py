@@ -204,21 +204,27 @@ def propagate(a, q, weights, tails, x, total, integral):
     x : (N,) float64
         Not modified.
     total, integral : (N,) float64, modified
+        Without tails the integral is left alone.
     """
     size = x.size
+    spent = tails.size > 0
     now, new = x.copy(), np.empty(size)
     for i in range(size):
         total[i] = weights[0] * now[i]
-        integral[i] = tails[0] * now[i]
+        if spent:
+            integral[i] = tails[0] * now[i]
     for k in range(1, weights.size):
         for i in range(size):
             new[i] = now[i]
         _add_product(a, 1.0 / q, now, new)
         now, new = new, now
-        w, v = weights[k], tails[k]
+        w = weights[k]
         for i in range(size):
             total[i] += w * now[i]
-            integral[i] += v * now[i]
+        if spent:
+            v = tails[k]
+            for i in range(size):
+                integral[i] += v * now[i]
 
 
 @numba.njit(cache=True)
@@ -228,13 +234,15 @@ def propagate_with_slope(a, da, q, weights, tails, x, total, integral, slope, in
     The tangent of P^(k+1) x is P times that of P^k x, plus (da/q) P^k x: exact for the polynomial.
     """
     size = x.size
+    spent = tails.size > 0
     now, new = x.copy(), np.empty(size)
     tangent, next_tangent = np.zeros(size), np.empty(size)
     for i in range(size):
         total[i] = weights[0] * now[i]
-        integral[i] = tails[0] * now[i]
         slope[i] = 0.0
-        integral_slope[i] = 0.0
+        if spent:
+            integral[i] = tails[0] * now[i]
+            integral_slope[i] = 0.0
     for k in range(1, weights.size):
         for i in range(size):
             new[i] = now[i]
@@ -244,9 +252,12 @@ def propagate_with_slope(a, da, q, weights, tails, x, total, integral, slope, in
         _add_product(da, 1.0 / q, now, next_tangent)
         now, new = new, now
         tangent, next_tangent = next_tangent, tangent
-        w, v = weights[k], tails[k]
+        w = weights[k]
         for i in range(size):
             total[i] += w * now[i]
-            integral[i] += v * now[i]
             slope[i] += w * tangent[i]
-            integral_slope[i] += v * tangent[i]
+        if spent:
+            v = tails[k]
+            for i in range(size):
+                integral[i] += v * now[i]
+                integral_slope[i] += v * tangent[i]
