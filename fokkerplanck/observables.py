@@ -28,7 +28,11 @@ class Observer:
     stationary: StationaryState | None
 
     def measure(
-        self, generator: Generator, density: np.ndarray, time: float
+        self,
+        generator: Generator,
+        density: np.ndarray,
+        time: float,
+        scales: tuple[float, float] = (1.0, 1.0),
     ) -> dict[str, float | np.ndarray]:
         """All observables of one density.
 
@@ -38,6 +42,8 @@ class Observer:
             With the coefficients of this time.
         density : ndarray of the grid's shape
         time : float
+        scales : pair of float
+            Factors of drift and covariance under a control; then ``loss_rate_dynkin`` is (60).
 
         Returns
         -------
@@ -53,7 +59,8 @@ class Observer:
         """
         grid = generator.grid
         change = generator.matvec(density)
-        loss, rate = self._loss_fields(generator, time)
+        loss, fall, curvature = self._loss_fields(generator, time)
+        rate = scales[0] * fall + scales[1] * curvature
         mass = float(grid.integrate(density))
         mean, covariance = moments(generator, density)
         entropy = float(grid.integrate(_x_log_y(density, -_log(density))))
@@ -96,15 +103,19 @@ class Observer:
         speeds = slice(self.problem.ndim // 2, None)
         return 0.5 * float((mean[speeds] ** 2 + np.diag(covariance)[speeds]).sum())
 
-    def _loss_fields(self, generator: Generator, time: float) -> tuple[np.ndarray, np.ndarray]:
-        """Phi and the generator's action on it, drift . grad Phi + tr(Sigma H)/beta."""
+    def _loss_fields(
+        self, generator: Generator, time: float
+    ) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
+        """Phi and the parts of the generator's action on it, drift . grad Phi, tr(Sigma H)/beta."""
         if not self.problem.time_dependent:
             if "fields" not in self._cache:
                 self._cache["fields"] = self._evaluate(generator, 0.0)
             return self._cache["fields"]
         return self._evaluate(generator, time)
 
-    def _evaluate(self, generator: Generator, time: float) -> tuple[np.ndarray, np.ndarray]:
+    def _evaluate(
+        self, generator: Generator, time: float
+    ) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
         problem, points = self.problem, generator.grid.points
         rate = np.einsum(
             "i...,i...->...", problem.drift_at(points, time), problem.gradient_at(points, time)
@@ -112,10 +123,10 @@ class Observer:
         curvature = np.einsum(
             "ij...,ij...->...", problem.sigma_at(points, time), problem.hessian_at(points, time)
         )
-        return problem.loss_at(points, time), rate + curvature / problem.beta
+        return problem.loss_at(points, time), rate, curvature / problem.beta
 
     @cached_property
-    def _cache(self) -> dict[str, tuple[np.ndarray, np.ndarray]]:
+    def _cache(self) -> dict[str, tuple[np.ndarray, np.ndarray, np.ndarray]]:
         return {}
 
 

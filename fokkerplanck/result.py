@@ -12,17 +12,27 @@ import numpy as np
 
 from .store import (
     OBSERVABLES,
+    ControlRecord,
     EnsembleRecord,
     Frame,
     Header,
     ResultWriter,
+    SmoothingRecord,
     Stationary,
     ValidationRecord,
     check_target,
     read,
 )
 
-__all__ = ["EnsembleRecord", "Result", "Stationary", "ValidationRecord", "open_result"]
+__all__ = [
+    "ControlRecord",
+    "EnsembleRecord",
+    "Result",
+    "SmoothingRecord",
+    "Stationary",
+    "ValidationRecord",
+    "open_result",
+]
 
 
 @dataclass(eq=False, repr=False)
@@ -54,6 +64,8 @@ class Result:
     stationary : Stationary or None
     ensemble : EnsembleRecord or None
     validation : ValidationRecord or None
+    control : ControlRecord or None
+    smoothing : SmoothingRecord or None
     status : str
         "running", "complete" or "interrupted".
     timings : dict
@@ -80,6 +92,8 @@ class Result:
     stationary: Stationary | None = None
     ensemble: EnsembleRecord | None = None
     validation: ValidationRecord | None = None
+    control: ControlRecord | None = None
+    smoothing: SmoothingRecord | None = None
     status: str = "complete"
     timings: dict[str, float] = field(default_factory=dict)
     notes: list[str] = field(default_factory=list)
@@ -185,6 +199,10 @@ class Result:
                     writer.write_ensemble(self.ensemble)
                 if self.validation is not None:
                     writer.write_validation(self.validation)
+                if self.control is not None:
+                    writer.write_control(self.control)
+                if self.smoothing is not None:
+                    writer.write_smoothing(self.smoothing)
                 status = "complete" if self.status == "complete" else "interrupted"
                 writer.close(status, timings=self.timings, notes=self.notes)
             os.replace(partial, target)
@@ -225,6 +243,8 @@ def open_result(path: str | Path) -> Result:
         stationary=contents.stationary,
         ensemble=contents.ensemble,
         validation=contents.validation,
+        control=contents.control,
+        smoothing=contents.smoothing,
         status=contents.status,
         timings=contents.timings,
         notes=contents.notes,

@@ -26,13 +26,16 @@ from .density import (
     choose_stepper,
     stationary,
 )
+from .density.controlled import ControlledSystem
 from .density.force import Force
 from .density.rates import sampled_offsets
 from .errors import CaseError, CaseWarning, NumericalFailure, StoreError
 from .observables import Observer, moments
 from .result import Result, open_result
 from .sink import Sink
+from .smoothed import smooth
 from .start import initial_density
+from .steering import objective_of, steer
 from .store import Checkpoint, Header, read
 from .validate import validate
 from .walk import visited_cells, walk
@@ -42,6 +45,8 @@ from .walk import visited_cells, walk
 STATIONARY_CELLS = {1: 1_000_000, 2: 600_000, 3: 300_000}
 
 BAR = "{desc} {percentage:3.0f}% {bar} t = {n:.4g}/{total:.4g} [{elapsed}<{remaining}]"
+
+CONTROL_BAR = "{desc} {bar} {n} iterations [{elapsed}] {postfix}"
 
 # Overrides that leave the numbers of a run as they are.
 HARMLESS = ("expect", "output.figures", "title")
@@ -140,8 +145,13 @@ def _solve(case: Case, sink: Sink, clock: Clock, progress: bool) -> list[str]:
         rest = rest_state(case, system)
         observer = Observer(case.problem, rest)
     notes: list[str] = []
+    walking = observer
+    if case.control is not None:
+        # Under a control F need not fall, and nothing rests.
+        system = _steered(case, sink, clock, observer, progress)
+        observer = Observer(case.problem, None)
     if case.density is not None:
-        notes = _march(case, sink, clock, system, observer, progress)
+        notes = _march(case, sink, clock, system, observer, walking, progress)
     if rest is not None:
         with clock("analyse"):
             if case.stationary is not None:
@@ -152,15 +162,48 @@ def _solve(case: Case, sink: Sink, clock: Clock, progress: bool) -> list[str]:
             if case.density is None:
                 notes += _cautioned(generator, rest.density)
             sink.stationary(record)
+    if case.smoothing is not None:
+        with clock("smooth"):
+            sink.smoothing(smooth(case))
     if case.ensemble is not None:
-        notes += _walk(case, sink, clock, observer, progress)
+        notes += _walk(case, sink, clock, walking, system, progress)
     if case.validation is not None and sink.walkers is not None:
         with clock("validate"):
             sink.validation(validate(case, sink.walkers, sink.kept, sink.density))
     return notes
 
 
-def _walk(case: Case, sink: Sink, clock: Clock, observer: Observer, progress: bool) -> list[str]:
+def _steered(
+    case: Case, sink: Sink, clock: Clock, observer: Observer, progress: bool
+) -> ControlledSystem:
+    """The system of [control], once its schedule is found."""
+    assert case.control is not None
+    with clock("control"):
+        objective = objective_of(case, initial_density(case, observer.stationary))
+        bar = tqdm(
+            total=case.control.iterations if case.control.schedule == "optimal" else None,
+            desc=f"{case.name} control",
+            disable=not progress,
+            bar_format=CONTROL_BAR,
+        )
+
+        def moved(stage: str, count: int, cost: float) -> None:
+            bar.set_postfix_str(stage if np.isnan(cost) else f"{stage}, cost {cost:.6g}", False)
+            bar.update(1 if stage == "optimum" else 0)
+            if sink.stopped():
+                raise KeyboardInterrupt
+
+        with bar:
+            record = steer(
+                case, objective, resumed=sink.search(), moved=moved, ended=sink.searched
+            )
+        sink.control(record)
+    return ControlledSystem(objective.family, objective.schedule(record.values[0]))
+
+
+def _walk(
+    case: Case, sink: Sink, clock: Clock, observer: Observer, system: System, progress: bool
+) -> list[str]:
     """The walkers of [ensemble]."""
     assert case.density is not None
     bar = tqdm(
@@ -177,13 +220,21 @@ def _walk(case: Case, sink: Sink, clock: Clock, observer: Observer, progress: bo
 
     with bar, clock("walk"):
         visited = visited_cells(sink.density(k) for k in sink.kept)
-        record, notes = walk(case, initial_density(case, observer.stationary), visited, moved)
+        start = initial_density(case, observer.stationary)
+        pieces = system.factors if isinstance(system, ControlledSystem) else None
+        record, notes = walk(case, start, visited, moved, pieces)
     sink.ensemble(record)
     return notes
 
 
 def _march(
-    case: Case, sink: Sink, clock: Clock, system: System, observer: Observer, progress: bool
+    case: Case,
+    sink: Sink,
+    clock: Clock,
+    system: System,
+    observer: Observer,
+    starting: Observer,
+    progress: bool,
 ) -> list[str]:
     """The frames of [density]."""
     asked = case.density
@@ -194,10 +245,10 @@ def _march(
     state = sink.checkpoint
     if state is None:
         with clock("assemble"):
-            density = initial_density(case, observer.stationary)
+            density = initial_density(case, starting.stationary)
         state = Checkpoint(0, asked.times[0], density)
         with clock("write"):
-            sink.frame(state, observer.measure(system.at(0.0), density, 0.0))
+            sink.frame(state, _measured(observer, system, density, 0.0))
     flat, step = state.density.reshape(-1), state.step
     bar = tqdm(
         total=asked.end,
@@ -213,12 +264,23 @@ def _march(
                 flat, step = march.advance(flat, start, stop, step)
             density = flat.reshape(shape)
             with clock("measure"):
-                measured = observer.measure(system.at(stop), density, stop)
+                measured = _measured(observer, system, density, stop)
             with clock("write"):
                 sink.frame(Checkpoint(index, stop, density, step), measured)
             bar.update(stop - start)
     found = _cautioned(system.at(asked.end), flat.reshape(shape))
     return [f"stepper {stepper.name}: {reason}", *found]
+
+
+def _measured(
+    observer: Observer, system: System, density: np.ndarray, time: float
+) -> dict[str, float | np.ndarray]:
+    """Observables, and under a control its value."""
+    if not isinstance(system, ControlledSystem):
+        return observer.measure(system.at(time), density, time)
+    u, lever = system.schedule.at(time), system.schedule.lever
+    scales = (lever.drift(u), lever.noise(u))
+    return {**observer.measure(system.at(time), density, time, scales), "schedule": u}
 
 
 def _cautioned(generator: Generator, density: np.ndarray) -> list[str]:

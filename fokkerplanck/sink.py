@@ -9,8 +9,16 @@ from typing import Any
 import numpy as np
 
 from .case import Case
-from .result import EnsembleRecord, Result, Stationary, ValidationRecord, open_result
-from .store import Checkpoint, Frame, Header, ResultWriter, read
+from .result import (
+    ControlRecord,
+    EnsembleRecord,
+    Result,
+    SmoothingRecord,
+    Stationary,
+    ValidationRecord,
+    open_result,
+)
+from .store import Checkpoint, Frame, Header, ResultWriter, Search, read
 
 
 class Sink:
@@ -37,6 +45,8 @@ class Sink:
         self.rest: Stationary | None = None
         self.walkers: EnsembleRecord | None = None
         self.comparison: ValidationRecord | None = None
+        self.schedules: ControlRecord | None = None
+        self.entropies: SmoothingRecord | None = None
         if path is None:
             return
         if resume and path.exists():
@@ -102,6 +112,29 @@ class Sink:
         if self.writer is not None:
             self.writer.write_validation(comparison)
 
+    def search(self) -> Search | None:
+        """Where the optimiser of an interrupted run stood."""
+        return None if self.writer is None else self.writer.search()
+
+    def searched(self, search: Search) -> None:
+        """Keep where the optimiser stands; KeyboardInterrupt if the run is to stop."""
+        if self.writer is not None:
+            self.writer.write_search(search)
+        if self.stopped():
+            raise KeyboardInterrupt
+
+    def control(self, schedules: ControlRecord) -> None:
+        """Take the schedules."""
+        self.schedules = schedules
+        if self.writer is not None:
+            self.writer.write_control(schedules)
+
+    def smoothing(self, entropies: SmoothingRecord) -> None:
+        """Take the local entropies."""
+        self.entropies = entropies
+        if self.writer is not None:
+            self.writer.write_smoothing(entropies)
+
     def abandon(self, timings: dict[str, float]) -> None:
         """Close the file as interrupted; what was reached stays in it."""
         if self.writer is not None:
@@ -124,6 +157,8 @@ class Sink:
             stationary=self.rest,
             ensemble=self.walkers,
             validation=self.comparison,
+            control=self.schedules,
+            smoothing=self.entropies,
             timings=timings,
             notes=notes,
         )

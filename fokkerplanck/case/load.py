@@ -20,8 +20,18 @@ from .initial import initial_density
 from .memory import estimate_bytes, memory_needed, require_memory
 from .messages import case_error
 from .overrides import apply_overrides, overridden
-from .records import Case, Density, Ensemble, Expect, Output, Stationary, Validation
-from .schema import CaseFile, DensitySection, OutputSection
+from .records import (
+    Case,
+    Control,
+    Density,
+    Ensemble,
+    Expect,
+    Output,
+    Smoothing,
+    Stationary,
+    Validation,
+)
+from .schema import CaseFile, ControlSection, DensitySection, OutputSection
 
 DEFAULT_FRAMES = 51
 
@@ -123,6 +133,12 @@ def _build(path: Path, text: str, data: dict[str, Any], overrides: dict[str, Any
         validation=(
             None if file.validation is None else Validation(**file.validation.model_dump())
         ),
+        control=None if file.control is None else _control(file.control),
+        smoothing=(
+            None
+            if file.smoothing is None
+            else Smoothing(tuple(file.smoothing.gamma), tuple(file.smoothing.beta))
+        ),
         output=_output(file.output),
         overrides=overrides,
         expect={
@@ -137,6 +153,16 @@ def _build(path: Path, text: str, data: dict[str, Any], overrides: dict[str, Any
 def _output(section: OutputSection) -> Output:
     figures = None if section.figures is None else tuple(section.figures)
     return Output(section.every_frame, section.precision, figures)
+
+
+def _control(section: ControlSection) -> Control:
+    given = section.model_dump()
+    if isinstance(section.schedule, list):
+        given |= {"schedule": tuple(section.schedule), "intervals": len(section.schedule)}
+    elif section.intervals is None:
+        given["intervals"] = Control.intervals
+    given["compare"] = None if section.compare is None else tuple(section.compare)
+    return Control(**given)
 
 
 def _density(section: DensitySection) -> Density:

@@ -34,6 +34,10 @@ METHODS = (
     "leimkuhler-matthews",
     "weak-2",
 )
+# In step with the tables of `control` and `density`, which lie above; a test compares them.
+POLICIES = ("constant", "inverse-time", "step-decay", "cosine", "feedback", "printed")
+SCHEDULES = ("optimal", *POLICIES)
+CONTROLS = ("learning-rate", "batch-size")
 PRECISIONS = ("float64", "float32")
 # In step with the table of `plots`, which lies above; a test compares them.
 FIGURES = (
@@ -43,6 +47,8 @@ FIGURES = (
     "quasi_potential",
     "current",
     "entropy_production",
+    "schedules",
+    "local_entropy",
     "animation",
     "animation_mp4",
 )
@@ -147,6 +153,57 @@ class Validation:
 
 
 @dataclass(frozen=True)
+class Control:
+    """Asks for the density to be steered (59).
+
+    Parameters
+    ----------
+    schedule : str or tuple of float
+        One of ``SCHEDULES``, a formula of t, or one value per interval; u in (0, 1].
+    of : str
+        One of ``CONTROLS``: what u scales.
+    intervals : int
+        Equal parts of the run on which u is constant.
+    lowest : float
+        Least control that policies and optima may use.
+    terminal, running : str or None
+        Cost at the end, the loss where left out, and per unit time, a formula of the axes, t and u.
+    compare : tuple of str or None
+        Policies whose costs are found too; None for all that fit, if the schedule is "optimal".
+    feedback : bool
+        Whether to find the best feedback u(t, theta) as well.
+    iterations : int
+        Of the optimiser, on the grid of the case, at most.
+    """
+
+    schedule: str | tuple[float, ...] = "optimal"
+    of: str = "learning-rate"
+    intervals: int = 200
+    lowest: float = 1e-3
+    terminal: str | None = None
+    running: str | None = None
+    compare: tuple[str, ...] | None = None
+    feedback: bool = False
+    iterations: int = 300
+
+
+@dataclass(frozen=True)
+class Smoothing:
+    """Asks for local entropy (66) and its minima.
+
+    Parameters
+    ----------
+    gamma : tuple of float
+        Inverse variances of the kernel.
+    beta : tuple of float
+        Inverse temperatures at which Phi~ is set beside it.
+    """
+
+    gamma: tuple[float, ...]
+    beta: tuple[float, ...] = ()
+
+
+@dataclass(frozen=True)
 class Output:
     """What is written and drawn.
 
@@ -202,6 +259,8 @@ class Case:
     stationary : Stationary or None
     ensemble : Ensemble or None
     validation : Validation or None
+    control : Control or None
+    smoothing : Smoothing or None
     output : Output
     expect : dict of str to Expect
         By the name of the number, e.g. ``"final.kl_to_stationary"``.
@@ -218,6 +277,8 @@ class Case:
     stationary: Stationary | None = None
     ensemble: Ensemble | None = None
     validation: Validation | None = None
+    control: Control | None = None
+    smoothing: Smoothing | None = None
     output: Output = Output()
     overrides: dict[str, Any] = field(default_factory=dict)
     expect: dict[str, Expect] = field(default_factory=dict)

@@ -25,7 +25,16 @@ from .. import __version__
 from ..errors import CaseError
 from ..problem.formula import number
 from ..problem.losses import KINDS
-from .records import FIGURES, INITIAL_KINDS, METHODS, PRECISIONS, SCHEMES, STEPPERS
+from .records import (
+    CONTROLS,
+    FIGURES,
+    INITIAL_KINDS,
+    METHODS,
+    POLICIES,
+    PRECISIONS,
+    SCHEMES,
+    STEPPERS,
+)
 
 MODELS = tuple(KINDS)
 
@@ -305,6 +314,60 @@ class ValidationSection(Section):
     budget: Annotated[bool, Field(strict=True)] = True
 
 
+def _schedule(value: Any, info: ValidationInfo) -> str | list[float]:
+    if isinstance(value, str):
+        return value
+    entries = value if isinstance(value, list | tuple) else [value]
+    if not entries:
+        raise CaseError("has no value; give one per interval")
+    values = []
+    for index, entry in enumerate(entries):
+        place = f"[{index}]" if isinstance(value, list | tuple) else ""
+        u = _number(entry, info)
+        if not 0.0 < u <= 1.0:
+            raise CaseError(f"{entry!r} is outside (0, 1]; u scales the largest rate", place)
+        values.append(u)
+    return values
+
+
+def _lowest(value: Any, info: ValidationInfo) -> float:
+    result = _number(value, info)
+    if not 0.0 < result <= 1.0:
+        raise CaseError(f"{value!r} is outside (0, 1]; it is the least u")
+    return result
+
+
+class ControlSection(Section):
+    """``[control]``: a schedule of the learning rate or the batch size."""
+
+    schedule: Annotated[Any, PlainValidator(_schedule)] = "optimal"
+    of: Literal[CONTROLS] = "learning-rate"  # type: ignore[valid-type]
+    intervals: Annotated[int, Field(strict=True, ge=1)] | None = None
+    lowest: Annotated[float, BeforeValidator(_lowest)] = 1e-3
+    terminal: Annotated[str, Field(strict=True)] | None = None
+    running: Annotated[str, Field(strict=True)] | None = None
+    compare: list[Literal[POLICIES]] | None = None  # type: ignore[valid-type]
+    feedback: Annotated[bool, Field(strict=True)] = False
+    iterations: Annotated[int, Field(strict=True, ge=1)] = 300
+
+    @model_validator(mode="after")
+    def _counted(self) -> ControlSection:
+        values = self.schedule
+        if isinstance(values, list) and self.intervals not in (None, len(values)):
+            raise CaseError(
+                f"{self.intervals} is not the number of values in schedule, {len(values)}",
+                "intervals",
+            )
+        return self
+
+
+class SmoothingSection(Section):
+    """``[smoothing]``: local entropy (66) for some gamma, beside Phi~ for some beta."""
+
+    gamma: Annotated[Positives, Field(min_length=1)]
+    beta: Positives = Field(default_factory=list)
+
+
 class OutputSection(Section):
     """``[output]``: what is written and drawn."""
 
@@ -340,8 +403,9 @@ class CaseFile(Section):
     """The whole file."""
 
     unavailable = dict.fromkeys(
-        ("spectrum", "passage", "control", "smoothing", "discrete"),
-        "its analyses are [density], [stationary], [ensemble] and [validation]",
+        ("spectrum", "passage", "discrete"),
+        "its analyses are [density], [stationary], [ensemble], [validation], [control] and "
+        "[smoothing]",
     )
 
     title: Annotated[str, Field(strict=True)] = ""
@@ -356,6 +420,8 @@ class CaseFile(Section):
     stationary: StationarySection | None = None
     ensemble: EnsembleSection | None = None
     validation: ValidationSection | None = None
+    control: ControlSection | None = None
+    smoothing: SmoothingSection | None = None
     output: OutputSection = OutputSection()
     expect: dict[str, ExpectSection] = Field(default_factory=dict)
 
@@ -365,6 +431,12 @@ class CaseFile(Section):
             raise CaseError("is missing; give [loss], [drift] or both", "loss")
         if self.ensemble is not None and self.density is None:
             raise CaseError("is missing; walkers are counted at the times of [density]", "density")
+        if self.control is not None and self.density is None:
+            raise CaseError("is missing; [control] steers its density up to its end", "density")
+        if self.control is not None and self.validation is not None:
+            raise CaseError(
+                "compares at u = 1; leave it out beside [control]", "validation"
+            )
         if self.validation is not None and self.ensemble is None:
             raise CaseError("is missing; [validation] compares it with the density", "ensemble")
         return self

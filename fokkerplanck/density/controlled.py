@@ -240,6 +240,14 @@ class ControlledSystem(System):
             self.counts["assemblies"] += 1
         return self._generator
 
+    def factors(self, start: float, stop: float) -> list[tuple[float, float, float, float]]:
+        """(from, to, drift factor, noise factor) between two times."""
+        lever = self.schedule.lever
+        return [
+            (a, b, float(lever.drift(u)), float(lever.noise(u)))
+            for a, b, u in self.schedule.pieces(start, stop)
+        ]
+
     def pieces(self, start: float, stop: float) -> list[tuple[float, float]]:
         """Stretches of constant coefficients between two times."""
         return [(a, b) for a, b, _ in self.schedule.pieces(start, stop)]

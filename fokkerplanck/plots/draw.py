@@ -17,8 +17,10 @@ from .current import current_figures
 from .density import density_figures
 from .entropy_production import entropy_production_figures
 from .free_energy import free_energy_figures
+from .local_entropy import local_entropy_figures
 from .observables import observables_figures
 from .quasi_potential import quasi_potential_figures
+from .schedules import schedules_figures
 from .style import DPI, STYLE
 
 # Each returns its figures by file stem; none where the result lacks what it needs.
@@ -29,6 +31,8 @@ STILLS: dict[str, Callable[[Result], dict[str, Figure]]] = {
     "quasi_potential": quasi_potential_figures,
     "current": current_figures,
     "entropy_production": entropy_production_figures,
+    "schedules": schedules_figures,
+    "local_entropy": local_entropy_figures,
 }
 MOVIES: dict[str, Callable[[Result, Path], Path]] = {
     "animation": animate_gif,
@@ -75,7 +79,8 @@ def draw(
     for name in chosen:
         if name not in FIGURES:
             raise CaseError(_unknown(name), "output.figures")
-    if not len(result.kept_frames) and result.stationary is None:
+    others = (result.stationary, result.control, result.smoothing)
+    if not len(result.kept_frames) and all(other is None for other in others):
         raise StoreError("this result has no frame yet, so there is nothing to draw")
     folder = Path(directory)
     paths: list[Path] = []
@@ -98,7 +103,12 @@ def draw(
 
 def _usual(result: Result) -> tuple[str, ...]:
     analysed = result.stationary is not None and result.stationary.velocity is not None
-    return USUAL + STATIONARY if analysed else USUAL
+    return (
+        USUAL
+        + STATIONARY * analysed
+        + ("schedules",) * (result.control is not None)
+        + ("local_entropy",) * (result.smoothing is not None)
+    )
 
 
 def _draw_one(name: str, result: Result, folder: Path) -> list[Path]:

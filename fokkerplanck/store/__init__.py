@@ -1,5 +1,6 @@
 """Result files: HDF5 that xarray, netCDF-4 and h5py read without options."""
 
+from .control import ControlRecord, Search, SmoothingRecord
 from .ensemble import EnsembleRecord
 from .layout import OBSERVABLES, RESERVED_NAMES, SCHEMA
 from .reader import Contents, read
@@ -15,12 +16,15 @@ __all__ = [
     "SCHEMA",
     "Checkpoint",
     "Contents",
+    "ControlRecord",
     "CriticalPoints",
     "EnsembleRecord",
     "Frame",
     "Header",
     "Loop",
     "ResultWriter",
+    "Search",
+    "SmoothingRecord",
     "Stationary",
     "ValidationRecord",
     "check_target",

@@ -48,6 +48,7 @@ OBSERVABLES: dict[str, str] = {
     "expected_loss": "expected loss",
     "loss_rate": "rate of change of the expected loss",
     "loss_rate_dynkin": "rate of change of the expected loss by Dynkin's formula",
+    "schedule": "control u(t)",
 }
 
 ROOT_ATTRIBUTES = frozenset(
@@ -58,7 +59,7 @@ ROOT_ATTRIBUTES = frozenset(
 )
 
 _FIXED = "time density loss sigma component component2 row column bound character"
-_GROUPS = "stationary spectrum passage ensemble validation checkpoint"
+_GROUPS = "stationary spectrum passage ensemble validation checkpoint control smoothing"
 _STATIONARY = (
     "quasi_potential current velocity integrated_potential stream_function angular_momentum "
     "critical point mode position value eigenvalues index pair side pairs shifts points"

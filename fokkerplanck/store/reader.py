@@ -11,6 +11,7 @@ import h5py
 import numpy as np
 
 from ..errors import StoreError
+from .control import ControlRecord, SmoothingRecord, read_control, read_smoothing
 from .ensemble import EnsembleRecord
 from .ensemble_group import read_ensemble
 from .layout import LIBVER, ROOT_ATTRIBUTES, SCHEMA, axis_names, series_names
@@ -36,6 +37,8 @@ class Contents:
     stationary: Stationary | None
     ensemble: EnsembleRecord | None
     validation: ValidationRecord | None
+    control: ControlRecord | None
+    smoothing: SmoothingRecord | None
     timings: dict[str, float]
     notes: list[str]
 
@@ -63,6 +66,8 @@ def read(path: str | Path) -> Contents:
                 stationary=read_stationary(file),
                 ensemble=read_ensemble(file),
                 validation=read_validation(file),
+                control=read_control(file),
+                smoothing=read_smoothing(file),
                 timings={name: float(seconds) for name, seconds in timings.items()},
                 notes=attributes.get("notes", "").splitlines(),
             )
