@@ -194,9 +194,7 @@ def _steered(
                 raise KeyboardInterrupt
 
         with bar:
-            record = steer(
-                case, objective, resumed=sink.search(), moved=moved, ended=sink.searched
-            )
+            record = steer(case, objective, resumed=sink.search(), moved=moved, ended=sink.searched)
         sink.control(record)
     return ControlledSystem(objective.family, objective.schedule(record.values[0]))
 

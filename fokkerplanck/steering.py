@@ -48,13 +48,20 @@ def objective_of(case: Case, initial: np.ndarray) -> Objective:
     family = Family(case.problem, case.grid, LEVERS[asked.of])
     if asked.terminal is None:
         if not case.problem.has_loss:
-            raise CaseError("is missing; without a loss the cost at the end is needed", "control.terminal")
+            raise CaseError(
+                "is missing; without a loss the cost at the end is needed", "control.terminal"
+            )
         terminal = case.problem.loss_at(case.grid.points)
     else:
         terminal = _field(case, asked.terminal, "control.terminal", ())(case.grid.points)
     _require_finite(terminal, "control.terminal")
     return Objective(
-        family, initial, density.end, asked.intervals, np.ascontiguousarray(terminal), _running(case)
+        family,
+        initial,
+        density.end,
+        asked.intervals,
+        np.ascontiguousarray(terminal),
+        _running(case),
     )
 
 
@@ -125,7 +132,9 @@ def steer(
     )
     if asked.feedback:
         if case.grid.ndim > FEEDBACK_AXES:
-            raise CaseError("is found in one and two parameters; set it to false", "control.feedback")
+            raise CaseError(
+                "is found in one and two parameters; set it to false", "control.feedback"
+            )
         best = min(costs, key=lambda name: costs[name])
         feedback = optimal_feedback(
             objective,

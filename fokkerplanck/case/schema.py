@@ -434,9 +434,7 @@ class CaseFile(Section):
         if self.control is not None and self.density is None:
             raise CaseError("is missing; [control] steers its density up to its end", "density")
         if self.control is not None and self.validation is not None:
-            raise CaseError(
-                "compares at u = 1; leave it out beside [control]", "validation"
-            )
+            raise CaseError("compares at u = 1; leave it out beside [control]", "validation")
         if self.validation is not None and self.ensemble is None:
             raise CaseError("is missing; [validation] compares it with the density", "ensemble")
         return self

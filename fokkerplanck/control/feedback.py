@@ -20,7 +20,7 @@ from ..density.propagate import product
 from .objective import Objective
 
 # Controls that are compared in every cell, equally spaced in their logarithm.
-LEVELS = 25
+LEVELS = 41
 
 
 @dataclass(frozen=True)

@@ -96,7 +96,7 @@ class Objective:
             terminal=halved(self.terminal),
             running=None
             if running is None
-            else lambda t, u: (  # type: ignore[misc]
+            else lambda t, u: (
                 halved(running(t, u)[0]).reshape(-1),
                 halved(running(t, u)[1]).reshape(-1),
             ),

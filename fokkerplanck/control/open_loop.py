@@ -20,8 +20,8 @@ from .objective import Objective
 # Iterations of a round: long enough for the memory of L-BFGS to pay.
 ROUND = 25
 MEMORY = 20
-# Share of the cost below which an iteration ends the round: on coarser grids, and on the last, where
-# it ends the search.
+# Share of the cost below which an iteration ends the round: on coarser grids, and on the last one,
+# where it ends the search.
 COARSE_STEP, FINE_STEP = 1e-5, 1e-7
 # Coarser grids at most.
 COARSER = 3
@@ -102,7 +102,12 @@ def optimal_schedule(
         level = max(len(grids) - 1 - state.rounds, 0)
         if level:
             values, _, _ = _round(
-                grids[level], state.values, lowest, 4 * ROUND, COARSE_STEP, lambda _: counted(state.cost)
+                grids[level],
+                state.values,
+                lowest,
+                4 * ROUND,
+                COARSE_STEP,
+                lambda _, cost=state.cost: counted(cost),
             )
             cost = objective.cost(values)
             better = cost < state.cost
@@ -114,9 +119,7 @@ def optimal_schedule(
             )
         else:
             most = min(ROUND, iterations - state.history.size)
-            values, cost, path = _round(
-                objective, state.values, lowest, most, FINE_STEP, counted
-            )
+            values, cost, path = _round(objective, state.values, lowest, most, FINE_STEP, counted)
             state = OpenLoop(
                 values,
                 cost,

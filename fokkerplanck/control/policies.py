@@ -50,7 +50,9 @@ POLICIES = {
     for row in (
         Policy("constant", lambda s: np.ones_like(s), "u = 1 throughout"),
         Policy("inverse-time", None, "u = 1/(1 + r t) with the best rate r"),
-        Policy("step-decay", lambda s: 0.1 ** np.floor(3.0 * s), "a tenth at each third of the run"),
+        Policy(
+            "step-decay", lambda s: 0.1 ** np.floor(3.0 * s), "a tenth at each third of the run"
+        ),
         Policy("cosine", _cosine, "u = (1 + cos(pi t/T))/2"),
         Policy(
             "feedback",
@@ -96,7 +98,8 @@ def best_inverse_time(objective: Objective, lowest: float) -> tuple[np.ndarray, 
         decay = 1.0 / (1.0 + math.exp(log_rate) * objective.middles)
         return np.asarray(np.clip(decay, lowest, 1.0))
 
-    logs = np.linspace(*(math.log(rate / objective.end) for rate in RATES), COARSE)
+    first, last = (math.log(rate / objective.end) for rate in RATES)
+    logs = np.linspace(first, last, COARSE)
     costs = [coarse.cost(values(log)) for log in logs]
     best = int(np.argmin(costs))
     around = (logs[max(best - 1, 0)], logs[min(best + 1, COARSE - 1)])
@@ -120,9 +123,7 @@ def greedy_policy(objective: Objective, lowest: float) -> np.ndarray:
         raise CaseError("feedback steers the learning rate, not the batch size", "control.schedule")
     problem, points = family.problem, family.grid.points
     slope = -np.einsum("i...,i...->...", problem.drift_at(points), problem.gradient_at(points))
-    curvature = np.einsum(
-        "ij...,ij...->...", problem.sigma_at(points), problem.hessian_at(points)
-    )
+    curvature = np.einsum("ij...,ij...->...", problem.sigma_at(points), problem.hessian_at(points))
     fall, noise = slope.reshape(-1), curvature.reshape(-1) / problem.beta
 
     def rule(density: np.ndarray) -> float:

@@ -10,6 +10,7 @@ edges, and detailed balance, where it holds, is exact at every u.
 
 from __future__ import annotations
 
+import itertools
 import math
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass, replace
@@ -116,7 +117,7 @@ class Schedule:
         """(from, to, u) between ``start`` and ``stop``, cut at the breaks."""
         inside = self.edges[(self.edges > start) & (self.edges < stop)]
         times = [start, *inside.tolist(), stop]
-        for a, b in zip(times[:-1], times[1:], strict=True):
+        for a, b in itertools.pairwise(times):
             # Breaks and output times that should be one differ by rounding.
             if b - a > 1e-13 * max(abs(b), abs(a)) or (a, b) == (start, stop):
                 yield a, b, self.at(0.5 * (a + b))
@@ -188,14 +189,13 @@ class Family:
     def slope(self, u: float) -> Operator:
         """dA/du of :meth:`generator` at a control, without exits."""
         lever, base = self.lever, self.base
-        numbers = (
-            lever.ratio(u), lever.noise(u), lever.ratio_slope(u), lever.noise_slope(u),
-        )  # fmt: skip
+        r, m = lever.ratio(u), lever.noise(u)
+        dr, dm = lever.ratio_slope(u), lever.noise_slope(u)
         forward, backward = np.empty_like(base.forward), np.empty_like(base.forward)
-        kernels.edge_slopes(*self.edges[0], *numbers, forward, backward)
+        kernels.edge_slopes(*self.edges[0], r, m, dr, dm, forward, backward)
         wraps = [np.ascontiguousarray(part)[None, :] for part in self.edges[1]]
         ahead, behind = np.empty_like(wraps[0]), np.empty_like(wraps[0])
-        kernels.edge_slopes(*wraps, *numbers, ahead, behind)
+        kernels.edge_slopes(*wraps, r, m, dr, dm, ahead, behind)
         rates = replace(
             base, forward=forward, backward=backward, wrap_forward=ahead[0],
             wrap_backward=behind[0], exit_cell=base.exit_cell[:0], exit_rate=base.exit_rate[:0],
@@ -278,7 +278,9 @@ def _require_fit(problem: Problem) -> None:
             "steers coefficients that depend on t themselves; leave t to the schedule", "control"
         )
     if problem.friction is not None:
-        raise CaseError("is (59), which has no momentum; leave momentum and friction out", "control")
+        raise CaseError(
+            "is (59), which has no momentum; leave momentum and friction out", "control"
+        )
     if any(problem.noiseless):
         raise CaseError("needs noise along every axis; sigma has a row of zeros", "control")
 
@@ -318,4 +320,3 @@ def _operator(rates: Rates, leaving: np.ndarray) -> Operator:
         rates.forward, rates.backward, rates.shifts, leaving, rates.wrap_source,
         rates.wrap_target, rates.wrap_forward, rates.wrap_backward,
     )  # fmt: skip
-

@@ -23,13 +23,14 @@ LABELS = {
 
 
 def schedules_figures(result: Result) -> dict[str, Figure]:
-    """u(t) of all schedules, what they cost, and E[Phi] on the way; the feedback as a second one."""
+    """u(t) of all schedules and what they cost; the best feedback as a second figure."""
     record = result.control
     if record is None:
         return {}
     figure = new_figure(PAGE, 2.9)
     left, right = figure.subplots(1, 2, width_ratios=[1.35, 1.0])
-    colors = {name: COLORS[k % len(COLORS)] for k, name in enumerate(record.names)}
+    shades = (*COLORS, "0.4", "black")
+    colors = {name: shades[k % len(shades)] for k, name in enumerate(record.names)}
     _controls(left, record, colors)
     _costs(right, record, colors)
     figures = {"schedules": figure}
@@ -103,16 +104,20 @@ def _feedback(result: Result, record: ControlRecord) -> Figure:
             axes.semilogy(
                 result.centers[0], control, color=(shade, 0.35, 1.0 - shade), label=time_text(time)
             )
+        # Where walkers are only hurried there is nothing to see.
+        slowed = np.flatnonzero((controls < 1.0).any(axis=0))
+        if slowed.size:
+            first, last = result.centers[0][slowed[[0, -1]]]
+            axes.set_xlim(first - 0.2 * (last - first), last + 0.2 * (last - first))
         axes.set(xlabel=symbol(result.names[0]), ylabel="$u$", title="best feedback")
         axes.legend(loc="center left", bbox_to_anchor=(1.0, 0.5))
         return figure
     picked = np.unique(np.linspace(0, len(times) - 1, min(3, len(times))).round().astype(int))
     figure = new_figure(PAGE, 2.4)
     panels = figure.subplots(1, len(picked), squeeze=False)[0]
+    lowest = float(np.log10(controls.min()))
     for axes, number in zip(panels, picked, strict=True):
-        shown = image(
-            axes, np.log10(controls[number]), result.bounds, vmin=np.log10(controls.min()), vmax=0.0
-        )
+        shown = image(axes, np.log10(controls[number]), result.bounds, vmin=lowest, vmax=0.0)
         axes.set(title=time_text(times[number]), xlabel=symbol(result.names[0]))
     panels[0].set_ylabel(symbol(result.names[1]))
     figure.colorbar(shown, ax=list(panels), label=r"$\log_{10} u$", shrink=0.9)

@@ -7,6 +7,7 @@ theta follows the gradient flow of local entropy, d theta/dt = gamma (<z> - thet
 
 from __future__ import annotations
 
+import itertools
 import math
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
@@ -132,7 +133,7 @@ def entropy_sgd_walkers(
         curvature = np.abs(problem.hessian_at(list(slow.T))).sum(axis=0).max()
         step = time_scale / (STEPS * (gamma + float(curvature)))
     mean, variance = [slow.mean(axis=0)], [slow.var(axis=0)]
-    for before, after in zip(times[:-1], times[1:], strict=True):
+    for before, after in itertools.pairwise(times):
         count = max(1, math.ceil((after - before) / step))
         h = (after - before) / count
         kick = math.sqrt(noise * h / time_scale)

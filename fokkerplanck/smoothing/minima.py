@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import itertools
 import math
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -74,7 +75,7 @@ class MinimaTable:
         """
         rows = [i for i, name in enumerate(self.fields) if name == field]
         rows.sort(key=lambda i: self.knobs[i])
-        for i, j in zip(rows[:-1], rows[1:], strict=True):
+        for i, j in itertools.pairwise(rows):
             a, b = int(self.deepest[i]), int(self.deepest[j])
             if a == b or min(a, b) < 0:
                 continue

@@ -208,9 +208,7 @@ def fill_smoothing(file: h5py.File, record: SmoothingRecord) -> None:
         add_variable(
             group, "places", [field_scale, point, component], "counterparts", data=record.places
         )
-        add_variable(
-            group, "depths", [field_scale, point], "above the deepest", data=record.depths
-        )
+        add_variable(group, "depths", [field_scale, point], "above the deepest", data=record.depths)
         add_variable(group, "counts", [field_scale], "minima of the field", data=record.counts)
     set_attributes(group, {**record.numbers, DONE: 1})
 
