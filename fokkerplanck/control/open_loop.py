@@ -10,6 +10,7 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from dataclasses import dataclass, field
+from functools import partial
 
 import numpy as np
 from scipy.optimize import minimize
@@ -107,7 +108,7 @@ def optimal_schedule(
                 lowest,
                 4 * ROUND,
                 COARSE_STEP,
-                lambda _, cost=state.cost: counted(cost),
+                partial(_same, counted, state.cost),
             )
             cost = objective.cost(values)
             better = cost < state.cost
@@ -130,6 +131,11 @@ def optimal_schedule(
         if ended is not None:
             ended(state)
     return state
+
+
+def _same(counted: Callable[[float], object], cost: float, _: float) -> None:
+    """Count an iteration on a coarser grid, whose own cost says nothing."""
+    counted(cost)
 
 
 def require_controls(values: np.ndarray, lowest: float = 0.0) -> None:

@@ -192,10 +192,11 @@ class Family:
         r, m = lever.ratio(u), lever.noise(u)
         dr, dm = lever.ratio_slope(u), lever.noise_slope(u)
         forward, backward = np.empty_like(base.forward), np.empty_like(base.forward)
-        kernels.edge_slopes(*self.edges[0], r, m, dr, dm, forward, backward)
+        c, p0, p1 = self.edges[0]
+        kernels.edge_slopes(c, p0, p1, r, m, dr, dm, forward, backward)
         wraps = [np.ascontiguousarray(part)[None, :] for part in self.edges[1]]
         ahead, behind = np.empty_like(wraps[0]), np.empty_like(wraps[0])
-        kernels.edge_slopes(*wraps, r, m, dr, dm, ahead, behind)
+        kernels.edge_slopes(wraps[0], wraps[1], wraps[2], r, m, dr, dm, ahead, behind)
         rates = replace(
             base, forward=forward, backward=backward, wrap_forward=ahead[0],
             wrap_backward=behind[0], exit_cell=base.exit_cell[:0], exit_rate=base.exit_rate[:0],
