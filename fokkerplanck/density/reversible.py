@@ -1,0 +1,151 @@
+"""Slow modes under detailed balance, their rates relatively accurate however small.
+
+The symmetrised operator M^-1/2 A M^1/2 gives the space of the modes, its null vector M^1/2 taken
+out; inverse iteration on the left modes u and the Dirichlet form give the rates.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import numpy as np
+
+from .dirichlet import orthonormal, ritz
+from .filtered import filtered_modes
+from .generator import Generator
+from .resolvent import Project, box_rate, lanczos
+from .shifted import ShiftedSolver
+
+# Chains this small are solved with all their modes at once.
+DENSE = 160
+# Of the eigenvalues of the resolvent: an error e in a mode enters a slow rate as e^2 times a fast
+# one.
+TOLERANCE = 1e-13
+# Of the modes by products alone, which stop at the rounding of the largest rate.
+FILTER_TOLERANCE = 1e-10
+# Modes beside the wanted ones: they speed up the inverse iteration.
+SPARE = 3
+# Below this weight, relative to the largest, vectors of the symmetrised operator are noise.
+TRUSTED = 1e-24
+POLISHING = 3
+# Rates below q times this are rounding of the functions' differences.
+ROUNDING = 1e-30
+
+
+@dataclass(frozen=True)
+class ReversibleModes:
+    """Modes of a generator with detailed balance.
+
+    Attributes
+    ----------
+    rates : (m,) float64
+        Rising; the zero of a closed box is exactly 0.
+    functions : (m, N) float64
+        Left modes, orthonormal in the product sum M u v; the first one of a closed box is constant.
+    weight : (N,) float64
+        M, cell masses of the Gibbs state, sum one.
+    floor : float
+        Rates below it are rounding.
+    method : str
+        In words.
+    """
+
+    rates: np.ndarray
+    functions: np.ndarray
+    weight: np.ndarray
+    floor: float
+    method: str
+
+
+def reversible_modes(
+    generator: Generator, count: int, solver: ShiftedSolver | None = None
+) -> ReversibleModes:
+    """The slowest modes of a generator with detailed balance.
+
+    Parameters
+    ----------
+    generator : Generator
+    count : int
+        At most as many as cells.
+    solver : ShiftedSolver, optional
+        Of this generator.
+
+    Raises
+    ------
+    NumericalFailure
+        If the modes do not converge.
+    """
+    psi = generator.potential.values
+    assert psi is not None
+    root = np.exp(-0.5 * (psi - psi.min())).reshape(-1)
+    weight = np.square(root)
+    closed = not generator.rates.exit_rate.any()
+    wanted = min(count + SPARE, root.size) - closed
+    solver = ShiftedSolver(generator) if solver is None else solver
+    shift = box_rate(generator)
+    project = _without(root / np.linalg.norm(root)) if closed else None
+    if root.size <= DENSE:
+        method = "all modes of the symmetrised operator"
+        vectors = _dense(generator, root, wanted, closed)
+    elif solver.direct:
+        method = "Lanczos on the inverse of the symmetrised operator"
+        vectors = lanczos(solver, root, wanted, shift, TOLERANCE, project)[1]
+    else:
+        method = "Chebyshev-filtered subspaces of the symmetrised operator"
+        vectors = filtered_modes(generator, wanted, FILTER_TOLERANCE, project)[1]
+    functions = _lift(vectors, root, weight)
+    if solver.direct:
+        for _ in range(POLISHING):
+            functions = solver.solve(functions.T, 1.0 / shift, adjoint=True).T
+            functions = _centred(weight, functions, closed)
+    functions = _centred(weight, functions, closed)
+    # The second time the functions are close to modes, each of its own scale, as `ritz` needs.
+    for _ in range(2):
+        rates, functions = ritz(generator, weight, functions)
+        functions = _centred(weight, functions, closed)
+    if closed:
+        rates = np.append(0.0, rates)
+        constant = np.full((1, root.size), 1.0 / np.sqrt(weight.sum()))
+        functions = np.concatenate([constant, functions])
+    total = weight.sum()
+    return ReversibleModes(
+        rates[:count],
+        functions[:count] * np.sqrt(total),
+        weight / total,
+        ROUNDING * generator.q * root.size,
+        method,
+    )
+
+
+def _without(known: np.ndarray) -> Project:
+    def project(x: np.ndarray) -> np.ndarray:
+        return x - (known @ x) * known
+
+    return project
+
+
+def _centred(weight: np.ndarray, functions: np.ndarray, closed: bool) -> np.ndarray:
+    """Orthonormal, and in a closed box of mean zero."""
+    if closed:
+        functions = functions - ((functions @ weight) / weight.sum())[:, None]
+    return orthonormal(weight, functions)
+
+
+def _dense(generator: Generator, root: np.ndarray, wanted: int, closed: bool) -> np.ndarray:
+    matrix = generator.symmetrized.to_scipy().toarray()
+    if closed:
+        # The null vector goes below all others.
+        known = root / np.linalg.norm(root)
+        matrix -= 4.0 * generator.q * np.outer(known, known)
+    vectors: np.ndarray = np.linalg.eigh(matrix)[1]
+    return vectors.T[::-1][:wanted]
+
+
+def _lift(vectors: np.ndarray, root: np.ndarray, weight: np.ndarray) -> np.ndarray:
+    """u = v / M^1/2, cut off where v is noise to the largest value where it is not.
+
+    There the inverse iteration brings u back: what walkers from there meet.
+    """
+    sure = weight > TRUSTED * weight.max()
+    functions = np.divide(vectors, root, out=np.zeros_like(vectors), where=sure)
+    return functions
