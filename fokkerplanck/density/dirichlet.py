@@ -64,10 +64,10 @@ def ritz(
     triangle = np.zeros((count, count))
     for x, y, ahead, back in edge_flows(generator, weight):
         rows = np.sqrt(0.5 * (ahead + back)) * (functions[:, y] - functions[:, x])
-        triangle = np.linalg.qr(np.vstack([triangle, rows.T]), mode="r")
+        triangle = _triangle(triangle, rows)
     if generator.rates.exit_rate.any():
         rows = np.sqrt(weight * generator.killing) * functions
-        triangle = np.linalg.qr(np.vstack([triangle, rows.T]), mode="r")
+        triangle = _triangle(triangle, rows)
     # "C": relative accuracy for columns of any scale; without left vectors.
     values, _, rotation, work, _, info = dgejsv(triangle, joba=0, jobu=3, jobv=0)
     if info != 0:
@@ -75,6 +75,11 @@ def ritz(
     rates = np.square(values * (work[0] / work[1]))
     order = np.argsort(rates)
     return rates[order], rotation.T[order] @ functions
+
+
+def _triangle(triangle: np.ndarray, rows: np.ndarray) -> np.ndarray:
+    """Triangular factor of a matrix with more rows, given one by column."""
+    return np.asarray(np.linalg.qr(np.vstack([triangle, rows.T]), mode="r"))
 
 
 def orthonormal(weight: np.ndarray, functions: np.ndarray) -> np.ndarray:

@@ -1,4 +1,4 @@
-"""Slow modes without detailed balance: Arnoldi right of zero, on the generator and its transpose."""
+"""Slow modes without detailed balance: Arnoldi right of zero, on A and on its transpose."""
 
 from __future__ import annotations
 
@@ -45,7 +45,7 @@ class IrreversibleModes:
     floor : float
         Moduli below it are rounding.
     reach : float
-        Distance from zero within which all eigenvalues were looked at.
+        Frequency up to which no mode that decays as slowly was missed.
     method : str
     """
 
@@ -109,9 +109,9 @@ def irreversible_modes(
             kept = values[order][:wanted]
             decay = float(-kept.real.min()) if kept.size else 0.0
             frequency = AHEAD * float(np.abs(kept.imag).max(initial=0.0))
-            reach = radius - shift
-            # The disc at that decay reaches up to a frequency of its own.
-            if frequency == 0.0 or (decay + shift) ** 2 + frequency**2 <= radius**2:
+            # What the disc holds at that decay.
+            reach = float(np.sqrt(max(0.0, radius**2 - (decay + shift) ** 2)))
+            if frequency <= reach:
                 break
             if attempt < MAX_PASSES - 1:
                 shift = max(shift, (frequency**2 - decay**2) / (2.0 * decay))

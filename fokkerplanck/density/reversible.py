@@ -10,6 +10,7 @@ from dataclasses import dataclass
 
 import numpy as np
 
+from ..errors import NumericalFailure
 from .dirichlet import orthonormal, ritz
 from .filtered import filtered_modes
 from .generator import Generator
@@ -27,7 +28,11 @@ FILTER_TOLERANCE = 1e-10
 SPARE = 3
 # Below this weight, relative to the largest, vectors of the symmetrised operator are noise.
 TRUSTED = 1e-24
+TRUSTED_FILTER = 1e-16
 POLISHING = 3
+# Of the left modes in cells of less weight, by products alone.
+EXTENSION = 1e-6
+MAX_SWEEPS = 5000
 # Rates below q times this are rounding of the functions' differences.
 ROUNDING = 1e-30
 
@@ -86,18 +91,21 @@ def reversible_modes(
     project = _without(root / np.linalg.norm(root)) if closed else None
     if root.size <= DENSE:
         method = "all modes of the symmetrised operator"
-        vectors = _dense(generator, root, wanted, closed)
+        values, vectors = _dense(generator, root, wanted, closed)
     elif solver.direct:
         method = "Lanczos on the inverse of the symmetrised operator"
-        vectors = lanczos(solver, root, wanted, shift, TOLERANCE, project)[1]
+        values, vectors = lanczos(solver, root, wanted, shift, TOLERANCE, project)
     else:
         method = "Chebyshev-filtered subspaces of the symmetrised operator"
-        vectors = filtered_modes(generator, wanted, FILTER_TOLERANCE, project)[1]
-    functions = _lift(vectors, root, weight)
+        values, vectors = filtered_modes(generator, wanted, FILTER_TOLERANCE, project)
+    functions = _lift(vectors, root, weight, TRUSTED if solver.direct else TRUSTED_FILTER)
     if solver.direct:
         for _ in range(POLISHING):
             functions = solver.solve(functions.T, 1.0 / shift, adjoint=True).T
             functions = _centred(weight, functions, closed)
+    else:
+        for u, value in zip(functions, values, strict=True):
+            _extend(generator, u, -float(value), weight <= TRUSTED_FILTER)
     functions = _centred(weight, functions, closed)
     # The second time the functions are close to modes, each of its own scale, as `ritz` needs.
     for _ in range(2):
@@ -131,21 +139,44 @@ def _centred(weight: np.ndarray, functions: np.ndarray, closed: bool) -> np.ndar
     return orthonormal(weight, functions)
 
 
-def _dense(generator: Generator, root: np.ndarray, wanted: int, closed: bool) -> np.ndarray:
+def _dense(
+    generator: Generator, root: np.ndarray, wanted: int, closed: bool
+) -> tuple[np.ndarray, np.ndarray]:
     matrix = generator.symmetrized.to_scipy().toarray()
     if closed:
         # The null vector goes below all others.
         known = root / np.linalg.norm(root)
         matrix -= 4.0 * generator.q * np.outer(known, known)
-    vectors: np.ndarray = np.linalg.eigh(matrix)[1]
-    return vectors.T[::-1][:wanted]
+    values, vectors = np.linalg.eigh(matrix)
+    return values[::-1][:wanted], vectors.T[::-1][:wanted]
 
 
-def _lift(vectors: np.ndarray, root: np.ndarray, weight: np.ndarray) -> np.ndarray:
-    """u = v / M^1/2, cut off where v is noise to the largest value where it is not.
+def _lift(vectors: np.ndarray, root: np.ndarray, weight: np.ndarray, trusted: float) -> np.ndarray:
+    """u = v / M^1/2, zero where v is noise, for others to fill in."""
+    return np.divide(vectors, root, out=np.zeros_like(vectors), where=weight > trusted)
 
-    There the inverse iteration brings u back: what walkers from there meet.
+
+def _extend(generator: Generator, u: np.ndarray, rate: float, where: np.ndarray) -> None:
+    """Solve A^T u = -rate u in some cells, the others given, in place.
+
+    Jacobi's iteration: walkers leave cells of so little weight quickly, down the force.
+
+    Raises
+    ------
+    NumericalFailure
+        If it does not converge.
     """
-    sure = weight > TRUSTED * weight.max()
-    functions = np.divide(vectors, root, out=np.zeros_like(vectors), where=sure)
-    return functions
+    if not where.any():
+        return
+    leaving, out = generator.leaving, np.empty_like(u)
+    scale = float(np.abs(u).max())
+    for _ in range(MAX_SWEEPS):
+        generator.combine(u, 1.0, 0.0, u, 0.0, out, adjoint=True)
+        change = (out + rate * u)[where] / (leaving[where] - rate)
+        u[where] += change
+        if float(np.abs(change).max()) <= EXTENSION * max(scale, float(np.abs(u).max())):
+            return
+    raise NumericalFailure(
+        f"the left modes did not converge in {int(where.sum())} cells that are hardly ever visited",
+        "take a smaller domain",
+    )

@@ -52,8 +52,8 @@ class Spectrum:
     floor : float
         Moduli of eigenvalues below it are rounding.
     reach : float
-        Every eigenvalue within this distance of zero was looked at; faster oscillations may be
-        missing. Infinite under detailed balance, where none oscillates.
+        Angular frequency up to which no mode that decays as slowly as the last one was missed;
+        faster oscillations may be. Infinite under detailed balance, where none oscillates.
     method : str
         How they were found, in words.
     mixing : MixingBounds or None
