@@ -10,7 +10,7 @@ from .initial import formula_density, gaussian_density, normalised, point_densit
 from .march import March
 from .multilevel import null_state
 from .rotation import leading_rotation
-from .spectrum import Spectrum, spectrum
+from .spectrum import Spectrum, spectrum, spectrum_method
 from .stationary import StationaryState, cell_current, stationary
 from .steppers import STEPPERS, Stepper, choose_stepper
 from .system import System
@@ -44,6 +44,7 @@ __all__ = [
     "null_state",
     "point_density",
     "spectrum",
+    "spectrum_method",
     "stationary",
     "stream_function",
 ]

@@ -13,10 +13,9 @@ from .dirichlet import orthonormal, slow_real_rates
 from .generator import Generator
 from .multilevel import null_state
 from .resolvent import Project, arnoldi, box_rate
+from .reversible import DENSE
 from .shifted import ShiftedSolver
 
-# Chains this small are solved with all their modes at once.
-DENSE = 160
 # Of the eigenvalues of the resolvent.
 TOLERANCE = 1e-12
 # Modes beside the wanted ones: those nearest to zero are not those of slowest decay.
@@ -46,7 +45,6 @@ class IrreversibleModes:
         Moduli below it are rounding.
     reach : float
         Frequency up to which no mode that decays as slowly was missed.
-    method : str
     """
 
     values: np.ndarray
@@ -54,7 +52,6 @@ class IrreversibleModes:
     left: np.ndarray
     floor: float
     reach: float
-    method: str
 
 
 def irreversible_modes(
@@ -96,7 +93,7 @@ def irreversible_modes(
     shift = box_rate(generator)
     if generator.grid.size <= DENSE:
         values, right, left = _all_modes(generator, mass)
-        reach, method = np.inf, "all modes"
+        reach = np.inf
     else:
         wanted = count - closed
         for attempt in range(MAX_PASSES):
@@ -124,7 +121,6 @@ def irreversible_modes(
             project=_without(mass, adjoint=True),
         )
         values, right, left = _matched(values, right, other, left, shift)
-        method = "Arnoldi on the inverse, right of zero"
     values, right, left = _leading(values, right, left, count - closed)
     if len(values):
         values, left = _paired(generator, values, right, left)
@@ -136,7 +132,7 @@ def irreversible_modes(
     if not values.imag.any():
         values, right, left = values.real.copy(), right.real.copy(), left.real.copy()
     return IrreversibleModes(
-        values, right, left, ROUNDING * generator.q * generator.grid.size, reach, method
+        values, right, left, ROUNDING * generator.q * generator.grid.size, reach
     )
 
 

@@ -51,15 +51,12 @@ class ReversibleModes:
         M, cell masses of the Gibbs state, sum one.
     floor : float
         Rates below it are rounding.
-    method : str
-        In words.
     """
 
     rates: np.ndarray
     functions: np.ndarray
     weight: np.ndarray
     floor: float
-    method: str
 
 
 def reversible_modes(
@@ -90,13 +87,10 @@ def reversible_modes(
     shift = box_rate(generator)
     project = _without(root / np.linalg.norm(root)) if closed else None
     if root.size <= DENSE:
-        method = "all modes of the symmetrised operator"
         values, vectors = _dense(generator, root, wanted, closed)
     elif solver.direct:
-        method = "Lanczos on the inverse of the symmetrised operator"
         values, vectors = lanczos(solver, root, wanted, shift, TOLERANCE, project)
     else:
-        method = "Chebyshev-filtered subspaces of the symmetrised operator"
         values, vectors = filtered_modes(generator, wanted, FILTER_TOLERANCE, project)
     functions = _lift(vectors, root, weight, TRUSTED if solver.direct else TRUSTED_FILTER)
     if solver.direct:
@@ -121,7 +115,6 @@ def reversible_modes(
         functions[:count] * np.sqrt(total),
         weight / total,
         ROUNDING * generator.q * root.size,
-        method,
     )
 
 

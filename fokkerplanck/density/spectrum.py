@@ -18,14 +18,14 @@ from .generator import Generator
 from .irreversible import irreversible_modes
 from .mixing import MixingBounds, mixing_bounds
 from .resolvent import residual
-from .reversible import reversible_modes
-from .shifted import ShiftedSolver
+from .reversible import DENSE, reversible_modes
+from .shifted import DIRECT_CELLS, ShiftedSolver
 
 # The phase of a mode is fixed at its first cell above this share of its peak; with one half,
 # peaks that rounding tells apart do not compete.
 PHASE_SHARE = 0.5
-# Without factors and without detailed balance each mode costs minutes beyond these sizes.
-ITERATIVE_CELLS = 120_000
+# Without factors and without detailed balance modes cost minutes beyond this size.
+ITERATIVE_CELLS = 300_000
 
 
 @dataclass(frozen=True, eq=False)
@@ -134,6 +134,7 @@ def spectrum(
             f"{count} modes of a grid of {size} cells; there are as many modes as cells",
             "spectrum.count",
         )
+    method = spectrum_method(generator)
     closed = not generator.rates.exit_rate.any()
     solver = ShiftedSolver(generator)
     volume = generator.grid.cell_volume
@@ -141,17 +142,11 @@ def spectrum(
         found = reversible_modes(generator, int(count), solver)
         values = -found.rates.astype(np.float64)
         left, right = found.functions, found.functions * found.weight
-        floor, reach, method = found.floor, np.inf, found.method
+        floor, reach = found.floor, np.inf
     else:
-        if not solver.direct and size > ITERATIVE_CELLS:
-            raise CaseError(
-                f"{size} cells without detailed balance are too many for the modes; at most "
-                f"{ITERATIVE_CELLS} in three and 300000 in two dimensions",
-                "spectrum",
-            )
         general = irreversible_modes(generator, int(count), solver, log_density)
         values, left, right = general.values, general.left, general.right
-        floor, reach, method = general.floor, general.reach, general.method
+        floor, reach = general.floor, general.reach
     right, left = _scaled(right, left, volume)
     shape = (len(values), *generator.grid.shape)
     mixing = None
@@ -169,6 +164,35 @@ def spectrum(
         reach,
         method,
         mixing,
+    )
+
+
+def spectrum_method(generator: Generator) -> str:
+    """How the modes of a generator are found, in words.
+
+    Raises
+    ------
+    CaseError
+        If there is no way in reasonable time.
+    """
+    size, direct = generator.grid.size, DIRECT_CELLS[generator.grid.ndim]
+    if generator.detailed_balance:
+        if size <= DENSE:
+            return "all eigenvalues of the symmetrised operator"
+        if size <= direct:
+            return "Lanczos on the inverse of the symmetrised operator"
+        return "Chebyshev-filtered subspaces of the symmetrised operator"
+    if size <= DENSE:
+        return "all eigenvalues"
+    if size <= direct:
+        return "Arnoldi on the inverse, just right of zero"
+    limit = max(direct, ITERATIVE_CELLS)
+    if size <= limit:
+        return "Arnoldi on the inverse by iteration, just right of zero"
+    raise CaseError(
+        f"{size} cells are too many for modes without detailed balance; at most {limit} are "
+        f"possible in {generator.grid.ndim} dimensions",
+        "spectrum",
     )
 
 
