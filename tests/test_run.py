@@ -37,7 +37,9 @@ REDUCED = {
     "double_well_1d": sized({"x": 96}, 17, 80.0),
     "double_well_2d": sized({"x": 40, "y": 40}, 13, 120.0),
     "hopf": sized({"x": 40, "y": 40}, 13, 72.0),
+    "kramers": sized({"x": 96}, 17, 400.0),
     "momentum": sized({"x": 48, "v": 48}, 11, 50.0),
+    "mueller_brown": sized({"x": 40, "y": 40}, 13, 1200.0),
     "quadratic": sized({"x": 48, "y": 48}, 17, 16.0),
     "quadratic_3d": sized({"x": 18, "y": 18, "z": 18}, 6, 20.0),
     "quadratic_anisotropic": sized({"x": 64, "y": 64}, 14, 26.0),
@@ -50,6 +52,8 @@ RESTING = set(REDUCED) - {"cross_diffusion"}
 BALANCED = {
     "double_well_1d",
     "double_well_2d",
+    "kramers",
+    "mueller_brown",
     "quadratic",
     "quadratic_3d",
     "quadratic_anisotropic",

@@ -14,7 +14,7 @@ from ..errors import NumericalFailure
 from .dirichlet import orthonormal, ritz
 from .filtered import filtered_modes
 from .generator import Generator
-from .resolvent import Project, box_rate, lanczos
+from .resolvent import NEGLIGIBLE, Project, box_rate, lanczos
 from .shifted import ShiftedSolver
 
 # Chains this small are solved with all their modes at once.
@@ -26,9 +26,10 @@ TOLERANCE = 1e-13
 FILTER_TOLERANCE = 1e-10
 # Modes beside the wanted ones: they speed up the inverse iteration.
 SPARE = 3
-# Below this weight, relative to the largest, vectors of the symmetrised operator are noise.
-TRUSTED = 1e-24
-TRUSTED_FILTER = 1e-16
+# Vectors of the symmetrised operator are noise where they are below this share of their largest
+# value and the Gibbs weight, relative to its largest, is small as well.
+NOISE, WEIGHT = 1e-11, 1e-24
+FILTER_NOISE, FILTER_WEIGHT = 1e-8, 1e-16
 POLISHING = 3
 # Of the left modes in cells of less weight, by products alone.
 EXTENSION = 1e-6
@@ -92,14 +93,24 @@ def reversible_modes(
         values, vectors = lanczos(solver, root, wanted, shift, TOLERANCE, project)
     else:
         values, vectors = filtered_modes(generator, wanted, FILTER_TOLERANCE, project)
-    functions = _lift(vectors, root, weight, TRUSTED if solver.direct else TRUSTED_FILTER)
+    trusted = (NOISE, WEIGHT) if solver.direct else (FILTER_NOISE, FILTER_WEIGHT)
+    functions, unsure = _lift(vectors, root, *trusted)
+    lost = np.flatnonzero(~functions.any(axis=1))
+    if lost.size:
+        if lost[0] + closed < count:
+            raise NumericalFailure(
+                "the Gibbs weights range over more than 280 decades, and one of the modes lives "
+                "where they vanish",
+                "ask for fewer modes, or take a smaller domain",
+            )
+        functions, unsure, values = (part[: lost[0]] for part in (functions, unsure, values))
     if solver.direct:
         for _ in range(POLISHING):
             functions = solver.solve(functions.T, 1.0 / shift, adjoint=True).T
             functions = _centred(weight, functions, closed)
     else:
-        for u, value in zip(functions, values, strict=True):
-            _extend(generator, u, -float(value), weight <= TRUSTED_FILTER)
+        for u, value, where in zip(functions, values, unsure, strict=True):
+            _extend(generator, u, -float(value), where)
     functions = _centred(weight, functions, closed)
     # The second time the functions are close to modes, each of its own scale, as `ritz` needs.
     for _ in range(2):
@@ -144,9 +155,19 @@ def _dense(
     return values[::-1][:wanted], vectors.T[::-1][:wanted]
 
 
-def _lift(vectors: np.ndarray, root: np.ndarray, weight: np.ndarray, trusted: float) -> np.ndarray:
-    """u = v / M^1/2, zero where v is noise, for others to fill in."""
-    return np.divide(vectors, root, out=np.zeros_like(vectors), where=weight > trusted)
+def _lift(
+    vectors: np.ndarray, root: np.ndarray, noise: float, weight: float
+) -> tuple[np.ndarray, np.ndarray]:
+    """u = v / M^1/2, zero where v is noise, for others to fill in; and where that is.
+
+    A mode may live where the Gibbs state hardly is, in a well far above the lowest: what counts is
+    its own size.
+    """
+    sizes = np.abs(vectors)
+    sure = sizes > noise * sizes.max(axis=1, keepdims=True)
+    sure |= np.square(root) > weight
+    sure &= root > NEGLIGIBLE
+    return np.divide(vectors, root, out=np.zeros_like(vectors), where=sure), ~sure
 
 
 def _extend(generator: Generator, u: np.ndarray, rate: float, where: np.ndarray) -> None:
