@@ -7,7 +7,7 @@ from importlib import import_module
 import numpy as np
 import pytest
 from fields import CLOSED, Setting, settings_of
-from hypothesis import given
+from hypothesis import given, reject
 from hypothesis import strategies as st
 from measures import ORDER_WINDOW, compiled_only, examples, fitted_order
 from reference_spectrum import all_eigenvalues, slowest_rate
@@ -26,7 +26,7 @@ from fokkerplanck.density import (
 )
 from fokkerplanck.density.dirichlet import orthonormal, ritz
 from fokkerplanck.density.force import Potential
-from fokkerplanck.errors import CaseError
+from fokkerplanck.errors import CaseError, NumericalFailure
 from fokkerplanck.gallery.wells import QUARTIC_RATES
 from fokkerplanck.problem import Problem
 
@@ -81,9 +81,8 @@ def test_ornstein_uhlenbeck_without_detailed_balance() -> None:
 
 
 @compiled_only
-@pytest.mark.parametrize("condition", [1.0, 4.0])
-def test_ornstein_uhlenbeck_with_detailed_balance(condition: float) -> None:
-    exact = gallery.ornstein_uhlenbeck_2d(condition)
+def test_ornstein_uhlenbeck_with_detailed_balance() -> None:
+    exact = gallery.ornstein_uhlenbeck_2d()
     known = np.sort(np.real(exact.eigenvalues))[::-1][:6]
     errors, widths = [], []
     for cells in (48, 64, 96):
@@ -177,14 +176,29 @@ def test_small_gaps_are_relatively_right(beta: float) -> None:
     assert np.abs(u).max() == pytest.approx(1.0, abs=1e-3)
 
 
-def test_several_small_gaps_at_once() -> None:
-    """Three wells over two barriers: rates 1e-5 and 1e-12, each relatively right."""
-    well = "0.002*x**2*(x**2 - 4)**2*(1 + 0.8*x) + 0.4*x**2 - 0.05*x**4 + 0.01*x**6"
-    problem = Problem(well, 1.0, 60.0, {"x": (-1.2, 2.6)})
+@pytest.mark.parametrize(("height", "tilt"), [(0.1, 0.02), (0.15, 0.01)])
+def test_several_small_gaps_at_once(height: float, tilt: float) -> None:
+    """Three wells over two barriers: rates of 2e-9 or 4e-14 that lie close together."""
+    problem = Problem(f"{height}*(1 - cos(3*x)) + {tilt}*x", 1.0, 100.0, {"x": (-3.0, 3.0)})
     made = generator(problem, problem.grid(160))
     found = spectrum(made, 4)
+    assert -found.real[2] < 1e-8 < -found.real[3]
     for rate in -found.real[1:3]:
         assert abs(float(rate / slowest_rate(made, rate) - 1)) < 1e-9
+
+
+def test_a_trap_far_above_the_lowest_well() -> None:
+    """33 decades less weight: in the symmetrised form the mode is below rounding where it ends."""
+    problem = Problem("x**4/4 - x**2/2 + 0.3*x", 1.0, 130.0, {"x": (-2.0, 2.0)})
+    made = generator(problem, problem.grid(160))
+    found = spectrum(made, 4)
+    assert abs(float(found.gap / slowest_rate(made, found.gap) - 1)) < 1e-9
+    assert found.residuals.max() < 1e-12
+    # What leaves the trap arrives in the well.
+    right = found.modes[1]
+    assert abs(made.grid.integrate(right)) < 1e-9
+    assert np.abs(right[:60]).sum() == pytest.approx(np.abs(right[100:]).sum(), rel=1e-2)
+    np.testing.assert_allclose(pairing(found, made), np.eye(4), atol=1e-9)
 
 
 @pytest.mark.parametrize("beta", [20.0, 107.0])
@@ -244,11 +258,16 @@ def test_iterative_solves_give_the_same(monkeypatch: pytest.MonkeyPatch) -> None
 
 
 @examples
-@given(settings_of(), st.integers(1, 5))
+@given(settings_of(decades=1.5), st.integers(1, 5))
 def test_against_all_eigenvalues_at_once(setting: Setting, count: int) -> None:
     made = generator(setting.problem, setting.grid)
     count = min(count, setting.grid.size)
-    found = spectrum(made, count)
+    try:
+        found = spectrum(made, count)
+    except NumericalFailure as failure:
+        if "140 decades" not in str(failure):
+            raise
+        reject()
     known = all_eigenvalues(made)[: len(found.real)]
     scale = made.q
     assert len(found.real) in (count, count + 1)
@@ -271,9 +290,7 @@ def test_krylov_spaces_against_all_eigenvalues(setting: Setting, kind: str) -> N
         patch.setattr(irreversible, "DENSE", 10)
         found = spectrum(made, 4)
     np.testing.assert_allclose(found.real, known.real[: len(found.real)], atol=1e-9 * made.q)
-    np.testing.assert_allclose(
-        pairing(found, made), np.eye(len(found.real)), atol=1e-6
-    )
+    np.testing.assert_allclose(pairing(found, made), np.eye(len(found.real)), atol=1e-6)
 
 
 @pytest.mark.parametrize(

@@ -86,6 +86,7 @@ def orthonormal(weight: np.ndarray, functions: np.ndarray) -> np.ndarray:
     """Functions made orthonormal in the product sum M u v, each against those before it.
 
     The slower ones come first and so stay free of the faster ones, whose rates would drown theirs.
+    A function of which nothing is left stays zero.
     """
     result = functions.copy()
     for i, u in enumerate(result):
@@ -93,7 +94,9 @@ def orthonormal(weight: np.ndarray, functions: np.ndarray) -> np.ndarray:
         for _ in range(2):
             for v in result[:i]:
                 u -= (weight @ (u * v)) * v
-        u /= np.sqrt(weight @ np.square(u))
+        norm = np.sqrt(weight @ np.square(u))
+        if norm > 0.0:
+            u /= norm
     return result
 
 

@@ -9,6 +9,8 @@ from __future__ import annotations
 from dataclasses import dataclass
 
 import numpy as np
+from scipy import sparse
+from scipy.sparse.linalg import splu
 
 from ..errors import NumericalFailure
 from .dirichlet import orthonormal, ritz
@@ -31,6 +33,8 @@ SPARE = 3
 NOISE, WEIGHT = 1e-11, 1e-24
 FILTER_NOISE, FILTER_WEIGHT = 1e-8, 1e-16
 POLISHING = 3
+# Distance of the shift to the eigenvalue, relative.
+NEARBY = 1e-7
 # Of the left modes in cells of less weight, by products alone.
 EXTENSION = 1e-6
 MAX_SWEEPS = 5000
@@ -95,15 +99,6 @@ def reversible_modes(
         values, vectors = filtered_modes(generator, wanted, FILTER_TOLERANCE, project)
     trusted = (NOISE, WEIGHT) if solver.direct else (FILTER_NOISE, FILTER_WEIGHT)
     functions, unsure = _lift(vectors, root, *trusted)
-    lost = np.flatnonzero(~functions.any(axis=1))
-    if lost.size:
-        if lost[0] + closed < count:
-            raise NumericalFailure(
-                "the Gibbs weights range over more than 280 decades, and one of the modes lives "
-                "where they vanish",
-                "ask for fewer modes, or take a smaller domain",
-            )
-        functions, unsure, values = (part[: lost[0]] for part in (functions, unsure, values))
     if solver.direct:
         for _ in range(POLISHING):
             functions = solver.solve(functions.T, 1.0 / shift, adjoint=True).T
@@ -111,9 +106,10 @@ def reversible_modes(
     else:
         for u, value, where in zip(functions, values, unsure, strict=True):
             _extend(generator, u, -float(value), where)
-    functions = _centred(weight, functions, closed)
+    functions = _living(weight, _centred(weight, functions, closed), count - closed)
+    rates = np.zeros(0)
     # The second time the functions are close to modes, each of its own scale, as `ritz` needs.
-    for _ in range(2):
+    for _ in range(2 if len(functions) else 0):
         rates, functions = ritz(generator, weight, functions)
         functions = _centred(weight, functions, closed)
     if closed:
@@ -141,6 +137,63 @@ def _centred(weight: np.ndarray, functions: np.ndarray, closed: bool) -> np.ndar
     if closed:
         functions = functions - ((functions @ weight) / weight.sum())[:, None]
     return orthonormal(weight, functions)
+
+
+def _living(weight: np.ndarray, functions: np.ndarray, needed: int) -> np.ndarray:
+    """The functions up to the first one that underflowed.
+
+    Raises
+    ------
+    NumericalFailure
+        If it is a wanted one.
+    """
+    lost = np.flatnonzero(np.square(functions) @ weight == 0.0)
+    if not lost.size:
+        return functions
+    if lost[0] < needed:
+        raise NumericalFailure(
+            "the Gibbs weights range over more than 140 decades, and one of the modes lives where "
+            "they vanish",
+            "ask for fewer modes, or take a smaller domain",
+        )
+    return functions[: lost[0]]
+
+
+def mended(
+    generator: Generator, rates: np.ndarray, right: np.ndarray, left: np.ndarray, bad: np.ndarray
+) -> tuple[np.ndarray, np.ndarray]:
+    """Right and left modes, the marked ones found again by inverse iteration, each for itself.
+
+    A mode that empties a well far above the lowest one has as much probability in both. In the
+    symmetrised form its value in the lower one is smaller by the root of the weights' ratio: below
+    rounding, beyond 32 decades.
+
+    Parameters
+    ----------
+    generator : Generator
+        Small enough for factors.
+    rates : (m,) float64
+        Rising.
+    right, left : (m, N) float64
+    bad : (m,) bool
+    """
+    matrix = generator.to_scipy()
+    identity = sparse.identity(matrix.shape[0], format="csc")
+    right, left = right.copy(), left.copy()
+    for j in np.flatnonzero(bad):
+        # With pivots: the shifted matrix is next to singular, which is its use.
+        factor = splu(matrix + (1.0 + NEARBY) * rates[j] * identity)
+        r, u = right[j], left[j]
+        r, u = r / np.abs(r).max(), u / np.abs(u).max()
+        for _ in range(POLISHING):
+            r, u = factor.solve(r), factor.solve(u, "T")
+            for k in range(j):
+                scale = left[k] @ right[k]
+                r = r - (left[k] @ r) / scale * right[k]
+                u = u - (right[k] @ u) / scale * left[k]
+            r, u = r / np.abs(r).max(), u / np.abs(u).max()
+        right[j], left[j] = r, u
+    return right, left
 
 
 def _dense(

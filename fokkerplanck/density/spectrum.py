@@ -18,12 +18,14 @@ from .generator import Generator
 from .irreversible import irreversible_modes
 from .mixing import MixingBounds, mixing_bounds
 from .resolvent import residual
-from .reversible import DENSE, reversible_modes
+from .reversible import DENSE, mended, reversible_modes
 from .shifted import DIRECT_CELLS, ShiftedSolver
 
 # The phase of a mode is fixed at its first cell above this share of its peak; with one half,
 # peaks that rounding tells apart do not compete.
 PHASE_SHARE = 0.5
+# Residuals above this are beyond rounding.
+MENDED = 1e-9
 # Without factors and without detailed balance modes cost minutes beyond this size.
 ITERATIVE_CELLS = 300_000
 
@@ -142,6 +144,14 @@ def spectrum(
         found = reversible_modes(generator, int(count), solver)
         values = -found.rates.astype(np.float64)
         left, right = found.functions, found.functions * found.weight
+        bad = np.array(
+            [
+                max(residual(generator, -rate, r), residual(generator, -rate, u, adjoint=True))
+                for rate, r, u in zip(found.rates, right, left, strict=True)
+            ]
+        )
+        if solver.direct and bad.max() > MENDED:
+            right, left = mended(generator, found.rates, right, left, bad > MENDED)
         floor, reach = found.floor, np.inf
     else:
         general = irreversible_modes(generator, int(count), solver, log_density)
