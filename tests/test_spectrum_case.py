@@ -9,7 +9,7 @@ from typing import Any
 import numpy as np
 import pytest
 from matplotlib.figure import Figure
-from store_samples import make_frame, make_header
+from store_samples import make_frame, make_header, make_spectrum
 from test_plots import ornstein_uhlenbeck
 
 from fokkerplanck import load_case, open_result, run
@@ -32,23 +32,6 @@ ARRAYS = ("real", "imag", "modes", "left", "residuals")
 SCALARS = ("floor", "reach", "mixing_lower", "mixing_upper", "contraction")
 
 
-def record(shape: tuple[int, ...], turning: bool = False) -> SpectrumRecord:
-    """Something to store: mode 0, a pair or two, and numbers."""
-    rng = np.random.default_rng(77003)
-    modes = rng.standard_normal((5, *shape))
-    left = rng.standard_normal((5, *shape))
-    imag = np.zeros(5)
-    if turning:
-        modes = modes + 1j * rng.standard_normal(modes.shape)
-        left = left + 1j * rng.standard_normal(modes.shape)
-        imag = np.array([0.0, 2.0, -2.0, 0.0, 0.0])
-    real = np.array([0.0, -0.5, -0.5, -3e-5, -4.0])
-    return SpectrumRecord(
-        real, imag, modes, left, np.full(5, 1e-14), not turning, True,
-        1e-20, np.inf, 1.4, 9.0, 0.5, "by hand",
-    )  # fmt: skip
-
-
 def assert_same(one: SpectrumRecord, other: SpectrumRecord) -> None:
     for name in ARRAYS:
         assert getattr(one, name).dtype == getattr(other, name).dtype, name
@@ -65,10 +48,10 @@ def assert_same(one: SpectrumRecord, other: SpectrumRecord) -> None:
 def test_file_keeps_the_spectrum(tmp_path: Path, cells: tuple[int, ...], turning: bool) -> None:
     header = make_header(cells)
     path = tmp_path / "a.h5"
-    kept = record(cells, turning)
+    kept = make_spectrum(cells, turning)
     with ResultWriter.create(path, header) as writer:
         writer.append(make_frame(header, 0))
-        writer.write_spectrum(record(cells, not turning))
+        writer.write_spectrum(make_spectrum(cells, not turning))
         # A second one takes its place.
         writer.write_spectrum(kept)
     found = read(path).spectrum
@@ -190,7 +173,7 @@ def test_notes_on_what_cannot_be_trusted() -> None:
 
 def with_spectrum(cells: tuple[int, ...], turning: bool = False) -> Result:
     result = ornstein_uhlenbeck(cells)
-    result.spectrum = record(cells, turning)
+    result.spectrum = make_spectrum(cells, turning)
     return result
 
 
