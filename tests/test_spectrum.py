@@ -24,7 +24,7 @@ from fokkerplanck.density import (
     shifted,
     spectrum,
 )
-from fokkerplanck.density.dirichlet import orthonormal, ritz
+from fokkerplanck.density.dirichlet import orthonormal, ritz, slow_real_rates
 from fokkerplanck.density.force import Potential
 from fokkerplanck.errors import CaseError, NumericalFailure
 from fokkerplanck.gallery.wells import QUARTIC_RATES
@@ -211,8 +211,20 @@ def test_small_gap_without_detailed_balance(beta: float) -> None:
     one = modes_of(alone, 64, 2)
     two = modes_of(both, (64, 16), 4)
     assert not two.detailed_balance
-    assert two.gap == pytest.approx(one.gap, rel=1e-9)
+    # A ratio: approx() takes any two numbers below 1e-12 for equal.
+    assert two.gap / one.gap == pytest.approx(1.0, rel=1e-9)
     assert two.imag[2] > 0.1
+
+
+def test_form_of_several_modes_carries_the_currents() -> None:
+    """In a space of left modes it has their eigenvalues, thanks to its part that is not symmetric."""
+    problem = gallery.circulating_ornstein_uhlenbeck().problem
+    made = generator(problem, problem.grid(32))
+    found = spectrum(made, 4)
+    mass = found.modes[0].reshape(-1) * made.grid.cell_volume
+    functions = orthonormal(mass, found.left[1:].reshape(3, -1))
+    rates = slow_real_rates(made, mass, functions)
+    np.testing.assert_allclose(rates, found.eigenvalues[1:], rtol=1e-9)
 
 
 def test_ritz_keeps_rates_of_any_scale(rng: np.random.Generator) -> None:
@@ -291,6 +303,19 @@ def test_krylov_spaces_against_all_eigenvalues(setting: Setting, kind: str) -> N
         found = spectrum(made, 4)
     np.testing.assert_allclose(found.real, known.real[: len(found.real)], atol=1e-9 * made.q)
     np.testing.assert_allclose(pairing(found, made), np.eye(len(found.real)), atol=1e-6)
+
+
+def test_equal_eigenvalues_have_dual_modes() -> None:
+    """Any vectors of their space are modes; left and right ones still have to fit each other."""
+    problem = Problem("(x**2 + y**2)/2", 1.0, 2.0, {"x": (-3.0, 3.0), "y": (-3.0, 3.0)})
+    made = generator(problem, problem.grid(16))
+    balanced = spectrum(made, 6)
+    made.potential = Potential(None, np.nan, "hidden")
+    general = spectrum(made, 6)
+    assert general.real[1] == pytest.approx(general.real[2], rel=1e-9)
+    np.testing.assert_allclose(general.real, balanced.real, rtol=1e-9, atol=1e-12)
+    for found in (balanced, general):
+        np.testing.assert_allclose(pairing(found, made), np.eye(6), atol=1e-9)
 
 
 @pytest.mark.parametrize(
