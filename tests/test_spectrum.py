@@ -217,7 +217,7 @@ def test_small_gap_without_detailed_balance(beta: float) -> None:
 
 
 def test_form_of_several_modes_carries_the_currents() -> None:
-    """In a space of left modes it has their eigenvalues, thanks to its part that is not symmetric."""
+    """In a space of left modes its eigenvalues are theirs, thanks to its antisymmetric part."""
     problem = gallery.circulating_ornstein_uhlenbeck().problem
     made = generator(problem, problem.grid(32))
     found = spectrum(made, 4)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import replace
+from importlib import import_module
 from pathlib import Path
 from typing import Any
 
@@ -14,7 +15,7 @@ from test_plots import ornstein_uhlenbeck
 
 from fokkerplanck import load_case, open_result, run
 from fokkerplanck.analysis import spectrum_of
-from fokkerplanck.density import generator
+from fokkerplanck.density import generator, stationary
 from fokkerplanck.errors import CaseError, CaseWarning, StoreError
 from fokkerplanck.explain import explain
 from fokkerplanck.findings import spectrum_rows
@@ -241,8 +242,6 @@ def test_drawn_unasked_where_there_is_a_spectrum(tmp_path: Path) -> None:
 
 
 def test_a_known_stationary_density_is_used(monkeypatch: pytest.MonkeyPatch) -> None:
-    from fokkerplanck.density import irreversible, stationary
-
     problem = circulating_ornstein_uhlenbeck().problem
     made = generator(problem, problem.grid(20))
     rest = stationary(made, problem)
@@ -251,6 +250,8 @@ def test_a_known_stationary_density_is_used(monkeypatch: pytest.MonkeyPatch) -> 
     def refuse(*_: object) -> None:
         raise AssertionError("solved again")
 
-    monkeypatch.setattr(irreversible, "null_state", refuse)
+    # The name in the package is that of the function.
+    module = import_module("fokkerplanck.density.spectrum")
+    monkeypatch.setattr(module, "null_state", refuse)
     found, _ = spectrum_of(made, 4, rest)
     assert_same(found, expected)

@@ -11,7 +11,6 @@ from scipy.optimize import linear_sum_assignment
 from ..errors import NumericalFailure
 from .dirichlet import orthonormal, slow_real_rates
 from .generator import Generator
-from .multilevel import null_state
 from .resolvent import Project, arnoldi, box_rate
 from .reversible import DENSE
 from .shifted import ShiftedSolver
@@ -70,7 +69,7 @@ def irreversible_modes(
     solver : ShiftedSolver
         Of this generator.
     log_density : ndarray of the grid's shape, optional
-        log rho_ss of a closed box.
+        log rho_ss, of a closed box always.
 
     Raises
     ------
@@ -86,8 +85,7 @@ def irreversible_modes(
     closed = not generator.rates.exit_rate.any()
     mass = None
     if closed:
-        if log_density is None:
-            log_density = null_state(generator).log_density
+        assert log_density is not None
         mass = np.exp(log_density.reshape(-1))
         mass /= mass.sum()
     shift = box_rate(generator)

@@ -21,7 +21,6 @@ import numpy as np
 
 from .force import Potential
 from .generator import Generator
-from .multilevel import null_state
 from .reversible import reversible_modes
 from .shifted import DIRECT_CELLS
 
@@ -56,15 +55,14 @@ def mixing_bounds(
     decay : float
         -Re lambda of the slowest mode but the zero.
     log_density : ndarray of the grid's shape, optional
-        log rho_ss, where it is known already.
+        log rho_ss, without detailed balance always.
     """
     psi = generator.potential.values
     if psi is not None:
         log_mass = psi.min() - psi.reshape(-1)
         contraction = decay
     else:
-        if log_density is None:
-            log_density = null_state(generator).log_density
+        assert log_density is not None
         log_mass = log_density.reshape(-1) - log_density.max()
         contraction = np.nan
         grid = generator.grid

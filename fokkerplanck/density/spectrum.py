@@ -17,6 +17,7 @@ from ..errors import CaseError
 from .generator import Generator
 from .irreversible import irreversible_modes
 from .mixing import MixingBounds, mixing_bounds
+from .multilevel import null_state
 from .resolvent import residual
 from .reversible import DENSE, mended, reversible_modes
 from .shifted import DIRECT_CELLS, ShiftedSolver
@@ -154,6 +155,8 @@ def spectrum(
             right, left = mended(generator, found.rates, right, left, bad > MENDED)
         floor, reach = found.floor, np.inf
     else:
+        if closed and log_density is None:
+            log_density = null_state(generator).log_density
         general = irreversible_modes(generator, int(count), solver, log_density)
         values, left, right = general.values, general.left, general.right
         floor, reach = general.floor, general.reach
