@@ -27,6 +27,7 @@ _EXPORTS = {
     "generator": "density",
     "evolve": "density",
     "stationary": "density",
+    "spectrum": "density",
     "ensemble": "particles",
     "analyse": "analysis",
     "Result": "result",

@@ -8,7 +8,7 @@ import numpy as np
 
 from .case import Case, memory_available, memory_needed
 from .cautions import cautions
-from .density import Generator, System, choose_stepper, stationary
+from .density import Generator, System, choose_stepper, spectrum_method, stationary
 from .density.exponential import chebyshev_coefficients
 from .density.force import Force
 from .errors import CaseError, NumericalFailure
@@ -58,6 +58,8 @@ def explain(case: Case) -> str:
         lines.append(
             ("stationary state", f"{how}; with currents, minima, loops, both sides of (50)")
         )
+    if case.spectrum is not None:
+        lines.append(("spectrum", f"{case.spectrum.count} modes: {spectrum_method(generator)}"))
     if case.density is not None:
         stepper, reason = choose_stepper(case.density.stepper, system, case.density.times)
         lines.append(("stepper", f"{stepper.name} ({stepper.summary}): {reason}"))

@@ -7,8 +7,10 @@ import math
 import numpy as np
 
 from .result import Result
-from .store import CriticalPoints, Loop, Stationary
+from .store import CriticalPoints, Loop, SpectrumRecord, Stationary
 
+# Modes that are named one by one.
+NAMED_MODES = 4
 # Points of one kind that are named one by one.
 NAMED_POINTS = 4
 
@@ -48,6 +50,39 @@ def stationary_rows(names: tuple[str, ...], state: Stationary) -> list[tuple[str
                 )
             )
     return rows + _minima(names, state)
+
+
+def spectrum_rows(spectrum: SpectrumRecord) -> list[tuple[str, str]]:
+    """Rows about the slowest modes and the mixing time.
+
+    Parameters
+    ----------
+    spectrum : SpectrumRecord
+    """
+    rows = []
+    first = int(spectrum.closed)
+    values, times = spectrum.eigenvalues, spectrum.relaxation_times
+    # Of a pair one tells all.
+    shown = [j for j in range(first, len(values)) if values[j].imag >= 0.0][:NAMED_MODES]
+    for j in shown:
+        text = f"{values[j].real:.8g}"
+        if values[j].imag:
+            text += f" +- {values[j].imag:.6g} i, frequency {values[j].imag / (2.0 * np.pi):.4g}"
+        if abs(values[j]) < spectrum.floor:
+            text += " (rounding)"
+        else:
+            text += f", relaxation time {times[j]:.6g}"
+        rows.append((f"eigenvalue {j}", text))
+    detail = "" if spectrum.closed else "; mode 0 is no zero but the slowest way to leave"
+    rows.append(
+        ("spectrum", f"{len(values)} modes, residuals {spectrum.residuals.max():.1e}{detail}")
+    )
+    if math.isfinite(spectrum.mixing_lower):
+        text = f"at least {spectrum.mixing_lower:.4g}"
+        if math.isfinite(spectrum.mixing_upper):
+            text += f", at most {spectrum.mixing_upper:.4g}"
+        rows.append(("mixing time", f"{text} (1/4 in total variation, worst start)"))
+    return rows
 
 
 def walker_rows(result: Result) -> list[tuple[str, str]]:

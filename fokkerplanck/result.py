@@ -16,13 +16,21 @@ from .store import (
     Frame,
     Header,
     ResultWriter,
+    SpectrumRecord,
     Stationary,
     ValidationRecord,
     check_target,
     read,
 )
 
-__all__ = ["EnsembleRecord", "Result", "Stationary", "ValidationRecord", "open_result"]
+__all__ = [
+    "EnsembleRecord",
+    "Result",
+    "SpectrumRecord",
+    "Stationary",
+    "ValidationRecord",
+    "open_result",
+]
 
 
 @dataclass(eq=False, repr=False)
@@ -52,6 +60,7 @@ class Result:
     observables : dict
         Arrays of shape (n,), (n, d) or (n, d, d) by name.
     stationary : Stationary or None
+    spectrum : SpectrumRecord or None
     ensemble : EnsembleRecord or None
     validation : ValidationRecord or None
     status : str
@@ -78,6 +87,7 @@ class Result:
     sigma: np.ndarray
     observables: dict[str, np.ndarray] = field(default_factory=dict)
     stationary: Stationary | None = None
+    spectrum: SpectrumRecord | None = None
     ensemble: EnsembleRecord | None = None
     validation: ValidationRecord | None = None
     status: str = "complete"
@@ -181,6 +191,8 @@ class Result:
                     writer.append(Frame(index, float(time), self.density[index], values))
                 if self.stationary is not None:
                     writer.write_stationary(self.stationary)
+                if self.spectrum is not None:
+                    writer.write_spectrum(self.spectrum)
                 if self.ensemble is not None:
                     writer.write_ensemble(self.ensemble)
                 if self.validation is not None:
@@ -223,6 +235,7 @@ def open_result(path: str | Path) -> Result:
         density=contents.density,
         observables=contents.observables,
         stationary=contents.stationary,
+        spectrum=contents.spectrum,
         ensemble=contents.ensemble,
         validation=contents.validation,
         status=contents.status,

@@ -14,7 +14,7 @@ import numpy as np
 from tqdm import tqdm
 
 from . import __version__
-from .analysis import analyse, record_of
+from .analysis import analyse, record_of, spectrum_of
 from .case import Case, memory_needed, require_memory
 from .cautions import cautions
 from .clock import Clock
@@ -152,6 +152,11 @@ def _solve(case: Case, sink: Sink, clock: Clock, progress: bool) -> list[str]:
             if case.density is None:
                 notes += _cautioned(generator, rest.density)
             sink.stationary(record)
+    if case.spectrum is not None:
+        with clock("analyse"):
+            modes, left_out = spectrum_of(generator, case.spectrum.count, rest)
+            notes += left_out
+            sink.spectrum(modes)
     if case.ensemble is not None:
         notes += _walk(case, sink, clock, observer, progress)
     if case.validation is not None and sink.walkers is not None:

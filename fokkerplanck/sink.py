@@ -9,7 +9,14 @@ from typing import Any
 import numpy as np
 
 from .case import Case
-from .result import EnsembleRecord, Result, Stationary, ValidationRecord, open_result
+from .result import (
+    EnsembleRecord,
+    Result,
+    SpectrumRecord,
+    Stationary,
+    ValidationRecord,
+    open_result,
+)
 from .store import Checkpoint, Frame, Header, ResultWriter, read
 
 
@@ -35,6 +42,7 @@ class Sink:
         self.densities: list[np.ndarray] = []
         self.measured: list[dict[str, Any]] = []
         self.rest: Stationary | None = None
+        self.modes: SpectrumRecord | None = None
         self.walkers: EnsembleRecord | None = None
         self.comparison: ValidationRecord | None = None
         if path is None:
@@ -90,6 +98,12 @@ class Sink:
         if self.writer is not None:
             self.writer.write_stationary(rest)
 
+    def spectrum(self, modes: SpectrumRecord) -> None:
+        """Take the spectrum."""
+        self.modes = modes
+        if self.writer is not None:
+            self.writer.write_spectrum(modes)
+
     def ensemble(self, walkers: EnsembleRecord) -> None:
         """Take the ensemble."""
         self.walkers = walkers
@@ -122,6 +136,7 @@ class Sink:
             density=np.array(self.densities).reshape(-1, *self.case.grid.shape),
             observables=series,
             stationary=self.rest,
+            spectrum=self.modes,
             ensemble=self.walkers,
             validation=self.comparison,
             timings=timings,

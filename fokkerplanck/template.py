@@ -45,9 +45,13 @@ frames = 41
 
 # [stationary]               # quasi-potential, current and entropy production at rest
 
+# [spectrum]                 # slowest modes, relaxation times, bounds on the mixing time
+# count = 6
+
 [output]
 # Without `figures`: density and free_energy, and with [stationary] quasi_potential, current and
-# entropy_production. Also observables, animation and animation_mp4; [] draws none.
+# entropy_production; with [spectrum] modes and eigenvalues. Also observables, animation and
+# animation_mp4; [] draws none.
 # figures = ["density", "free_energy"]
 # every_frame = true
 # precision = "float64"

@@ -6,7 +6,14 @@ import numpy as np
 
 from fokkerplanck.domain import Axis, Domain
 from fokkerplanck.grid import Grid
-from fokkerplanck.store import OBSERVABLES, Frame, Header, ResultWriter, Stationary
+from fokkerplanck.store import (
+    OBSERVABLES,
+    Frame,
+    Header,
+    ResultWriter,
+    SpectrumRecord,
+    Stationary,
+)
 
 
 def make_header(cells=(6, 8), names="xyz", **fields):
@@ -41,6 +48,23 @@ def make_stationary(header):
     return Stationary(
         rng.random(header.shape), rng.random(header.shape), current, 0.25, False, 1e-13, 0.5
     )
+
+
+def make_spectrum(shape, turning=False):
+    """Something to store: mode 0, a pair or two, and numbers."""
+    rng = np.random.default_rng(77003)
+    modes = rng.standard_normal((5, *shape))
+    left = rng.standard_normal((5, *shape))
+    imag = np.zeros(5)
+    if turning:
+        modes = modes + 1j * rng.standard_normal(modes.shape)
+        left = left + 1j * rng.standard_normal(modes.shape)
+        imag = np.array([0.0, 2.0, -2.0, 0.0, 0.0])
+    real = np.array([0.0, -0.5, -0.5, -3e-5, -4.0])
+    return SpectrumRecord(
+        real, imag, modes, left, np.full(5, 1e-14), not turning, True,
+        1e-20, np.inf, 1.4, 9.0, 0.5, "by hand",
+    )  # fmt: skip
 
 
 def write(path, header, frames, **options):

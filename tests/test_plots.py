@@ -9,6 +9,7 @@ from hypothesis import strategies as st
 from matplotlib.image import imread
 from matplotlib.text import Text
 from PIL import Image
+from store_samples import make_spectrum
 
 from fokkerplanck.errors import CaseError, CaseWarning, StoreError
 from fokkerplanck.plots import FIGURES, animation, draw
@@ -525,9 +526,10 @@ def test_figures_nobody_named_are_those_there_is_data_for(tmp_path):
 def test_everything_is_drawn_to_files(tmp_path, cells):
     figures = [name for name in FIGURES if not name.startswith("animation")]
     result = producing(ornstein_uhlenbeck(cells, frames=4, swirl=0.7))
+    result.spectrum = make_spectrum(cells, turning=True)
     paths = draw(result, tmp_path / "new", figures)
     names = ["density", "free_energy", "observables", "quasi_potential", "current"]
-    names.append("entropy_production")
+    names += ["entropy_production", "modes", "eigenvalues"]
     if len(cells) == 3:
         names.insert(1, "density_slices")
     assert [path.name for path in paths] == [f"{name}.png" for name in names]

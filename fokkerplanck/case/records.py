@@ -43,6 +43,8 @@ FIGURES = (
     "quasi_potential",
     "current",
     "entropy_production",
+    "modes",
+    "eigenvalues",
     "animation",
     "animation_mp4",
 )
@@ -103,6 +105,19 @@ class Density:
 @dataclass(frozen=True)
 class Stationary:
     """Asks for the stationary density, quasi-potential, current and entropy production."""
+
+
+@dataclass(frozen=True)
+class Spectrum:
+    """Asks for the slowest modes of the generator.
+
+    Parameters
+    ----------
+    count : int
+        Modes, the zero included.
+    """
+
+    count: int = 6
 
 
 @dataclass(frozen=True)
@@ -200,6 +215,7 @@ class Case:
     density : Density or None
         None when the case does not ask for the evolution.
     stationary : Stationary or None
+    spectrum : Spectrum or None
     ensemble : Ensemble or None
     validation : Validation or None
     output : Output
@@ -216,6 +232,7 @@ class Case:
     initial: Initial
     density: Density | None = None
     stationary: Stationary | None = None
+    spectrum: Spectrum | None = None
     ensemble: Ensemble | None = None
     validation: Validation | None = None
     output: Output = Output()

@@ -279,6 +279,12 @@ class StationarySection(Section):
     """``[stationary]``: its presence asks for the stationary state."""
 
 
+class SpectrumSection(Section):
+    """``[spectrum]``: the slowest modes of the generator."""
+
+    count: Annotated[int, Field(strict=True, ge=1)] = 6
+
+
 class EnsembleSection(Section):
     """``[ensemble]``: walkers beside the density."""
 
@@ -340,8 +346,8 @@ class CaseFile(Section):
     """The whole file."""
 
     unavailable = dict.fromkeys(
-        ("spectrum", "passage", "control", "smoothing", "discrete"),
-        "its analyses are [density], [stationary], [ensemble] and [validation]",
+        ("passage", "control", "smoothing", "discrete"),
+        "its analyses are [density], [stationary], [spectrum], [ensemble] and [validation]",
     )
 
     title: Annotated[str, Field(strict=True)] = ""
@@ -354,6 +360,7 @@ class CaseFile(Section):
     initial: InitialSection = InitialSection()
     density: DensitySection | None = None
     stationary: StationarySection | None = None
+    spectrum: SpectrumSection | None = None
     ensemble: EnsembleSection | None = None
     validation: ValidationSection | None = None
     output: OutputSection = OutputSection()

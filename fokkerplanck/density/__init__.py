@@ -10,6 +10,7 @@ from .initial import formula_density, gaussian_density, normalised, point_densit
 from .march import March
 from .multilevel import null_state
 from .rotation import leading_rotation
+from .spectrum import Spectrum, spectrum, spectrum_method
 from .stationary import StationaryState, cell_current, stationary
 from .steppers import STEPPERS, Stepper, choose_stepper
 from .system import System
@@ -20,6 +21,7 @@ __all__ = [
     "Evolution",
     "Generator",
     "March",
+    "Spectrum",
     "StationaryState",
     "Stepper",
     "System",
@@ -41,6 +43,8 @@ __all__ = [
     "normalised",
     "null_state",
     "point_density",
+    "spectrum",
+    "spectrum_method",
     "stationary",
     "stream_function",
 ]

@@ -17,6 +17,7 @@ from .current import current_figures
 from .density import density_figures
 from .entropy_production import entropy_production_figures
 from .free_energy import free_energy_figures
+from .modes import eigenvalues_figures, modes_figures
 from .observables import observables_figures
 from .quasi_potential import quasi_potential_figures
 from .style import DPI, STYLE
@@ -29,6 +30,8 @@ STILLS: dict[str, Callable[[Result], dict[str, Figure]]] = {
     "quasi_potential": quasi_potential_figures,
     "current": current_figures,
     "entropy_production": entropy_production_figures,
+    "modes": modes_figures,
+    "eigenvalues": eigenvalues_figures,
 }
 MOVIES: dict[str, Callable[[Result, Path], Path]] = {
     "animation": animate_gif,
@@ -36,9 +39,11 @@ MOVIES: dict[str, Callable[[Result, Path], Path]] = {
 }
 FIGURES = (*STILLS, *MOVIES)
 
-# Drawn unasked where there is data: of every result, and of one whose case has [stationary].
+# Drawn unasked where there is data: of every result, and of one whose case has [stationary] or
+# [spectrum].
 USUAL = ("density", "free_energy")
 STATIONARY = ("quasi_potential", "current", "entropy_production")
+SPECTRUM = ("modes", "eigenvalues")
 
 
 def draw(
@@ -57,14 +62,16 @@ def draw(
     figures : sequence of str, optional
         Names out of ``FIGURES``. Stills become PNG at 200 dpi; ``animation`` is a GIF,
         ``animation_mp4`` needs ffmpeg. Without names: what the result has of density and free
-        energy and, analysed by [stationary], of quasi-potential, current and entropy production.
+        energy and, analysed by [stationary], of quasi-potential, current and entropy production,
+        by [spectrum] of modes and eigenvalues.
 
     Raises
     ------
     CaseError
         For an unknown name, or a film without ffmpeg.
     StoreError
-        If the result has no frame and no stationary state, or the directory cannot be written.
+        If the result has no frame, no stationary state and no spectrum, or the directory cannot be
+        written.
 
     Warns
     -----
@@ -75,7 +82,7 @@ def draw(
     for name in chosen:
         if name not in FIGURES:
             raise CaseError(_unknown(name), "output.figures")
-    if not len(result.kept_frames) and result.stationary is None:
+    if not len(result.kept_frames) and result.stationary is None and result.spectrum is None:
         raise StoreError("this result has no frame yet, so there is nothing to draw")
     folder = Path(directory)
     paths: list[Path] = []
@@ -98,7 +105,8 @@ def draw(
 
 def _usual(result: Result) -> tuple[str, ...]:
     analysed = result.stationary is not None and result.stationary.velocity is not None
-    return USUAL + STATIONARY if analysed else USUAL
+    usual = USUAL + STATIONARY if analysed else USUAL
+    return usual if result.spectrum is None else usual + SPECTRUM
 
 
 def _draw_one(name: str, result: Result, folder: Path) -> list[Path]:

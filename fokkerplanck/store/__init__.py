@@ -4,6 +4,7 @@ from .ensemble import EnsembleRecord
 from .layout import OBSERVABLES, RESERVED_NAMES, SCHEMA
 from .reader import Contents, read
 from .records import Checkpoint, Frame, Header
+from .spectrum import SpectrumRecord
 from .stationary import NUMBERS, CriticalPoints, Loop, Stationary
 from .validation import ValidationRecord
 from .writer import ResultWriter, check_target
@@ -21,6 +22,7 @@ __all__ = [
     "Header",
     "Loop",
     "ResultWriter",
+    "SpectrumRecord",
     "Stationary",
     "ValidationRecord",
     "check_target",

@@ -63,7 +63,8 @@ _STATIONARY = (
     "quasi_potential current velocity integrated_potential stream_function angular_momentum "
     "critical point mode position value eigenvalues index pair side pairs shifts points"
 )
-RESERVED_NAMES = frozenset([*_FIXED.split(), *_GROUPS.split(), *_STATIONARY.split(), *OBSERVABLES])
+_SPECTRUM = "real imag relaxation_time residual modes modes_imag left left_imag"
+RESERVED_NAMES = frozenset([*f"{_FIXED} {_GROUPS} {_STATIONARY} {_SPECTRUM}".split(), *OBSERVABLES])
 
 
 def check_names(header: Header) -> None:

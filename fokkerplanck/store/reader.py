@@ -15,6 +15,7 @@ from .ensemble import EnsembleRecord
 from .ensemble_group import read_ensemble
 from .layout import LIBVER, ROOT_ATTRIBUTES, SCHEMA, axis_names, series_names
 from .records import Header
+from .spectrum import SpectrumRecord, read_spectrum
 from .stationary import Stationary
 from .stationary_group import read_stationary
 from .validation import ValidationRecord, read_validation
@@ -34,6 +35,7 @@ class Contents:
     density: np.ndarray
     observables: dict[str, np.ndarray]
     stationary: Stationary | None
+    spectrum: SpectrumRecord | None
     ensemble: EnsembleRecord | None
     validation: ValidationRecord | None
     timings: dict[str, float]
@@ -61,6 +63,7 @@ def read(path: str | Path) -> Contents:
                 density=file["density"][:frames],
                 observables={name: file[name][:frames] for name in series_names(file)},
                 stationary=read_stationary(file),
+                spectrum=read_spectrum(file),
                 ensemble=read_ensemble(file),
                 validation=read_validation(file),
                 timings={name: float(seconds) for name, seconds in timings.items()},

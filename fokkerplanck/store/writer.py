@@ -23,6 +23,7 @@ from .records import Checkpoint, Frame, Header
 from .resume import check_same_run
 from .skeleton import write_skeleton
 from .slots import SLOTS, read_slots, write_slot
+from .spectrum import SpectrumRecord, fill_spectrum
 from .stationary import Stationary
 from .stationary_group import fill_stationary
 from .validation import ValidationRecord, fill_validation
@@ -186,6 +187,12 @@ class ResultWriter:
         """Write the group ``/stationary``, replacing values that are there."""
         with _writing(self.path, "written"):
             fill_stationary(self._file, stationary)
+            self._file.flush()
+
+    def write_spectrum(self, spectrum: SpectrumRecord) -> None:
+        """Write the group ``/spectrum``, replacing one that is there."""
+        with _writing(self.path, "written"):
+            fill_spectrum(self._file, spectrum)
             self._file.flush()
 
     def write_ensemble(self, ensemble: EnsembleRecord) -> None:
