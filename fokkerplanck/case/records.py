@@ -29,6 +29,7 @@ METHODS = (
     "auto",
     "sgd",
     "sgd-epochs",
+    "sgd-symmetric",
     "sgd-gaussian",
     "langevin",
     "leimkuhler-matthews",
@@ -43,6 +44,7 @@ FIGURES = (
     "quasi_potential",
     "current",
     "entropy_production",
+    "walkers",
     "animation",
     "animation_mp4",
 )
