@@ -67,7 +67,7 @@ def validate(
         From the number of a frame to its density.
     """
     asked = case.validation or Validation()
-    frames = _chosen(kept)
+    frames = _chosen(kept, walkers)
     masses = _masses(case, [density(k) for k in frames], frames, asked.budget)
     others = _others(case, masses, frames) if asked.budget else Others()
     return _judged(walkers, frames, masses, others, asked.significance)
@@ -100,7 +100,7 @@ def compare(result: Result, significance: float = Validation().significance) -> 
     """
     if result.ensemble is None:
         raise StoreError("this result has no ensemble; run its case with a section [ensemble]")
-    frames = _chosen([int(k) for k in result.kept_frames])
+    frames = _chosen([int(k) for k in result.kept_frames], result.ensemble)
     own = [cell_masses(result.grid, result.density[k].astype(float)) for k in frames]
     return _judged(result.ensemble, frames, Masses(result.grid, own, None), Others(), significance)
 
@@ -144,9 +144,21 @@ def _judged(
     )
 
 
-def _chosen(kept: Sequence[int]) -> list[int]:
-    """Numbers of the frames compared: the last and some before it, after the start."""
-    later = [k for k in kept if k > 0]
+def _chosen(kept: Sequence[int], walkers: EnsembleRecord) -> list[int]:
+    """Numbers of the frames compared: the last and some before it, after the start.
+
+    Raises
+    ------
+    CaseError
+        If no density is kept that walkers were seen at.
+    """
+    later = [k for k in kept if 0 < k < len(walkers.time)]
+    if not later:
+        raise CaseError(
+            "must not be false, or the walkers must go to the end: there is no density at a time "
+            "of theirs",
+            "output.every_frame",
+        )
     chosen = np.unique(np.linspace(0, len(later), FRAMES + 1).round().astype(int))[1:] - 1
     return [later[i] for i in chosen]
 

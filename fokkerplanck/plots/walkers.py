@@ -45,14 +45,20 @@ ROOM = 2.2
 def walkers_figures(result: Result) -> dict[str, Figure]:
     """Marginals of both, and paths where some were kept; none without walkers and a density."""
     walkers = result.ensemble
-    kept = [int(k) for k in result.kept_frames if k > 0]
-    if walkers is None or not kept or len(walkers.time) < len(result.time):
+    if walkers is None or not _frames(result, walkers):
         return {}
     figures = {"walkers": _marginals(result, walkers)}
     if walkers.trajectories is not None and len(walkers.trajectories):
         painter = _paths_in_time if result.ndim == 1 else _paths
         figures["walkers_paths"] = painter(result, walkers.trajectories[:PATHS])
     return figures
+
+
+def _frames(result: Result, walkers: EnsembleRecord) -> list[int]:
+    """Numbers of some frames of both after the start, the last one last."""
+    kept = [int(k) for k in result.kept_frames if 0 < k < len(walkers.time)]
+    chosen = [int(k) for k in chosen_frames(result, TIMES + 1) if k in kept[:-1]]
+    return [*chosen[: TIMES - 1], *kept[-1:]]
 
 
 def pooled(
@@ -88,7 +94,7 @@ def pooled(
 def _marginals(result: Result, walkers: EnsembleRecord) -> Figure:
     """A column for each axis: densities at some times, and the last difference in its band."""
     grid = result.grid
-    frames = [int(k) for k in chosen_frames(result, TIMES + 1) if k > 0]
+    frames = _frames(result, walkers)
     figure = new_figure(COLUMN * 1.15 if result.ndim == 1 else PAGE, 3.9)
     panels = figure.subplots(2, result.ndim, squeeze=False, sharex="col", height_ratios=(2.2, 1))
     for number, frame in enumerate(frames):
@@ -178,7 +184,7 @@ def _paths_in_time(result: Result, paths: np.ndarray) -> Figure:
         rasterized=True,
     )
     for color, path in zip(_colors(), paths, strict=False):
-        axes.plot(result.time, path[:, 0], color=color, linewidth=0.8)
+        axes.plot(result.time[: len(path)], path[:, 0], color=color, linewidth=0.8)
     axes.set(xlabel=TIME_LABEL, ylabel=symbol(result.names[0]), ylim=(low, high))
     figure.colorbar(shown, ax=axes, label=r"$\rho\,/\,$max $\rho$ at each time")
     return figure
