@@ -62,6 +62,7 @@ BALANCED = {
 }
 # Along an axis without noise the edges are one-way and produce entropy without bound.
 ONE_WAY = {"caughey", "momentum", "van_der_pol"}
+ON_DATA = {"linear_regression", "logistic_regression", "tanh_neuron"}
 NO_LOSS = {"caughey", "van_der_pol"}
 SMALL = sized({"x": 16, "y": 16}, 7, 0.6)
 _results: dict[str, Result] = {}
@@ -132,9 +133,11 @@ class TestCases:
             assert peak <= 1e-11
             assert 0.0 <= rest.entropy_production <= 1e-18
         else:
-            assert peak > 1e-2
+            assert peak > 1e-3
             assert np.isnan(rest.entropy_production) == (name in ONE_WAY)
-            assert name in ONE_WAY or rest.entropy_production > 0.1
+            # Gradient noise of data is nearly, never quite, in balance with its loss.
+            least = 1e-4 if name in ON_DATA else 0.1
+            assert name in ONE_WAY or rest.entropy_production > least
 
     @every_case
     def test_loss_rate_is_the_slope_of_the_expected_loss(self, name: str) -> None:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import math
 from collections.abc import Iterator
 from itertools import combinations
+from typing import Any
 
 import numpy as np
 from matplotlib.axes import Axes
@@ -37,8 +38,10 @@ BINS = 40
 LEAST = 100.0
 TIMES = 3
 LEVEL = 0.95
-PATHS = 4
-# Beyond this share of a band's half width a point would leave the panel of the differences.
+PATHS = 3
+# Dots at the output times: the lines between them are no paths where these are far apart.
+DOTS: dict[str, Any] = {"marker": ".", "markersize": 2.5, "linewidth": 0.5}
+# Half the height of a panel of differences, in half widths of the band where the mass is.
 ROOM = 2.2
 
 
@@ -119,7 +122,7 @@ def _marginals(result: Result, walkers: EnsembleRecord) -> Figure:
     for number, label in enumerate(labels):
         panels[0, 0].plot([], [], "s", color=COLORS[number], label=label)
     panels[1, 0].fill_between([], [], [], color="0.85", label="95 % of the differences, by chance")
-    figure.legend(loc="outside lower center", ncols=3)
+    figure.legend(loc="outside lower center", ncols=2 if result.ndim == 1 else 3)
     figure.suptitle(f"{walkers.particles:,} walkers, {walkers.method}", fontsize=9)
     return figure
 
@@ -184,7 +187,7 @@ def _paths_in_time(result: Result, paths: np.ndarray) -> Figure:
         rasterized=True,
     )
     for color, path in zip(_colors(), paths, strict=False):
-        axes.plot(result.time[: len(path)], path[:, 0], color=color, linewidth=0.8)
+        axes.plot(result.time[: len(path)], path[:, 0], color=color, **DOTS)
     axes.set(xlabel=TIME_LABEL, ylabel=symbol(result.names[0]), ylim=(low, high))
     figure.colorbar(shown, ax=axes, label=r"$\rho\,/\,$max $\rho$ at each time")
     return figure
@@ -192,16 +195,14 @@ def _paths_in_time(result: Result, paths: np.ndarray) -> Figure:
 
 def _paths(result: Result, paths: np.ndarray) -> Figure:
     """Paths over the last density, on every pair of axes."""
-    last = result.density[int(result.kept_frames[-1])]
+    kept = [int(k) for k in result.kept_frames if k < paths.shape[1]]
+    last = result.density[kept[-1]]
     pairs = list(combinations(range(result.ndim), 2))
-    limits = view(
-        lived_in(np.stack([result.density[int(k)] for k in (0, result.kept_frames[-1])])),
-        result.bounds,
-    )
+    limits = view(lived_in(result.density[[kept[0], kept[-1]]]), result.bounds)
     width = PAGE if len(pairs) > 1 else 1.25 * COLUMN
     shapes = [panel_shape([limits[i] for i in pair]) for pair in pairs]
     share = 0.85 * width / len(pairs)
-    figure = new_figure(width, min(max(share * max(shapes) + 0.7, 2.2), 5.5))
+    figure = new_figure(width, min(max(0.8 * share * max(shapes) + 0.7, 2.2), 5.0))
     panels = figure.subplots(1, len(pairs), squeeze=False)[0]
     for axes, pair in zip(panels, pairs, strict=True):
         (rest, spacing) = _others(result, pair)
@@ -210,11 +211,11 @@ def _paths(result: Result, paths: np.ndarray) -> Figure:
         image(axes, shown / shown.max(), bounds, cmap=DENSITY_MAP, norm=Normalize(0.0, 1.0))
         for color, path in zip(_colors(), paths, strict=False):
             x, y = path[:, pair[0]], path[:, pair[1]]
-            axes.plot(x, y, color=color, linewidth=0.7)
+            axes.plot(x, y, color=color, **DOTS)
             axes.plot(x[:1], y[:1], "o", color=color, markersize=4, markeredgecolor="black")
         names = tuple(result.names[i] for i in pair)
         frame_panel(axes, [limits[i] for i in pair], names, True, True)
-    head = "density" if len(pairs) == 1 else "marginal density"
+    head = "density" if len(pairs) == 1 else "marginal"
     figure.colorbar(
         ScalarMappable(Normalize(0.0, 1.0), DENSITY_MAP),
         ax=list(panels),
@@ -223,7 +224,7 @@ def _paths(result: Result, paths: np.ndarray) -> Figure:
         pad=0.015,
         aspect=25,
     )
-    figure.suptitle("paths of walkers from their starts (dots)", fontsize=9)
+    figure.suptitle("walkers at the output times, from their starts (circles)", fontsize=9)
     return figure
 
 
@@ -235,4 +236,4 @@ def _others(result: Result, pair: tuple[int, ...]) -> tuple[tuple[int, ...], flo
 
 def _colors() -> Iterator[str]:
     """Colours that are seen on the whole of the density's map."""
-    yield from ("white", COLORS[5], COLORS[1], COLORS[3])
+    yield from ("white", COLORS[1], COLORS[3])
