@@ -23,7 +23,7 @@ from .walk import chosen_method, walk
 # Output times compared: the frames share their walkers, so more of them tell little more.
 FRAMES = 3
 # Walkers with weighted batches are fewer by this factor: each of their steps costs more.
-SHARE = 2
+SHARE = 3
 
 
 @dataclass(frozen=True, eq=False)

@@ -9,6 +9,7 @@ from typing import Any
 import numpy as np
 import pytest
 from measures import compiled_only
+from scipy import stats
 
 from fokkerplanck import load_case, open_result, run
 from fokkerplanck.case.records import METHODS as NAMES
@@ -18,7 +19,7 @@ from fokkerplanck.particles import METHODS
 from fokkerplanck.report import number_of, summary
 from fokkerplanck.result import Result
 from fokkerplanck.validate import compare, validate
-from fokkerplanck.walk import chosen_method
+from fokkerplanck.walk import chosen_method, walk
 
 pytestmark = [
     compiled_only,
@@ -208,7 +209,7 @@ std = 0.25
 end = 4.0
 frames = 5
 [ensemble]
-particles = 400_000
+particles = 1_200_000
 seed = 31151
 [validation]
 """
@@ -266,3 +267,39 @@ def test_validate_refuses_settings_for_a_file(
     assert "--set: changes a case" in capsys.readouterr().err
     assert main(["validate", str(file), "--set", "ensemble.method=sgd"]) == 2
     assert f"{file}: noise.learning_rate" in capsys.readouterr().err
+
+
+def test_p_values_of_solver_against_walkers_are_uniform(file: Path) -> None:
+    """The whole chain under its null: density from the solver, walkers from their kernels."""
+    case = load_case(file, {"ensemble.particles": 10_000, "density.frames": 2})
+    density = run(replace(case, ensemble=None, validation=None)).density
+    start, visited = density[0], np.ones(case.grid.shape, dtype=bool)
+    names = ("p_value", "fit", "energy", "moments", "remaining_p_value")
+    found: dict[str, list[float]] = {name: [] for name in names}
+    for seed in range(200):
+        asked = replace(case.ensemble, seed=470_000 + seed, step=0.05, trajectories=0)
+        one = replace(case, ensemble=asked)
+        walkers, _ = walk(one, start, visited)
+        record = validate(one, walkers, [0, 1], lambda k: density[k])
+        for name in names:
+            found[name].append(float(record.series[name][-1]))
+    for name, values in found.items():
+        assert stats.kstest(values, "uniform").pvalue > 0.001, name
+        assert np.mean(values) == pytest.approx(0.5, abs=0.08), name
+
+
+def test_two_percent_in_sigma_is_found_from_case_to_verdict(file: Path) -> None:
+    """A million walkers of the case against the density of one whose Sigma is 2 % larger."""
+    cells = {"domain.x.cells": 96, "domain.y.cells": 96}
+    changes = {"ensemble.particles": 1_000_000, "density.frames": 2, "ensemble.step": 0.01, **cells}
+    case = load_case(file, {**changes, "ensemble.trajectories": 0})
+    right, wrong = (
+        run(replace(load_case(file, {**changes, "noise.sigma": size}), ensemble=None)).density
+        for size in (1.0, 1.02)
+    )
+    walkers, _ = walk(case, right[0], np.ones(case.grid.shape, dtype=bool))
+    assert validate(case, walkers, [0, 1], lambda k: right[k]).agrees
+    planted = load_case(file, {**changes, "noise.sigma": 1.02})
+    found = validate(planted, walkers, [0, 1], lambda k: wrong[k])
+    assert not found.agrees
+    assert found.p_value < 1e-4
