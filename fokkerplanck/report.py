@@ -10,7 +10,7 @@ import numpy as np
 
 from .case import Case, Expect
 from .errors import CaseError
-from .findings import spectrum_rows, stationary_rows, walker_rows
+from .findings import spectrum_rows, stationary_rows, table, walker_rows
 from .result import Result
 
 # "final.mean[0]", "stationary.entropy_production", "mass_drift"
@@ -49,6 +49,15 @@ def expectations(case: Case, result: Result) -> list[str]:
         if reason:
             missed.append(f"{name} = {actual:.8g}, {reason}")
     return missed
+
+
+def disagreement(case: Case, result: Result) -> list[str]:
+    """One sentence where walkers and density differ; none where ``[expect]`` says by how much."""
+    comparison = result.validation
+    stated = any(name.startswith("validation.") for name in case.expect)
+    if comparison is None or comparison.agrees or stated:
+        return []
+    return [f"walkers and density differ, p = {comparison.p_value:.2g}"]
 
 
 def number_of(name: str, result: Result) -> float:
@@ -179,8 +188,7 @@ def summary(case: Case, result: Result) -> str:
     spent = ", ".join(f"{stage} {seconds:.2f} s" for stage, seconds in result.timings.items())
     if spent:
         rows.append(("wall time", spent))
-    width = max(len(name) for name, _ in rows)
-    return "\n".join(f"{name:{width}}  {text}" for name, text in rows)
+    return table(rows)
 
 
 def _mass_row(result: Result) -> tuple[str, str]:

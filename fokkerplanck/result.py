@@ -10,6 +10,8 @@ from typing import Any
 
 import numpy as np
 
+from .domain import Axis, Domain
+from .grid import Grid
 from .store import (
     OBSERVABLES,
     EnsembleRecord,
@@ -151,6 +153,18 @@ class Result:
         return np.array(
             [(faces[-1, 1] - faces[0, 0]) / len(faces) for faces in self.bounds], np.float64
         )
+
+    @cached_property
+    def grid(self) -> Grid:
+        """The cells, with the sides that the header names; closed ones where it names none."""
+        axes = []
+        named = str(self.attrs.get("boundaries", ""))
+        sides = named.split(", ") if named else ["reflecting"] * self.ndim
+        for name, faces, side in zip(self.names, self.bounds, sides, strict=True):
+            words = side.split("/")
+            ends = float(faces[0, 0]), float(faces[-1, 1])
+            axes.append(Axis(name, *ends, (words[0], words[-1])))
+        return Grid(Domain(tuple(axes)), self.shape)
 
     @property
     def cell_volume(self) -> float:

@@ -168,8 +168,9 @@ def _solve(case: Case, sink: Sink, clock: Clock, progress: bool) -> list[str]:
 def _walk(case: Case, sink: Sink, clock: Clock, observer: Observer, progress: bool) -> list[str]:
     """The walkers of [ensemble]."""
     assert case.density is not None
+    assert case.ensemble is not None
     bar = tqdm(
-        total=case.density.end,
+        total=case.ensemble.times(case.density)[-1],
         desc=f"{case.name} walkers",
         disable=not progress,
         bar_format=BAR,

@@ -3,7 +3,7 @@
 from .bundled import bundled_cases, find_case
 from .load import load_case
 from .memory import memory_available, memory_needed, require_memory
-from .overrides import parse_override
+from .overrides import apply_overrides, parse_override
 from .records import Case, Density, Ensemble, Expect, Initial, Output, Stationary, Validation
 
 __all__ = [
@@ -15,6 +15,7 @@ __all__ = [
     "Output",
     "Stationary",
     "Validation",
+    "apply_overrides",
     "bundled_cases",
     "find_case",
     "load_case",

@@ -29,6 +29,7 @@ METHODS = (
     "auto",
     "sgd",
     "sgd-epochs",
+    "sgd-symmetric",
     "sgd-gaussian",
     "langevin",
     "leimkuhler-matthews",
@@ -45,6 +46,7 @@ FIGURES = (
     "entropy_production",
     "modes",
     "eigenvalues",
+    "walkers",
     "animation",
     "animation_mp4",
 )
@@ -133,6 +135,9 @@ class Ensemble:
     step : float, optional
         Time per step of the Langevin methods; by default a share of the fastest time scale. SGD
         steps by its learning rate.
+    end : float, optional
+        Walkers go to the last output time that is no later, but at least to the first; to the end
+        of the density by default.
     trajectories : int
         Walkers whose places are kept at every output time.
     """
@@ -141,7 +146,16 @@ class Ensemble:
     particles: int = 1_000_000
     seed: int = 20261
     step: float | None = None
+    end: float | None = None
     trajectories: int = 0
+
+    def times(self, density: Density) -> tuple[float, ...]:
+        """Output times of the density that the walkers are seen at."""
+        if self.end is None:
+            return density.times
+        # A time that is meant to be the end may be a rounding error later.
+        count = sum(time <= self.end * (1.0 + 1e-12) for time in density.times)
+        return density.times[: max(count, 2)]
 
 
 @dataclass(frozen=True)

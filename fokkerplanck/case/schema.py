@@ -292,6 +292,7 @@ class EnsembleSection(Section):
     particles: Annotated[int, Field(strict=True, ge=1, le=10**9)] = 1_000_000
     seed: Annotated[int, Field(strict=True, ge=0, lt=2**63)] = 20261
     step: Positive | None = None
+    end: Positive | None = None
     trajectories: Annotated[int, Field(strict=True, ge=0)] = 0
 
     @model_validator(mode="after")

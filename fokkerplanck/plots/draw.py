@@ -21,6 +21,7 @@ from .modes import eigenvalues_figures, modes_figures
 from .observables import observables_figures
 from .quasi_potential import quasi_potential_figures
 from .style import DPI, STYLE
+from .walkers import walkers_figures
 
 # Each returns its figures by file stem; none where the result lacks what it needs.
 STILLS: dict[str, Callable[[Result], dict[str, Figure]]] = {
@@ -32,6 +33,7 @@ STILLS: dict[str, Callable[[Result], dict[str, Figure]]] = {
     "entropy_production": entropy_production_figures,
     "modes": modes_figures,
     "eigenvalues": eigenvalues_figures,
+    "walkers": walkers_figures,
 }
 MOVIES: dict[str, Callable[[Result, Path], Path]] = {
     "animation": animate_gif,
@@ -41,7 +43,7 @@ FIGURES = (*STILLS, *MOVIES)
 
 # Drawn unasked where there is data: of every result, and of one whose case has [stationary] or
 # [spectrum].
-USUAL = ("density", "free_energy")
+USUAL = ("density", "free_energy", "walkers")
 STATIONARY = ("quasi_potential", "current", "entropy_production")
 SPECTRUM = ("modes", "eigenvalues")
 
@@ -61,9 +63,9 @@ def draw(
     directory : path
     figures : sequence of str, optional
         Names out of ``FIGURES``. Stills become PNG at 200 dpi; ``animation`` is a GIF,
-        ``animation_mp4`` needs ffmpeg. Without names: what the result has of density and free
-        energy and, analysed by [stationary], of quasi-potential, current and entropy production,
-        by [spectrum] of modes and eigenvalues.
+        ``animation_mp4`` needs ffmpeg. Without names: what the result has of density, free
+        energy and walkers and, analysed by [stationary], of quasi-potential, current and entropy
+        production, by [spectrum] of modes and eigenvalues.
 
     Raises
     ------
