@@ -28,7 +28,7 @@ PHASE_SHARE = 0.5
 # Residuals above this are beyond rounding.
 MENDED = 1e-9
 # Without factors and without detailed balance modes cost minutes beyond this size.
-ITERATIVE_CELLS = 300_000
+ITERATIVE_CELLS = 120_000
 
 
 @dataclass(frozen=True, eq=False)
