@@ -118,7 +118,8 @@ def test_run_keeps_memory_and_file_alike(tmp_path: Path) -> None:
 @pytest.mark.filterwarnings("ignore::fokkerplanck.errors.CaseWarning")
 def test_spectrum_alone_of_a_turning_flow(tmp_path: Path) -> None:
     case = load_case("hopf", {"domain.x.cells": 32, "domain.y.cells": 32, "spectrum.count": 4})
-    result = run(replace(case, density=None, stationary=None, expect={}), tmp_path / "a.h5")
+    alone = replace(case, density=None, stationary=None, ensemble=None, validation=None, expect={})
+    result = run(alone, tmp_path / "a.h5")
     found = result.spectrum
     assert found is not None
     # The last pair is kept whole.
