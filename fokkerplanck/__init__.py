@@ -27,6 +27,8 @@ _EXPORTS = {
     "generator": "density",
     "evolve": "density",
     "stationary": "density",
+    "passage": "density",
+    "escape": "density",
     "ensemble": "particles",
     "analyse": "analysis",
     "Result": "result",

@@ -13,6 +13,7 @@ from .density.exponential import chebyshev_coefficients
 from .density.force import Force
 from .observables import moments
 from .run import require_room
+from .transit import check_regions
 
 # Products timed for the estimate of the wall time.
 TIMED_PRODUCTS = 5
@@ -55,6 +56,9 @@ def explain(case: Case) -> str:
         lines.append(
             ("stationary state", f"{how}; with currents, minima, loops, both sides of (50)")
         )
+    check_regions(case, generator)
+    if case.passage is not None:
+        lines += _passage(case)
     if case.density is not None:
         stepper, reason = choose_stepper(case.density.stepper, system, case.density.times)
         lines.append(("stepper", f"{stepper.name} ({stepper.summary}): {reason}"))
@@ -69,6 +73,25 @@ def explain(case: Case) -> str:
         lines += [("caution", text) for text in cautions(generator, rest.density, covariance)]
     width = max(len(name) for name, _ in lines)
     return "\n".join(f"{name:{width}}  {text}" for name, text in lines)
+
+
+def _passage(case: Case) -> list[tuple[str, str]]:
+    """What [passage] asks for."""
+    asked, lines = case.passage, []
+    assert asked is not None
+    if asked.target is not None:
+        where = "the absorbing sides" if asked.target == "boundary" else asked.target
+        what = "mean and deviation of the time, exit probabilities"
+        if asked.source is not None:
+            what += f", committor and transitions from {asked.source}"
+        if asked.times is not None:
+            what += f", densities of the time of arrival up to {asked.times[-1]:g}"
+        lines.append(
+            ("first passage", f"to {where}: {what}; -A^T u = f by elimination without subtraction")
+        )
+    if asked.escape:
+        lines.append(("escape", "wells of Phi~, times between them, Eyring-Kramers rates"))
+    return lines
 
 
 def _condition(case: Case) -> float:

@@ -15,6 +15,7 @@ from .store import (
     EnsembleRecord,
     Frame,
     Header,
+    PassageRecord,
     ResultWriter,
     Stationary,
     ValidationRecord,
@@ -22,7 +23,14 @@ from .store import (
     read,
 )
 
-__all__ = ["EnsembleRecord", "Result", "Stationary", "ValidationRecord", "open_result"]
+__all__ = [
+    "EnsembleRecord",
+    "PassageRecord",
+    "Result",
+    "Stationary",
+    "ValidationRecord",
+    "open_result",
+]
 
 
 @dataclass(eq=False, repr=False)
@@ -54,6 +62,7 @@ class Result:
     stationary : Stationary or None
     ensemble : EnsembleRecord or None
     validation : ValidationRecord or None
+    passage : PassageRecord or None
     status : str
         "running", "complete" or "interrupted".
     timings : dict
@@ -80,6 +89,7 @@ class Result:
     stationary: Stationary | None = None
     ensemble: EnsembleRecord | None = None
     validation: ValidationRecord | None = None
+    passage: PassageRecord | None = None
     status: str = "complete"
     timings: dict[str, float] = field(default_factory=dict)
     notes: list[str] = field(default_factory=list)
@@ -185,6 +195,8 @@ class Result:
                     writer.write_ensemble(self.ensemble)
                 if self.validation is not None:
                     writer.write_validation(self.validation)
+                if self.passage is not None:
+                    writer.write_passage(self.passage)
                 status = "complete" if self.status == "complete" else "interrupted"
                 writer.close(status, timings=self.timings, notes=self.notes)
             os.replace(partial, target)
@@ -225,6 +237,7 @@ def open_result(path: str | Path) -> Result:
         stationary=contents.stationary,
         ensemble=contents.ensemble,
         validation=contents.validation,
+        passage=contents.passage,
         status=contents.status,
         timings=contents.timings,
         notes=contents.notes,

@@ -33,6 +33,7 @@ from .result import Result, open_result
 from .sink import Sink
 from .start import initial_density
 from .store import Checkpoint, Header, read
+from .transit import check_regions, transit
 from .validate import validate
 from .walk import visited_cells, walk
 
@@ -113,7 +114,9 @@ def require_room(case: Case) -> None:
 
 def rest_state(case: Case, system: System) -> StationaryState | None:
     """Stationary state where there is one and the case needs it or it is cheap."""
-    needed = case.stationary is not None or case.initial.kind == "stationary"
+    needed = (
+        case.stationary is not None or case.initial.kind == "stationary" or _rest_for_passage(case)
+    )
     exists = case.grid.domain.closed and system.autonomous
     if not exists and not needed:
         return None
@@ -131,11 +134,19 @@ def rest_state(case: Case, system: System) -> StationaryState | None:
         return None
 
 
+def _rest_for_passage(case: Case) -> bool:
+    """Whether [passage] needs the stationary state: for escape, and for rates of a closed box."""
+    asked = case.passage
+    between = asked is not None and asked.source is not None and case.grid.domain.closed
+    return asked is not None and (asked.escape or between)
+
+
 def _solve(case: Case, sink: Sink, clock: Clock, progress: bool) -> list[str]:
     """Compute everything the case asks for into the sink; returns notes."""
     with clock("assemble"):
         system = System(case.problem, case.grid)
         generator = system.at(0.0)
+        check_regions(case, generator)
         rest = rest_state(case, system)
         observer = Observer(case.problem, rest)
     notes: list[str] = []
@@ -149,6 +160,11 @@ def _solve(case: Case, sink: Sink, clock: Clock, progress: bool) -> list[str]:
             else:
                 record = record_of(case.problem, generator, rest)
             sink.stationary(record)
+    if case.passage is not None:
+        with clock("passage"):
+            found, cares = transit(case, generator, rest)
+            notes += cares
+            sink.passage(found)
     if case.ensemble is not None:
         notes += _walk(case, sink, clock, observer, progress)
     if case.validation is not None and sink.walkers is not None:

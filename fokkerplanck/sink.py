@@ -9,7 +9,7 @@ from typing import Any
 import numpy as np
 
 from .case import Case
-from .result import EnsembleRecord, Result, Stationary, ValidationRecord, open_result
+from .result import EnsembleRecord, PassageRecord, Result, Stationary, ValidationRecord, open_result
 from .store import Checkpoint, Frame, Header, ResultWriter, read
 
 
@@ -37,6 +37,7 @@ class Sink:
         self.rest: Stationary | None = None
         self.walkers: EnsembleRecord | None = None
         self.comparison: ValidationRecord | None = None
+        self.first_passage: PassageRecord | None = None
         if path is None:
             return
         if resume and path.exists():
@@ -102,6 +103,12 @@ class Sink:
         if self.writer is not None:
             self.writer.write_validation(comparison)
 
+    def passage(self, found: PassageRecord) -> None:
+        """Take the first passage."""
+        self.first_passage = found
+        if self.writer is not None:
+            self.writer.write_passage(found)
+
     def abandon(self, timings: dict[str, float]) -> None:
         """Close the file as interrupted; what was reached stays in it."""
         if self.writer is not None:
@@ -124,6 +131,7 @@ class Sink:
             stationary=self.rest,
             ensemble=self.walkers,
             validation=self.comparison,
+            passage=self.first_passage,
             timings=timings,
             notes=notes,
         )

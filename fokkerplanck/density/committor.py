@@ -88,7 +88,7 @@ def committor(
         backward = solver.solve(killed.exit_rates(SOURCE)).reshape(grid.shape)
         reactive = rho * backward.reshape(-1)
     else:
-        reactive = solver.solve_forward(_entering(killed, rho))
+        reactive = solver.solve_forward(entering(killed, rho, SOURCE))
         backward = np.full(grid.size, np.nan)
         np.divide(reactive, rho, out=backward, where=rho > 0.0)
         backward = backward.reshape(grid.shape)
@@ -101,14 +101,14 @@ def committor(
     return Committor(forward, backward, current, flux, share, flux / share, flows, killed)
 
 
-def _entering(killed: Killed, rho: np.ndarray) -> np.ndarray:
-    """Probability per unit time and volume that comes into the free cells from the source.
+def entering(killed: Killed, rho: np.ndarray, region: int) -> np.ndarray:
+    """Probability per unit time and volume that comes into the free cells from a region.
 
     What the cut edges carry in so that rho_ss stays stationary outside the regions, edge by
     edge: rho_y r_yx along the whole edge, and what the cut edge takes out beyond the whole one.
     """
     cuts = killed.cuts
-    here = cuts.region == SOURCE
+    here = cuts.region == region
     cell, beyond = cuts.cell[here], cuts.beyond[here]
     more = np.maximum(cuts.rate[here] - cuts.whole[here], 0.0)
     inflow = rho[cell] * more + rho[beyond] * cuts.back[here]

@@ -13,10 +13,14 @@ from matplotlib.figure import Figure
 from ..errors import CaseError, CaseWarning, StoreError
 from ..result import Result
 from .animation import animate_gif, animate_mp4
+from .arrival import arrival_figures
+from .committor import committor_figures
 from .current import current_figures
 from .density import density_figures
 from .entropy_production import entropy_production_figures
+from .escape import escape_figures
 from .free_energy import free_energy_figures
+from .mean_time import mean_time_figures
 from .observables import observables_figures
 from .quasi_potential import quasi_potential_figures
 from .style import DPI, STYLE
@@ -29,6 +33,10 @@ STILLS: dict[str, Callable[[Result], dict[str, Figure]]] = {
     "quasi_potential": quasi_potential_figures,
     "current": current_figures,
     "entropy_production": entropy_production_figures,
+    "mean_time": mean_time_figures,
+    "committor": committor_figures,
+    "arrival": arrival_figures,
+    "escape": escape_figures,
 }
 MOVIES: dict[str, Callable[[Result, Path], Path]] = {
     "animation": animate_gif,
@@ -39,6 +47,8 @@ FIGURES = (*STILLS, *MOVIES)
 # Drawn unasked where there is data: of every result, and of one whose case has [stationary].
 USUAL = ("density", "free_energy")
 STATIONARY = ("quasi_potential", "current", "entropy_production")
+# Drawn unasked of a result whose case has [passage], those that there is data for.
+PASSAGE = ("mean_time", "committor", "arrival", "escape")
 
 
 def draw(
@@ -57,14 +67,16 @@ def draw(
     figures : sequence of str, optional
         Names out of ``FIGURES``. Stills become PNG at 200 dpi; ``animation`` is a GIF,
         ``animation_mp4`` needs ffmpeg. Without names: what the result has of density and free
-        energy and, analysed by [stationary], of quasi-potential, current and entropy production.
+        energy, analysed by [stationary] of quasi-potential, current and entropy production, and
+        of [passage] the mean time, the committor, the times of arrival and the wells.
 
     Raises
     ------
     CaseError
         For an unknown name, or a film without ffmpeg.
     StoreError
-        If the result has no frame and no stationary state, or the directory cannot be written.
+        If the result has no frame, no stationary state and no first passage, or the directory
+        cannot be written.
 
     Warns
     -----
@@ -75,7 +87,7 @@ def draw(
     for name in chosen:
         if name not in FIGURES:
             raise CaseError(_unknown(name), "output.figures")
-    if not len(result.kept_frames) and result.stationary is None:
+    if not len(result.kept_frames) and result.stationary is None and result.passage is None:
         raise StoreError("this result has no frame yet, so there is nothing to draw")
     folder = Path(directory)
     paths: list[Path] = []
@@ -98,7 +110,8 @@ def draw(
 
 def _usual(result: Result) -> tuple[str, ...]:
     analysed = result.stationary is not None and result.stationary.velocity is not None
-    return USUAL + STATIONARY if analysed else USUAL
+    chosen = USUAL + STATIONARY if analysed else USUAL
+    return chosen if result.passage is None else chosen + PASSAGE
 
 
 def _draw_one(name: str, result: Result, folder: Path) -> list[Path]:

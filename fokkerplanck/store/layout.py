@@ -63,7 +63,13 @@ _STATIONARY = (
     "quasi_potential current velocity integrated_potential stream_function angular_momentum "
     "critical point mode position value eigenvalues index pair side pairs shifts points"
 )
-RESERVED_NAMES = frozenset([*_FIXED.split(), *_GROUPS.split(), *_STATIONARY.split(), *OBSERVABLES])
+_PASSAGE = (
+    "mean_time deviation committor backward_committor exit_probability start survival arrival "
+    "escape well well2 bottom basin loss_basin"
+)
+RESERVED_NAMES = frozenset(
+    [*_FIXED.split(), *_GROUPS.split(), *_STATIONARY.split(), *_PASSAGE.split(), *OBSERVABLES]
+)
 
 
 def check_names(header: Header) -> None:

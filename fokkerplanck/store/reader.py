@@ -14,6 +14,8 @@ from ..errors import StoreError
 from .ensemble import EnsembleRecord
 from .ensemble_group import read_ensemble
 from .layout import LIBVER, ROOT_ATTRIBUTES, SCHEMA, axis_names, series_names
+from .passage import PassageRecord
+from .passage_group import read_passage
 from .records import Header
 from .stationary import Stationary
 from .stationary_group import read_stationary
@@ -36,6 +38,7 @@ class Contents:
     stationary: Stationary | None
     ensemble: EnsembleRecord | None
     validation: ValidationRecord | None
+    passage: PassageRecord | None
     timings: dict[str, float]
     notes: list[str]
 
@@ -63,6 +66,7 @@ def read(path: str | Path) -> Contents:
                 stationary=read_stationary(file),
                 ensemble=read_ensemble(file),
                 validation=read_validation(file),
+                passage=read_passage(file),
                 timings={name: float(seconds) for name, seconds in timings.items()},
                 notes=attributes.get("notes", "").splitlines(),
             )
