@@ -27,7 +27,9 @@ def arrival_figures(result: Result) -> dict[str, Figure]:
     for number, place in enumerate(found.start):
         color = COLORS[number % len(COLORS)]
         point = ", ".join(f"{x:.3g}" for x in place)
-        label = f"from $({', '.join(names)}) = ({point})$"
+        label = f"from ${names[0]} = {point}$"
+        if len(names) > 1:
+            label = f"from $({', '.join(names)}) = ({point})$"
         total = found.arrival[number].sum(axis=1)
         top.plot(found.time, total, color=color, label=label)
         bottom.plot(found.time, found.survival[number], color=color)

@@ -38,7 +38,8 @@ def committor_figures(result: Result) -> dict[str, Figure]:
     limits = limits_of(result)
     row_limits = [[limits[axis] for axis in plane.pair] for plane in rows]
     shapes = [panel_shape(pair) for pair in row_limits]
-    width = 4.4
+    # Tall panels are drawn narrower.
+    width = 4.4 / max(1.0, *shapes) ** 0.5
     height = 0.35 + sum(0.68 * width * shape + 0.45 for shape in shapes)
     figure = new_figure(width, height)
     grid = figure.subplots(len(rows), 1, squeeze=False, height_ratios=shapes)[:, 0]

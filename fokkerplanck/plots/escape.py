@@ -43,7 +43,7 @@ def escape_figures(result: Result) -> dict[str, Figure]:
 
 
 def neighbours(wells: EscapeRecord) -> list[tuple[int, int]]:
-    """Pairs of wells, each once, whose basins touch; all pairs of up to three wells."""
+    """Pairs of wells, each once, whose basins touch."""
     count = len(wells.minima)
     pairs = [(i, j) for i in range(count) for j in range(i + 1, count)]
     return [(i, j) for i, j in pairs if np.isfinite(wells.barrier[i, j])]
@@ -100,8 +100,10 @@ def _plane(result: Result, wells: EscapeRecord, rest: Stationary) -> Figure:
     apart = np.ptp(wells.minima, axis=0)
     plane = max(rows, key=lambda one: float(apart[list(one.pair)].sum()))
     limits = [limits_of(result)[axis] for axis in plane.pair]
-    width = 4.4
-    figure = new_figure(width, 0.5 + 0.72 * width * panel_shape(limits))
+    shape = panel_shape(limits)
+    # Tall panels are drawn narrower.
+    width = 4.4 / max(1.0, shape) ** 0.5
+    figure = new_figure(width, 0.8 + 0.66 * width * shape)
     axes = figure.subplots()
     bounds = tuple(result.bounds[axis] for axis in plane.pair)
     centers = tuple(result.centers[axis] for axis in plane.pair)
@@ -111,21 +113,20 @@ def _plane(result: Result, wells: EscapeRecord, rest: Stationary) -> Figure:
     shown = image(axes, values, bounds, cmap=colors, vmin=0.0, vmax=float(values[home].max()))
     contours(axes, values, centers, contour_levels(values, home))
     if result.ndim == 2:
+        # Up the walls descent from cell to cell prefers the directions of the grid.
         for n in range(len(wells.minima)):
             axes.contour(
-                *centers, (wells.basin == n).T.astype(float), levels=[0.5], colors="white",
-                linewidths=1.2, linestyles="--",
+                *centers, np.where(home, wells.basin == n, np.nan).T, levels=[0.5], colors="white",
+                linewidths=1.0,
             )  # fmt: skip
     for i, j in neighbours(wells):
         for a, b in ((i, j), (j, i)):
-            _arrow(axes, wells, plane.pair, a, b)
+            _arrow(axes, wells, plane.pair, limits, a, b)
     for n, place in enumerate(wells.minima):
         _badge(axes, (float(place[plane.pair[0]]), float(place[plane.pair[1]])), n)
     names = tuple(result.names[axis] for axis in plane.pair)
     frame_panel(axes, limits, names, True, True)
-    axes.figure.colorbar(
-        shown, ax=axes, label=r"quasi-potential $\tilde\Phi$ above its minimum", extend="max"
-    )
+    axes.figure.colorbar(shown, ax=axes, label=r"$\tilde\Phi$ above its minimum", extend="max")
     return figure
 
 
@@ -139,7 +140,14 @@ def _badge(axes: Axes, place: tuple[float, float], number: int) -> None:
     )  # fmt: skip
 
 
-def _arrow(axes: Axes, wells: EscapeRecord, pair: tuple[int, int], a: int, b: int) -> None:
+def _arrow(
+    axes: Axes,
+    wells: EscapeRecord,
+    pair: tuple[int, int],
+    limits: list[tuple[float, float]],
+    a: int,
+    b: int,
+) -> None:
     """A bent arrow from well a to well b with its mean time beside the bend."""
     start, end = wells.minima[a][list(pair)], wells.minima[b][list(pair)]
     axes.add_patch(
@@ -157,13 +165,14 @@ def _arrow(axes: Axes, wells: EscapeRecord, pair: tuple[int, int], a: int, b: in
             path_effects=OUTLINE,
         )
     )
-    # The control point of arc3 lies to the right of the way, on paper.
-    along = np.diff(axes.transData.transform(np.array([start, end])), axis=0)[0]
+    # The control point of arc3 lies to the right of the way, on paper, where the axes have their
+    # final scale: width one and height ``panel_shape``.
+    (left, right), (low, high) = limits
+    paper = np.array([1.0 / (right - left), panel_shape(limits) / (high - low)])
+    along = (end - start) * paper
     side = np.array([along[1], -along[0]])
-    middle = axes.transData.transform(0.5 * (start + end))
-    bend = middle + 0.5 * BEND * side
-    offset = 9.0 * side / max(float(np.hypot(*side)), 1e-9)
-    place = axes.transData.inverted().transform(bend)
+    place = 0.5 * (start + end) + 0.5 * BEND * side / paper
+    offset = 8.0 * side / max(float(np.hypot(*side)), 1e-9)
     axes.annotate(
         time_words(float(wells.times[a, b])),
         (float(place[0]), float(place[1])),

@@ -26,12 +26,15 @@ from .style import (
     contours,
     frame_panel,
     image,
+    lived_in,
     new_figure,
     panel_shape,
     symbol,
 )
 
 MAP = "magma"
+# The loss is shown as high as rho_ss is above this share of its peak.
+COLORED = 1e-6
 WHAT = r"mean time $\tau$ to the target"
 
 
@@ -63,7 +66,11 @@ def _curve(result: Result, found: PassageRecord, time: np.ndarray) -> Figure:
         top.set_ylim(0.0, 1.08 * scale.vmax)
     _starts_on_curve(top, found)
     bottom.plot(x, result.loss, color="0.3")
-    lowest, highest = result.loss[inside].min(), result.loss[inside].max()
+    home = inside
+    if result.stationary is not None:
+        # The walls may be a hundred times higher than the barriers.
+        home = inside & lived_in(result.stationary.density[None], COLORED)
+    lowest, highest = result.loss[home].min(), result.loss[home].max()
     bottom.set_ylim(lowest - 0.06 * (highest - lowest), highest)
     for axes in (top, bottom):
         _shade(axes, result, target_cells(found))
@@ -104,7 +111,8 @@ def _maps(result: Result, found: PassageRecord, time: np.ndarray) -> Figure:
     limits = limits_of(result)
     row_limits = [[limits[axis] for axis in plane.pair] for plane in rows]
     shapes = [panel_shape(pair) for pair in row_limits]
-    width = 4.4
+    # Tall panels are drawn narrower.
+    width = 4.4 / max(1.0, *shapes) ** 0.5
     height = 0.35 + sum(0.68 * width * shape + 0.45 for shape in shapes)
     figure = new_figure(width, height)
     grid = figure.subplots(len(rows), 1, squeeze=False, height_ratios=shapes)[:, 0]

@@ -108,7 +108,10 @@ def label_region(
         )
     place = np.unravel_index(int(np.argmax(depth)), cells.shape)
     x, y = (float(c[i]) for c, i in zip(centers, place, strict=True))
-    axes.text(x, y, text, ha="center", va="center", fontsize=8, zorder=5, clip_on=True)
+    rim = [patheffects.withStroke(linewidth=2.0, foreground="white")]
+    axes.text(
+        x, y, text, ha="center", va="center", fontsize=8, zorder=5, clip_on=True, path_effects=rim
+    )
 
 
 def scale_of(values: np.ndarray) -> tuple[Any, bool]:
@@ -126,6 +129,6 @@ def time_words(time: float) -> str:
     if not np.isfinite(time):
         return r"$\infty$"
     if 1e-3 <= time < 1e4:
-        return f"{time:.3g}"
+        return f"{float(f'{time:.3g}'):g}"
     exponent = int(np.floor(np.log10(time)))
     return rf"${time / 10.0**exponent:.2f} \times 10^{{{exponent}}}$"
