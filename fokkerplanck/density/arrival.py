@@ -9,6 +9,7 @@ import numpy as np
 from scipy.linalg import expm
 
 from ..errors import CaseError, NumericalFailure
+from . import overlap
 from .backward import BackwardSolver
 from .exponential import uniformize
 from .generator import Generator
@@ -108,21 +109,31 @@ def _projected(
     """outputs @ exp(t A) density at all times, shape (outputs, n)."""
     basis = np.empty((MAX_DIMENSION, density.size))
     images = np.empty_like(basis)
-    scale = float(np.linalg.norm(density))
+    small = np.empty((MAX_DIMENSION, MAX_DIMENSION))
+    seen = np.empty((len(outputs), MAX_DIMENSION))
+    shares, norm = np.empty(MAX_DIMENSION), np.empty(1)
+    overlap.overlaps(density[None], 1, density, norm)
+    scale = float(np.sqrt(norm[0]))
     basis[0] = density / scale
     previous = None
     for m in range(1, MAX_DIMENSION):
-        images[m - 1] = generator.matvec(basis[m - 1])
-        vector = solvers[(m - 1) % len(solvers)].solve_forward(basis[m - 1])
+        last = m - 1
+        images[last] = generator.matvec(basis[last])
+        overlap.overlaps(basis, m, images[last], small[:, last])
+        overlap.overlaps(images, last, basis[last], small[last])
+        overlap.overlaps(outputs, len(outputs), basis[last], seen[:, last])
+        vector = solvers[last % len(solvers)].solve_forward(basis[last])
+        overlap.overlaps(vector[None], 1, vector, norm)
+        before = float(np.sqrt(norm[0]))
         # Twice, since one pass of Gram-Schmidt loses orthogonality to rounding.
-        before = float(np.linalg.norm(vector))
         for _ in range(2):
-            vector = vector - (basis[:m] @ vector) @ basis[:m]
-        norm = float(np.linalg.norm(vector))
-        exhausted = norm <= 1e-13 * before
+            overlap.overlaps(basis, m, vector, shares)
+            overlap.remove(basis, m, shares, vector)
+        overlap.overlaps(vector[None], 1, vector, norm)
+        after = float(np.sqrt(norm[0]))
+        exhausted = after <= 1e-13 * before
         if m % ESTIMATE_EVERY == 0 or exhausted:
-            small = basis[:m] @ images[:m].T
-            found = scale * _outputs(small, outputs @ basis[:m].T, times)
+            found = scale * _outputs(small[:m, :m], seen[:, :m], times)
             if exhausted:
                 return found
             if previous is not None:
@@ -130,7 +141,7 @@ def _projected(
                 if change <= TOLERANCE * abs(found[0, 0]):
                     return found
             previous = found
-        basis[m] = vector / norm
+        basis[m] = vector / after
     raise NumericalFailure(
         f"a Krylov space of {MAX_DIMENSION} vectors is too small for the times of arrival",
         "ask for fewer or later times",

@@ -65,7 +65,7 @@ _STATIONARY = (
 )
 _PASSAGE = (
     "mean_time deviation committor backward_committor exit_probability start survival arrival "
-    "escape well well2 bottom basin loss_basin"
+    "delay escape well well2 bottom basin loss_basin"
 )
 RESERVED_NAMES = frozenset(
     [*_FIXED.split(), *_GROUPS.split(), *_STATIONARY.split(), *_PASSAGE.split(), *OBSERVABLES]

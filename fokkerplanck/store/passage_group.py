@@ -69,7 +69,7 @@ def read_passage(file: h5py.File) -> PassageRecord | None:
     arrays = (
         *_FIELDS,
         *_STARTS,
-        *("exit_probability", "current", "start_exit_probability", "time"),
+        *("exit_probability", "current", "start_exit_probability"),
         *("survival", "arrival"),
     )
     return PassageRecord(
@@ -78,6 +78,7 @@ def read_passage(file: h5py.File) -> PassageRecord | None:
         sides=tuple(group["side"].asstr()[...]) if "side" in group else (),
         numbers={name: float(group.attrs[name]) for name in PASSAGE_NUMBERS if name in group.attrs},
         start=values("start_position"),
+        time=values("delay"),
         escape=_read_escape(group["escape"]) if "escape" in group else None,
         **{name: values(name) for name in arrays},
     )
@@ -102,7 +103,8 @@ def _fill_starts(group: h5py.Group, record: PassageRecord, component: h5py.Datas
     )
     if record.time is None:
         return
-    time = add_scale(group, "time", record.time, "time since the start")
+    # Not "time": trees of groups take a dimension of that name for the one of the frames.
+    time = add_scale(group, "delay", record.time, "time since the start")
     add_variable(
         group, "survival", [start, time], "probability of not having arrived", data=record.survival
     )
