@@ -109,7 +109,7 @@ def test_quartic_well(beta: float) -> None:
     assert errors[-1] < 1e-3
     assert abs(fitted_order([1 / 128, 1 / 256, 1 / 512], errors) - 2.0) < ORDER_WINDOW
     extrapolated = (4.0 * times[512] - times[256]) / 3.0
-    assert extrapolated == pytest.approx(exact, rel=1e-6 if beta <= 20 else 1e-5)
+    assert extrapolated == pytest.approx(exact, rel=1e-6)
 
 
 def test_time_that_no_spectrum_sees() -> None:
