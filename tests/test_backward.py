@@ -178,3 +178,34 @@ def test_arrivals_against_dense_exponentials() -> None:
         state = (vectors @ (np.exp(values * time) * begin)).real * found.grid.cell_volume
         assert got.survival[n] == pytest.approx(state.sum(), abs=1e-7)
         assert got.density[n] == pytest.approx([float(r @ state) for r in rates], abs=1e-5)
+
+
+def test_one_way_edges_do_not_lead_back() -> None:
+    """A drift without noise carries the lower half away from the target."""
+    problem = Problem(drift=["0", "y - 0.45"], sigma=[1.0, 0.0], domain={"x": (0, 1), "y": (0, 1)})
+    found = generator(problem, problem.grid(8))
+    y = found.grid.points[1] + 0.0 * found.grid.points[0]
+    killed = kill(found, [Region.of(found.grid, y > 0.7, "target")])
+    # What is below 0.375 only goes down.
+    with pytest.raises(CaseError, match="from 24 of the 48 cells"):
+        BackwardSolver(killed.generator, killed.free)
+
+
+@pytest.mark.parametrize("stepper", ["chebyshev", "krylov", "implicit", "exponential"])
+def test_steppers_do_not_restore_what_a_target_took(stepper: str) -> None:
+    """The box is closed, but its target is not."""
+    problem = Problem(loss="x**2/2", beta=2.0, domain={"x": (-3.0, 3.0)})
+    found = generator(problem, problem.grid(30))
+    target = Region.of(found.grid, found.grid.centers[0] > 1.0, "target")
+    killed = kill(found, [target])
+    start = np.where(killed.free, np.exp(-(found.grid.centers[0] ** 2)), 0.0)
+    system = System(problem, found.grid)
+    system._generator = killed.generator
+    later = STEPPERS[stepper].step(system, start, 0.0, 0.01)
+    matrix = np.eye(30) - 0.01 * killed.generator.to_scipy().toarray()
+    exact = np.linalg.solve(matrix, start)
+    if stepper != "implicit":
+        values, vectors = np.linalg.eig(killed.generator.to_scipy().toarray())
+        exact = (vectors @ (np.exp(0.01 * values) * np.linalg.solve(vectors, start))).real
+    np.testing.assert_allclose(later, exact, atol=1e-10)
+    assert later.sum() < start.sum() * (1.0 - 1e-4)

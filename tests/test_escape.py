@@ -166,6 +166,17 @@ def test_sharp_and_flat() -> None:
     assert unequal.agreement == -1.0
     assert unequal.indicator[0] > unequal.indicator[1]
     assert unequal.exit_time[0] > unequal.exit_time[1]
+    # The formula by hand: curvatures 8 b -+ 3 d/2 along the valley and 2 exp(-1.25 x) across.
+    b, d, beta = 0.3, 0.2, 20.0
+    top = 3.0 * d / (16.0 * b)
+    height = [b * (x * x - 1.0) ** 2 + d * (3.0 * x - x**3) / 4.0 for x in (-1.0, 1.0, top)]
+    along = [8.0 * b + 1.5 * d, 8.0 * b - 1.5 * d, b * (12.0 * top**2 - 4.0) - 1.5 * d * top]
+    across = [2.0 * np.exp(-1.25 * x) for x in (-1.0, 1.0, top)]
+    for i in (0, 1):
+        shape = np.sqrt(abs(along[2]) * across[2] / (along[i] * across[i]))
+        exact = 2.0 * np.pi / abs(along[2]) * shape * np.exp(beta * (height[2] - height[i]))
+        assert unequal.kramers_times is not None
+        assert unequal.kramers_times[i, 1 - i] == pytest.approx(exact, rel=1e-5)
 
 
 @compiled_only
