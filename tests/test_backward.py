@@ -6,7 +6,7 @@ import mpmath
 import numpy as np
 import pytest
 from fields import random_density, settings_of
-from hypothesis import given
+from hypothesis import assume, given
 from hypothesis import strategies as st
 from measures import examples
 
@@ -40,6 +40,8 @@ def test_both_equations_against_dense_solves(data: st.DataObject) -> None:
     solver = BackwardSolver(killed.generator, killed.free)
     free = killed.free.reshape(-1)
     matrix = -killed.generator.to_scipy().toarray()[np.ix_(free, free)]
+    # Where times are longer the twin itself is lost; see the test in 60 digits below.
+    assume(np.linalg.cond(matrix) < 1e7)
     source = np.random.default_rng(77).uniform(0.0, 1.0, free.size)
     for solve, dense in ((solver.solve, matrix.T), (solver.solve_forward, matrix)):
         found = solve(source)
