@@ -28,6 +28,8 @@ _EXPORTS = {
     "evolve": "density",
     "stationary": "density",
     "spectrum": "density",
+    "passage": "density",
+    "escape": "density",
     "ensemble": "particles",
     "analyse": "analysis",
     "Result": "result",

@@ -14,6 +14,7 @@ from .density.force import Force
 from .errors import CaseError, NumericalFailure
 from .observables import moments
 from .run import require_room
+from .transit import check_regions
 
 # Products timed for the estimate of the wall time.
 TIMED_PRODUCTS = 5
@@ -60,6 +61,9 @@ def explain(case: Case) -> str:
         )
     if case.spectrum is not None:
         lines.append(("spectrum", f"{case.spectrum.count} modes: {spectrum_method(generator)}"))
+    check_regions(case, generator)
+    if case.passage is not None:
+        lines += _passage(case)
     if case.density is not None:
         stepper, reason = choose_stepper(case.density.stepper, system, case.density.times)
         lines.append(("stepper", f"{stepper.name} ({stepper.summary}): {reason}"))
@@ -72,6 +76,25 @@ def explain(case: Case) -> str:
         lines += [("caution", text) for text in _cautions(generator, case)]
     width = max(len(name) for name, _ in lines)
     return "\n".join(f"{name:{width}}  {text}" for name, text in lines)
+
+
+def _passage(case: Case) -> list[tuple[str, str]]:
+    """What [passage] asks for."""
+    asked, lines = case.passage, []
+    assert asked is not None
+    if asked.target is not None:
+        where = "the absorbing sides" if asked.target == "boundary" else asked.target
+        what = "mean and deviation of the time, exit probabilities"
+        if asked.source is not None:
+            what += f", committor and transitions from {asked.source}"
+        if asked.times is not None:
+            what += f", densities of the time of arrival up to {asked.times[-1]:g}"
+        lines.append(
+            ("first passage", f"to {where}: {what}; -A^T u = f by elimination without subtraction")
+        )
+    if asked.escape:
+        lines.append(("escape", "wells of Phi~, times between them, Eyring-Kramers rates"))
+    return lines
 
 
 def _condition(case: Case) -> float:

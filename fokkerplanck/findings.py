@@ -8,7 +8,14 @@ import textwrap
 import numpy as np
 
 from .result import Result
-from .store import CriticalPoints, Loop, SpectrumRecord, Stationary, ValidationRecord
+from .store import (
+    CriticalPoints,
+    EscapeRecord,
+    Loop,
+    SpectrumRecord,
+    Stationary,
+    ValidationRecord,
+)
 from .validation import dependent
 
 # Modes that are named one by one.
@@ -97,6 +104,78 @@ def spectrum_rows(spectrum: SpectrumRecord) -> list[tuple[str, str]]:
         if math.isfinite(spectrum.mixing_upper):
             text += f", at most {spectrum.mixing_upper:.4g}"
         rows.append(("mixing time", f"{text} (1/4 in total variation, worst start)"))
+    return rows
+
+
+def passage_rows(result: Result) -> list[tuple[str, str]]:
+    """Rows about first passage, transitions and escape."""
+    found = result.passage
+    if found is None:
+        return []
+    rows = []
+    if found.start is not None:
+        assert found.start_mean_time is not None
+        assert found.start_deviation is not None
+        where = "the boundary" if found.target == "boundary" else found.target
+        for number, place in enumerate(found.start[:NAMED_POINTS]):
+            text = (
+                f"{_place(result.names, place)} to {where}: "
+                f"{found.start_mean_time[number]:.8g} +- {found.start_deviation[number]:.4g}"
+            )
+            if found.start_committor is not None:
+                text += f", committor {found.start_committor[number]:.4g}"
+            rows.append(("mean time from", text))
+            if len(found.sides) > 1 and found.start_exit_probability is not None:
+                shares = zip(found.sides, found.start_exit_probability[number], strict=True)
+                exits = ", ".join(f"{name} {share:.6g}" for name, share in shares)
+                rows.append(("  leaves by", exits))
+    if "transition_rate" in found.numbers:
+        rate, flux = found.numbers["transition_rate"], found.numbers["reactive_flux"]
+        rows.append(
+            (
+                "transition rate",
+                f"{rate:.8g} from {found.source} to {found.target}; flux {flux:.6g}",
+            )
+        )
+    if found.escape is not None:
+        rows += _escape_rows(result.names, found.escape)
+    return rows
+
+
+def _escape_rows(names: tuple[str, ...], wells: EscapeRecord) -> list[tuple[str, str]]:
+    """The wells one by one, then how well they stand for the process."""
+    rows = []
+    for number, place in enumerate(wells.minima[: 2 * NAMED_POINTS]):
+        text = f"{_place(names, place)}: share {wells.weight[number]:.4g}"
+        text += f", tr(H Sigma) {wells.indicator[number]:.5g}"
+        if len(wells.minima) > 1:
+            text += f", left after {wells.exit_time[number]:.6g}"
+            others = [
+                f"to {j + 1} in {wells.times[number, j]:.5g}"
+                + (
+                    f" (Kramers {wells.kramers_times[number, j]:.4g})"
+                    if wells.kramers_times is not None
+                    else f" (barrier {wells.barrier[number, j]:.4g})"
+                )
+                for j in range(len(wells.minima))
+                if j != number
+            ]
+            text += "; " + ", ".join(others[:NAMED_POINTS])
+        rows.append((f"well {number + 1}", text))
+    if len(wells.minima) > 1:
+        rows.append(
+            (
+                "coarse chain",
+                f"its times differ by up to {100.0 * wells.quality:.2g} %, exit times spread by up "
+                f"to {100.0 * wells.spread.max():.2g} % within a basin",
+            )
+        )
+        verdict = {
+            1.0: "yes, for every pair of wells",
+            -1.0: "no, the other way for every pair of wells",
+            0.0: "undecided: equal, or as often as not",
+        }.get(wells.agreement, f"in part (order agrees by {wells.agreement:+.2g})")
+        rows.append(("larger tr(H Sigma) leaves faster", verdict))
     return rows
 
 

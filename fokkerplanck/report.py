@@ -10,12 +10,13 @@ import numpy as np
 
 from .case import Case, Expect
 from .errors import CaseError
-from .findings import spectrum_rows, stationary_rows, table, walker_rows
+from .findings import passage_rows, spectrum_rows, stationary_rows, table, walker_rows
 from .result import Result
 
 # "final.mean[0]", "stationary.entropy_production", "mass_drift"
 _NAME = re.compile(
-    r"^(?:(final|stationary|spectrum|ensemble|validation)\.)?([a-z_]+)(?:\[(\d+(?:\s*,\s*\d+)*)\])?$"
+    r"^(?:(final|stationary|spectrum|passage|ensemble|validation)\.)?"
+    r"([a-z_]+)(?:\[(\d+(?:\s*,\s*\d+)*)\])?$"
 )
 # Rises of the naive free energy below this share of its range are the grid's error.
 NAIVE_RISE = 1e-3
@@ -67,8 +68,9 @@ def number_of(name: str, result: Result) -> float:
     ``final.<observable>`` with indices for means and covariances, and ``stationary.<number>``,
     among them ``cycle_period`` and ``limit_cycle_period``, and with indices
     ``angular_momentum`` and ``shifts``; ``spectrum.<series>[mode]`` and ``spectrum.<number>``;
-    ``ensemble.<series>`` and ``validation.<series>`` at the
-    last time.
+    ``passage.<number>``, with the number of the start for ``mean_time``, ``deviation`` and
+    ``committor``, start and way out for ``exit_probability``, and wells for ``times``,
+    ``exit_time`` and the like; ``ensemble.<series>`` and ``validation.<series>`` at the last time.
 
     Raises
     ------
@@ -86,8 +88,8 @@ def number_of(name: str, result: Result) -> float:
     if parts is None or parts[1] is None:
         raise CaseError(
             "is not a number of a result; names are mass_drift, minimum, free_energy_increase, "
-            "final.<observable>, stationary.<number>, spectrum.<series>[mode], ensemble.<series> "
-            "and validation.<series>",
+            "final.<observable>, stationary.<number>, spectrum.<series>[mode], passage.<number>, "
+            "ensemble.<series> and validation.<series>",
             key,
         )
     place, quantity, index = parts[1], parts[2], parts[3]
@@ -95,6 +97,8 @@ def number_of(name: str, result: Result) -> float:
         values = _of_stationary(quantity, result, key)
     elif place == "spectrum":
         values = _of_spectrum(quantity, result, key)
+    elif place == "passage":
+        values = _of_passage(quantity, result, key)
     elif place in ("ensemble", "validation"):
         values = _of_walkers(place, quantity, result, key)
     else:
@@ -130,6 +134,15 @@ def _of_spectrum(quantity: str, result: Result, key: str) -> np.ndarray:
     if quantity not in found:
         raise CaseError(f"does not exist in this result; there are {', '.join(found)}", key)
     return np.asarray(found[quantity])
+
+
+def _of_passage(quantity: str, result: Result, key: str) -> np.ndarray:
+    if result.passage is None:
+        raise CaseError("does not exist: this case has no [passage]", key)
+    found = result.passage.all_numbers()
+    if quantity not in found:
+        raise CaseError(f"does not exist in this result; its numbers are {', '.join(found)}", key)
+    return found[quantity]
 
 
 def _of_walkers(place: str, quantity: str, result: Result, key: str) -> np.ndarray:
@@ -178,6 +191,7 @@ def summary(case: Case, result: Result) -> str:
         rows += stationary_rows(result.names, result.stationary)
     if result.spectrum is not None:
         rows += spectrum_rows(result.spectrum)
+    rows += passage_rows(result)
     rows += walker_rows(result)
     for note in result.notes:
         word, _, rest_of_note = note.partition(" ")

@@ -17,6 +17,7 @@ from .store import (
     EnsembleRecord,
     Frame,
     Header,
+    PassageRecord,
     ResultWriter,
     SpectrumRecord,
     Stationary,
@@ -27,6 +28,7 @@ from .store import (
 
 __all__ = [
     "EnsembleRecord",
+    "PassageRecord",
     "Result",
     "SpectrumRecord",
     "Stationary",
@@ -65,6 +67,7 @@ class Result:
     spectrum : SpectrumRecord or None
     ensemble : EnsembleRecord or None
     validation : ValidationRecord or None
+    passage : PassageRecord or None
     status : str
         "running", "complete" or "interrupted".
     timings : dict
@@ -92,6 +95,7 @@ class Result:
     spectrum: SpectrumRecord | None = None
     ensemble: EnsembleRecord | None = None
     validation: ValidationRecord | None = None
+    passage: PassageRecord | None = None
     status: str = "complete"
     timings: dict[str, float] = field(default_factory=dict)
     notes: list[str] = field(default_factory=list)
@@ -211,6 +215,8 @@ class Result:
                     writer.write_ensemble(self.ensemble)
                 if self.validation is not None:
                     writer.write_validation(self.validation)
+                if self.passage is not None:
+                    writer.write_passage(self.passage)
                 status = "complete" if self.status == "complete" else "interrupted"
                 writer.close(status, timings=self.timings, notes=self.notes)
             os.replace(partial, target)
@@ -252,6 +258,7 @@ def open_result(path: str | Path) -> Result:
         spectrum=contents.spectrum,
         ensemble=contents.ensemble,
         validation=contents.validation,
+        passage=contents.passage,
         status=contents.status,
         timings=contents.timings,
         notes=contents.notes,

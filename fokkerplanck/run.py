@@ -34,6 +34,7 @@ from .result import Result, open_result
 from .sink import Sink
 from .start import initial_density
 from .store import Checkpoint, Header, read
+from .transit import check_regions, transit
 from .validate import validate
 from .walk import visited_cells, walk
 
@@ -114,7 +115,9 @@ def require_room(case: Case) -> None:
 
 def rest_state(case: Case, system: System) -> StationaryState | None:
     """Stationary state where there is one and the case needs it or it is cheap."""
-    needed = case.stationary is not None or case.initial.kind == "stationary"
+    needed = (
+        case.stationary is not None or case.initial.kind == "stationary" or _rest_for_passage(case)
+    )
     exists = case.grid.domain.closed and system.autonomous
     if not exists and not needed:
         return None
@@ -132,11 +135,19 @@ def rest_state(case: Case, system: System) -> StationaryState | None:
         return None
 
 
+def _rest_for_passage(case: Case) -> bool:
+    """Whether [passage] needs the stationary state: for escape, and for rates of a closed box."""
+    asked = case.passage
+    between = asked is not None and asked.source is not None and case.grid.domain.closed
+    return asked is not None and (asked.escape or between)
+
+
 def _solve(case: Case, sink: Sink, clock: Clock, progress: bool) -> list[str]:
     """Compute everything the case asks for into the sink; returns notes."""
     with clock("assemble"):
         system = System(case.problem, case.grid)
         generator = system.at(0.0)
+        check_regions(case, generator)
         rest = rest_state(case, system)
         observer = Observer(case.problem, rest)
     notes: list[str] = []
@@ -157,6 +168,11 @@ def _solve(case: Case, sink: Sink, clock: Clock, progress: bool) -> list[str]:
             modes, left_out = spectrum_of(generator, case.spectrum.count, rest)
             notes += left_out
             sink.spectrum(modes)
+    if case.passage is not None:
+        with clock("passage"):
+            found, cares = transit(case, generator, rest)
+            notes += cares
+            sink.passage(found)
     if case.ensemble is not None:
         notes += _walk(case, sink, clock, observer, progress)
     if case.validation is not None and sink.walkers is not None:

@@ -11,6 +11,7 @@ import numpy as np
 from .case import Case
 from .result import (
     EnsembleRecord,
+    PassageRecord,
     Result,
     SpectrumRecord,
     Stationary,
@@ -45,6 +46,7 @@ class Sink:
         self.modes: SpectrumRecord | None = None
         self.walkers: EnsembleRecord | None = None
         self.comparison: ValidationRecord | None = None
+        self.first_passage: PassageRecord | None = None
         if path is None:
             return
         if resume and path.exists():
@@ -116,6 +118,12 @@ class Sink:
         if self.writer is not None:
             self.writer.write_validation(comparison)
 
+    def passage(self, found: PassageRecord) -> None:
+        """Take the first passage."""
+        self.first_passage = found
+        if self.writer is not None:
+            self.writer.write_passage(found)
+
     def abandon(self, timings: dict[str, float]) -> None:
         """Close the file as interrupted; what was reached stays in it."""
         if self.writer is not None:
@@ -139,6 +147,7 @@ class Sink:
             spectrum=self.modes,
             ensemble=self.walkers,
             validation=self.comparison,
+            passage=self.first_passage,
             timings=timings,
             notes=notes,
         )

@@ -43,6 +43,11 @@ frames = 41
 # stepper = "auto"           # `fokkerplanck check` says what auto takes, and why
 # rtol = 1e-6
 
+# [passage]                  # without keys: the wells of Phi~ and the times between them
+# target = "x > 1"           # mean time until there, from everywhere; "boundary": absorbing sides
+# source = "x < -1"          # with it committor, transition rate, reactive current
+# start = [0.0, 0.0]         # a point of interest, or a list of them
+
 # [stationary]               # quasi-potential, current and entropy production at rest
 
 # [spectrum]                 # slowest modes, relaxation times, bounds on the mixing time

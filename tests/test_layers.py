@@ -33,6 +33,7 @@ LAYERS = {
     "analysis": 7,
     "start": 7,
     "walk": 7,
+    "transit": 7,
     "validate": 8,
     "run": 9,
     "plots": 8,

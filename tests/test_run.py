@@ -49,12 +49,16 @@ REDUCED = {
     "quadratic_3d": sized({"x": 18, "y": 18, "z": 18}, 6, 20.0),
     "quadratic_anisotropic": sized({"x": 64, "y": 64}, 14, 26.0),
     "quadratic_rotating": sized({"x": 40, "y": 40}, 13, 12.0),
+    "saddle_escape": sized({"x": 32, "y": 24}, 5, 2.0),
     "sgd_limit_cycle": sized({"x": 48, "y": 40}, 12, 66.0),
+    "sharp_flat": sized({"x": 48, "y": 64}, 9, 12000.0),
     "tanh_neuron": sized({"a": 56, "w": 72}, 9, 160.0),
     "van_der_pol": sized({"x": 40, "v": 48}, 11, 70.0),
 }
 # Those that come to rest by their end.
-RESTING = set(REDUCED) - {"cross_diffusion"}
+RESTING = set(REDUCED) - {"cross_diffusion", "saddle_escape"}
+# Those with absorbing sides.
+OPEN = {"saddle_escape"}
 BALANCED = {
     "double_well_1d",
     "double_well_2d",
@@ -63,13 +67,14 @@ BALANCED = {
     "quadratic",
     "quadratic_3d",
     "quadratic_anisotropic",
+    "sharp_flat",
 }
 # Along an axis without noise the edges are one-way and produce entropy without bound.
 ONE_WAY = {"caughey", "momentum", "van_der_pol"}
 ON_DATA = {"linear_regression", "logistic_regression", "tanh_neuron"}
 NO_LOSS = {"caughey", "van_der_pol"}
-# Walkers would need some 1e6 steps to see anything happen.
-TOO_STIFF = {"mueller_brown"}
+# Walkers would need some 1e5 steps and more to see anything happen.
+TOO_SLOW = {"mueller_brown", "sharp_flat"}
 SMALL = sized({"x": 16, "y": 16}, 7, 0.6)
 _results: dict[str, Result] = {}
 
@@ -102,7 +107,10 @@ class TestCases:
     def test_mass_and_positivity_at_every_frame(self, name: str) -> None:
         result = reduced(name)
         assert len(result.time) == REDUCED[name]["density.frames"]
-        assert mass_drift(result) <= 1e-12
+        if name in OPEN:
+            assert (np.diff(result.mass) < 0.0).all()
+        else:
+            assert mass_drift(result) <= 1e-12
         assert result.minimum.min() >= 0.0
         np.testing.assert_allclose(
             result.density.sum(axis=tuple(range(1, result.ndim + 1))) * result.cell_volume,
@@ -148,17 +156,18 @@ class TestCases:
     @every_case
     def test_loss_rate_is_the_slope_of_the_expected_loss(self, name: str) -> None:
         """(42), left side: by differences along a second run with dense frames."""
-        if name == "cross_diffusion" or name in NO_LOSS:
-            # The loss itself changes with t, or there is none.
+        if name == "cross_diffusion" or name in NO_LOSS | OPEN:
+            # The loss itself changes with t, or there is none, or it leaves with the walkers.
             return
         overrides = {**REDUCED[name], "density.end": 1e-4, "density.frames": 3}
-        result = run(replace(alone(load_case(name, overrides)), stationary=None))
+        case = alone(load_case(name, overrides))
+        result = run(replace(case, stationary=None, passage=None))
         slope = np.gradient(result.expected_loss, result.time, edge_order=2)
         np.testing.assert_allclose(slope[1], result.loss_rate[1], rtol=1e-3, atol=1e-5)
 
 
 def test_every_case_has_a_million_walkers_and_their_validation() -> None:
-    for name in set(bundled_cases()) - TOO_STIFF:
+    for name in set(bundled_cases()) - TOO_SLOW:
         case = load_case(name)
         assert case.ensemble is not None, name
         assert case.ensemble.particles >= 1_000_000, name

@@ -4,7 +4,17 @@ from .bundled import bundled_cases, find_case
 from .load import load_case
 from .memory import memory_available, memory_needed, require_memory
 from .overrides import apply_overrides, parse_override
-from .records import Case, Density, Ensemble, Expect, Initial, Output, Stationary, Validation
+from .records import (
+    Case,
+    Density,
+    Ensemble,
+    Expect,
+    Initial,
+    Output,
+    Passage,
+    Stationary,
+    Validation,
+)
 
 __all__ = [
     "Case",
@@ -13,6 +23,7 @@ __all__ = [
     "Expect",
     "Initial",
     "Output",
+    "Passage",
     "Stationary",
     "Validation",
     "apply_overrides",

@@ -20,6 +20,7 @@ from .initial import initial_density
 from .memory import estimate_bytes, memory_needed, require_memory
 from .messages import case_error
 from .overrides import apply_overrides, overridden
+from .passage import passage
 from .records import (
     Case,
     Density,
@@ -129,6 +130,7 @@ def _build(path: Path, text: str, data: dict[str, Any], overrides: dict[str, Any
         density=None if file.density is None else _density(file.density),
         stationary=None if file.stationary is None else Stationary(),
         spectrum=None if file.spectrum is None else _spectrum(file.spectrum, grid, problem),
+        passage=None if file.passage is None else passage(file.passage, grid, constants),
         ensemble=None if file.ensemble is None else Ensemble(**file.ensemble.model_dump()),
         validation=(
             None if file.validation is None else Validation(**file.validation.model_dump())

@@ -47,6 +47,10 @@ FIGURES = (
     "modes",
     "eigenvalues",
     "walkers",
+    "mean_time",
+    "committor",
+    "arrival",
+    "escape",
     "animation",
     "animation_mp4",
 )
@@ -120,6 +124,31 @@ class Spectrum:
     """
 
     count: int = 6
+
+
+@dataclass(frozen=True)
+class Passage:
+    """Asks for first passage to a target, for escape from minima, or for both.
+
+    Parameters
+    ----------
+    target : str, optional
+        A condition on the axes, or "boundary" for the absorbing sides.
+    source : str, optional
+        A condition; with it committor and transition rate.
+    start : tuple of tuples, optional
+        Points of interest; by default where Phi is lowest outside the target.
+    times : tuple of float, optional
+        Of the first-passage densities, from 0.
+    escape : bool
+        Whether to look at the minima and the times between them.
+    """
+
+    target: str | None = None
+    source: str | None = None
+    start: tuple[tuple[float, ...], ...] | None = None
+    times: tuple[float, ...] | None = None
+    escape: bool = False
 
 
 @dataclass(frozen=True)
@@ -230,6 +259,7 @@ class Case:
         None when the case does not ask for the evolution.
     stationary : Stationary or None
     spectrum : Spectrum or None
+    passage : Passage or None
     ensemble : Ensemble or None
     validation : Validation or None
     output : Output
@@ -247,6 +277,7 @@ class Case:
     density: Density | None = None
     stationary: Stationary | None = None
     spectrum: Spectrum | None = None
+    passage: Passage | None = None
     ensemble: Ensemble | None = None
     validation: Validation | None = None
     output: Output = Output()

@@ -80,7 +80,7 @@ class ShiftedSolver:
         x = (right + dt * (self.generator.matvec(x) + leaving * x)) / (1.0 + dt * leaving)
         # A x + leaving x is a sum of non-negative terms but for its rounding.
         x = np.maximum(x, 0.0)
-        if self.generator.grid.domain.closed:
+        if self.generator.closed:
             x *= float(right.sum()) / float(x.sum())
         return x
 

@@ -13,10 +13,14 @@ from matplotlib.figure import Figure
 from ..errors import CaseError, CaseWarning, StoreError
 from ..result import Result
 from .animation import animate_gif, animate_mp4
+from .arrival import arrival_figures
+from .committor import committor_figures
 from .current import current_figures
 from .density import density_figures
 from .entropy_production import entropy_production_figures
+from .escape import escape_figures
 from .free_energy import free_energy_figures
+from .mean_time import mean_time_figures
 from .modes import eigenvalues_figures, modes_figures
 from .observables import observables_figures
 from .quasi_potential import quasi_potential_figures
@@ -34,6 +38,10 @@ STILLS: dict[str, Callable[[Result], dict[str, Figure]]] = {
     "modes": modes_figures,
     "eigenvalues": eigenvalues_figures,
     "walkers": walkers_figures,
+    "mean_time": mean_time_figures,
+    "committor": committor_figures,
+    "arrival": arrival_figures,
+    "escape": escape_figures,
 }
 MOVIES: dict[str, Callable[[Result, Path], Path]] = {
     "animation": animate_gif,
@@ -46,6 +54,8 @@ FIGURES = (*STILLS, *MOVIES)
 USUAL = ("density", "free_energy", "walkers")
 STATIONARY = ("quasi_potential", "current", "entropy_production")
 SPECTRUM = ("modes", "eigenvalues")
+# Drawn unasked of a result whose case has [passage], those that there is data for.
+PASSAGE = ("mean_time", "committor", "arrival", "escape")
 
 
 def draw(
@@ -65,15 +75,15 @@ def draw(
         Names out of ``FIGURES``. Stills become PNG at 200 dpi; ``animation`` is a GIF,
         ``animation_mp4`` needs ffmpeg. Without names: what the result has of density, free
         energy and walkers and, analysed by [stationary], of quasi-potential, current and entropy
-        production, by [spectrum] of modes and eigenvalues.
+        production, by [spectrum] of modes and eigenvalues, by [passage] of the mean time, the
+        committor, the times of arrival and the wells.
 
     Raises
     ------
     CaseError
         For an unknown name, or a film without ffmpeg.
     StoreError
-        If the result has no frame, no stationary state and no spectrum, or the directory cannot be
-        written.
+        If the result has no frame and no analysis, or the directory cannot be written.
 
     Warns
     -----
@@ -84,7 +94,8 @@ def draw(
     for name in chosen:
         if name not in FIGURES:
             raise CaseError(_unknown(name), "output.figures")
-    if not len(result.kept_frames) and result.stationary is None and result.spectrum is None:
+    analyses = (result.stationary, result.spectrum, result.passage)
+    if not len(result.kept_frames) and all(found is None for found in analyses):
         raise StoreError("this result has no frame yet, so there is nothing to draw")
     folder = Path(directory)
     paths: list[Path] = []
@@ -107,8 +118,12 @@ def draw(
 
 def _usual(result: Result) -> tuple[str, ...]:
     analysed = result.stationary is not None and result.stationary.velocity is not None
-    usual = USUAL + STATIONARY if analysed else USUAL
-    return usual if result.spectrum is None else usual + SPECTRUM
+    return (
+        *USUAL,
+        *(STATIONARY if analysed else ()),
+        *(SPECTRUM if result.spectrum is not None else ()),
+        *(PASSAGE if result.passage is not None else ()),
+    )
 
 
 def _draw_one(name: str, result: Result, folder: Path) -> list[Path]:

@@ -2,6 +2,7 @@
 
 from .ensemble import EnsembleRecord
 from .layout import OBSERVABLES, RESERVED_NAMES, SCHEMA
+from .passage import PASSAGE_NUMBERS, EscapeRecord, PassageRecord
 from .reader import Contents, read
 from .records import Checkpoint, Frame, Header
 from .spectrum import SpectrumRecord
@@ -12,15 +13,18 @@ from .writer import ResultWriter, check_target
 __all__ = [
     "NUMBERS",
     "OBSERVABLES",
+    "PASSAGE_NUMBERS",
     "RESERVED_NAMES",
     "SCHEMA",
     "Checkpoint",
     "Contents",
     "CriticalPoints",
     "EnsembleRecord",
+    "EscapeRecord",
     "Frame",
     "Header",
     "Loop",
+    "PassageRecord",
     "ResultWriter",
     "SpectrumRecord",
     "Stationary",

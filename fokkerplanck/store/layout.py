@@ -64,7 +64,13 @@ _STATIONARY = (
     "critical point mode position value eigenvalues index pair side pairs shifts points"
 )
 _SPECTRUM = "real imag relaxation_time residual modes modes_imag left left_imag"
-RESERVED_NAMES = frozenset([*f"{_FIXED} {_GROUPS} {_STATIONARY} {_SPECTRUM}".split(), *OBSERVABLES])
+_PASSAGE = (
+    "mean_time deviation committor backward_committor exit_probability start survival arrival "
+    "delay escape well well2 bottom basin loss_basin"
+)
+RESERVED_NAMES = frozenset(
+    [*f"{_FIXED} {_GROUPS} {_STATIONARY} {_SPECTRUM} {_PASSAGE}".split(), *OBSERVABLES]
+)
 
 
 def check_names(header: Header) -> None:

@@ -14,6 +14,8 @@ from ..errors import StoreError
 from .ensemble import EnsembleRecord
 from .ensemble_group import read_ensemble
 from .layout import LIBVER, ROOT_ATTRIBUTES, SCHEMA, axis_names, series_names
+from .passage import PassageRecord
+from .passage_group import read_passage
 from .records import Header
 from .spectrum import SpectrumRecord, read_spectrum
 from .stationary import Stationary
@@ -38,6 +40,7 @@ class Contents:
     spectrum: SpectrumRecord | None
     ensemble: EnsembleRecord | None
     validation: ValidationRecord | None
+    passage: PassageRecord | None
     timings: dict[str, float]
     notes: list[str]
 
@@ -66,6 +69,7 @@ def read(path: str | Path) -> Contents:
                 spectrum=read_spectrum(file),
                 ensemble=read_ensemble(file),
                 validation=read_validation(file),
+                passage=read_passage(file),
                 timings={name: float(seconds) for name, seconds in timings.items()},
                 notes=attributes.get("notes", "").splitlines(),
             )

@@ -18,6 +18,8 @@ from ..errors import StoreError
 from .ensemble import EnsembleRecord
 from .ensemble_group import fill_ensemble
 from .layout import LIBVER, OBSERVABLES, SERIES_ROWS, add_variable, encode_attribute, series_names
+from .passage import PassageRecord
+from .passage_group import fill_passage
 from .reader import complete_frames, open_file
 from .records import Checkpoint, Frame, Header
 from .resume import check_same_run
@@ -205,6 +207,12 @@ class ResultWriter:
         """Write the group ``/validation``, replacing one that is there."""
         with _writing(self.path, "written"):
             fill_validation(self._file, validation)
+            self._file.flush()
+
+    def write_passage(self, passage: PassageRecord) -> None:
+        """Write the group ``/passage``, replacing one that is there."""
+        with _writing(self.path, "written"):
+            fill_passage(self._file, passage)
             self._file.flush()
 
     def close(
