@@ -28,7 +28,11 @@ class Observer:
     stationary: StationaryState | None
 
     def measure(
-        self, generator: Generator, density: np.ndarray, time: float
+        self,
+        generator: Generator,
+        density: np.ndarray,
+        time: float,
+        change: np.ndarray | None = None,
     ) -> dict[str, float | np.ndarray]:
         """All observables of one density.
 
@@ -38,12 +42,14 @@ class Observer:
             With the coefficients of this time.
         density : ndarray of the grid's shape
         time : float
+        change : ndarray of the grid's shape, optional
+            d rho/dt; that of the generator by default.
 
         Returns
         -------
         dict
             mass, minimum, mean (d,), covariance (d, d), entropy -int rho log rho, expected_loss,
-            loss_rate (left side of (42), from the generator) and loss_rate_dynkin (its right side
+            loss_rate (left side of (42), from the change) and loss_rate_dynkin (its right side
             E[drift . grad Phi + tr(Sigma H)/beta]); with every axis noisy entropy_production; with
             a stationary state energy E[Phi~], free_energy (46), kl_to_stationary, dissipation,
             the exact -dF/dt of the discrete free energy, and with a loss naive_free_energy,
@@ -52,7 +58,7 @@ class Observer:
             the stationary currents going; the other part is beta times the dissipation.
         """
         grid = generator.grid
-        change = generator.matvec(density)
+        change = generator.matvec(density) if change is None else change
         loss, rate = self._loss_fields(generator, time)
         mass = float(grid.integrate(density))
         mean, covariance = moments(generator, density)

@@ -141,9 +141,7 @@ def test_what_only_the_grid_shows_is_two(
 @pytest.mark.parametrize(
     "arguments", [[], ["walk"], ["run"], ["run", "quadratic", "--resume", "--overwrite"]]
 )
-def test_wrong_arguments_are_two(
-    arguments: list[str], capsys: pytest.CaptureFixture[str]
-) -> None:
+def test_wrong_arguments_are_two(arguments: list[str], capsys: pytest.CaptureFixture[str]) -> None:
     with pytest.raises(SystemExit) as stopped:
         main(arguments)
     assert stopped.value.code == 2

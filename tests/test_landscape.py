@@ -101,9 +101,9 @@ def test_sharp_flat_has_no_other_minimum_and_confines():
     x = np.linspace(-4, 4, 17)
     ends = np.array(
         [
-            minimize(
-                lambda q: float(p.loss_at(q)), (a, b), jac=lambda q: p.gradient_at(q)
-            ).x.round(4)
+            minimize(lambda q: float(p.loss_at(q)), (a, b), jac=lambda q: p.gradient_at(q)).x.round(
+                4
+            )
             for a in x
             for b in x[::4]
         ]

@@ -63,9 +63,7 @@ def test_interrupted_again_at_once_keeps_the_last_density(tmp_path):
     header = make_header()
     interrupted(tmp_path / "a.h5", header, 5, checkpoint=4, every_frame=False)
     ResultWriter.resume(tmp_path / "a.h5", header)[0].close("interrupted")
-    np.testing.assert_array_equal(
-        read(tmp_path / "a.h5").density[4], make_frame(header, 4).density
-    )
+    np.testing.assert_array_equal(read(tmp_path / "a.h5").density[4], make_frame(header, 4).density)
 
 
 def test_checkpoints_alternate_and_a_torn_one_falls_back(tmp_path):
@@ -189,9 +187,7 @@ def test_killed_writer_leaves_whole_frames_that_resume(tmp_path, trial):
         np.testing.assert_array_equal(data.mass[:frames], contents.observables["mass"])
     writer, checkpoint = ResultWriter.resume(path, header)
     assert checkpoint.frame in (frames - 1, frames - 2)
-    np.testing.assert_array_equal(
-        checkpoint.density, make_frame(header, checkpoint.frame).density
-    )
+    np.testing.assert_array_equal(checkpoint.density, make_frame(header, checkpoint.frame).density)
     with writer:
         writer.append(make_frame(header, checkpoint.frame + 1))
     assert len(read(path).time) == checkpoint.frame + 2

@@ -94,6 +94,16 @@ class Activity:
     gross: float = 0.0
     lost: float = 0.0
 
+    @property
+    def cut_share(self) -> float:
+        """Share of the faces whose flux was scaled down."""
+        return self.cut / self.faces if self.faces else 0.0
+
+    @property
+    def lost_share(self) -> float:
+        """Share of the flux corrections that was taken away."""
+        return self.lost / self.gross if self.gross > 0.0 else 0.0
+
     def __add__(self, other: Activity) -> Activity:
         return Activity(
             self.faces + other.faces,
@@ -120,7 +130,7 @@ def add_fluxes(
     Returns
     -------
     density : (N,) float64
-        In a closed box of the mass of ``low``.
+        Non-negative; in a closed box of the mass of ``low`` to rounding.
     activity : Activity
 
     Notes
@@ -140,14 +150,10 @@ def add_fluxes(
     activity = Activity()
     for side, view in zip(grid.domain.axes, views, strict=True):
         block = (view.shape[0], view.shape[1] - 1, view.shape[2])
-        cut, gross, lost = _apply(
-            view, share.reshape(block), side.periodic, result.reshape(block)
-        )
+        cut, gross, lost = _apply(view, share.reshape(block), side.periodic, result.reshape(block))
         activity += Activity(view.size, cut, gross, lost)
     # Rounding below zero.
     np.maximum(result, 0.0, out=result)
-    if grid.domain.closed:
-        result *= float(low.sum()) / float(result.sum())
     return result, activity
 
 

@@ -6,13 +6,12 @@ A_h is exact in mass but no Markov generator: densities may turn negative by its
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from functools import cached_property
 
 import numpy as np
 
-from ..errors import CaseError
 from ..grid import Grid
 from ..problem import Problem
 from . import stencils
@@ -22,8 +21,6 @@ SHARED_CELLS = 16_000
 # Largest symbols of the second and the first derivative of order 6, per squared cell and cell.
 SECOND_SYMBOL = 272.0 / 45.0
 FIRST_SYMBOL = 1.5861
-# The wide stencils and their closures need this many cells.
-SMALLEST_AXIS = 6
 KINDS = {
     "reflecting": stencils.REFLECTING,
     "absorbing": stencils.ABSORBING,
@@ -111,18 +108,26 @@ class HighOrder:
         sink = out if total is None else total
         share = 0.0 if total is None else weight
         none = self._nothing
-        self._run(x, a, b, c, y, sink, share, out, False, (none, none, none))
+        self._run(x, (a, b, c, share), (y, sink, out), False, (none, none, none))
         return float(self._sums.sum())
 
-    def _run(self, x, a, b, c, y, total, weight, out, faces, fluxes) -> None:  # type: ignore[no-untyped-def]
+    def _run(
+        self,
+        x: np.ndarray,
+        numbers: tuple[float, float, float, float],
+        arrays: tuple[np.ndarray, np.ndarray, np.ndarray],
+        faces: bool,
+        fluxes: Sequence[np.ndarray],
+    ) -> None:
         shape = self.shape
-        kernel = stencils.divergence
+        kernel: Callable[..., None] = stencils.divergence
         if x.size < SHARED_CELLS or self._sums.size == 1:
             kernel = stencils.divergence_serial
+        a, b, c, weight = numbers
+        y, total, out = (array.reshape(shape) for array in arrays)
         kernel(
             x.reshape(shape), self.drift, self.tensors, self.mixed, self.sides, a, b, c,
-            y.reshape(shape), total.reshape(shape), weight, out.reshape(shape), faces, *fluxes,
-            self._sums,
+            y, total, weight, out, faces, *fluxes, self._sums,
         )  # fmt: skip
 
     def matvec(self, density: np.ndarray) -> np.ndarray:
@@ -150,7 +155,7 @@ class HighOrder:
         for place in range(3):
             extra = [n + (place == axis) for axis, n in enumerate(self.shape)]
             fluxes.append(np.empty(extra if place in self.places else (0, 0, 0)))
-        self._run(x, 0.0, 0.0, 0.0, x, x, 0.0, x, True, fluxes)
+        self._run(x, (0.0, 0.0, 0.0, 0.0), (x, x, x), True, fluxes)
         result = []
         for axis, place in enumerate(self.places):
             wide = [n + (axis == i) for i, n in enumerate(self.grid.shape)]
@@ -167,20 +172,7 @@ class HighOrder:
 
 
 def high_order(problem: Problem, grid: Grid, time: float = 0.0) -> HighOrder:
-    """Discretise a problem on a grid at one time, to order 6.
-
-    Raises
-    ------
-    CaseError
-        If an axis has too few cells for the stencils.
-    """
-    for axis, cells in zip(grid.domain.axes, grid.shape, strict=True):
-        if cells < SMALLEST_AXIS:
-            raise CaseError(
-                f"{cells} cells are too few for the scheme high-order, which needs at least "
-                f"{SMALLEST_AXIS}",
-                f"domain.{axis.name}.cells",
-            )
+    """Discretise a problem on a grid at one time, to order 6."""
     ndim = grid.ndim
     places = ((2,), (0, 2), (0, 1, 2))[ndim - 1]
     shape = [1, 1, 1]
@@ -206,5 +198,5 @@ def high_order(problem: Problem, grid: Grid, time: float = 0.0) -> HighOrder:
     return HighOrder(grid, drift, tensors)
 
 
-def _values(field: Sequence[np.ndarray], grid: Grid, rows: int) -> np.ndarray:
+def _values(field: np.ndarray, grid: Grid, rows: int) -> np.ndarray:
     return np.stack([np.broadcast_to(field[i], grid.shape) for i in range(rows)])

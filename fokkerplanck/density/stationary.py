@@ -16,6 +16,7 @@ from ..errors import CaseError
 from ..problem import Problem
 from .force import Force
 from .generator import Generator
+from .high_rest import high_rest
 from .multilevel import null_state
 
 # Relative difference of int |gamma| between two quadratures along one edge, beyond which it
@@ -44,6 +45,9 @@ class StationaryState:
         |A rho_ss| in L1, relative to q.
     circulation : float
         Largest circulation of the force around a cell square, relative; NaN if not computed.
+    generator : Generator
+        Markov generator that is at rest there: the one given, or for high order without detailed
+        balance one of nearby rates.
     """
 
     density: np.ndarray
@@ -52,9 +56,12 @@ class StationaryState:
     detailed_balance: bool
     residual: float
     circulation: float
+    generator: Generator
 
 
-def stationary(generator: Generator, problem: Problem) -> StationaryState:
+def stationary(
+    generator: Generator, problem: Problem, scheme: str = "scharfetter-gummel"
+) -> StationaryState:
     """Stationary state of a generator in a closed box.
 
     Parameters
@@ -62,6 +69,9 @@ def stationary(generator: Generator, problem: Problem) -> StationaryState:
     generator : Generator
     problem : Problem
         The problem it came from; gives beta and fixes the constant of Phi~.
+    scheme : str
+        "high-order" solves for the rest state of the high-order operator, of order 6; under
+        detailed balance both schemes rest at the Gibbs state.
 
     Raises
     ------
@@ -69,7 +79,7 @@ def stationary(generator: Generator, problem: Problem) -> StationaryState:
         If a side is absorbing or the coefficients depend on time: there is none. Under detailed
         balance also if the noise vanishes at a point that cuts the box apart, as for Sigma = x^2.
     NumericalFailure
-        If the null vector is not found.
+        If the null vector is not found, or the grid is too large for high order.
     """
     grid = generator.grid
     if not grid.domain.closed:
@@ -79,6 +89,7 @@ def stationary(generator: Generator, problem: Problem) -> StationaryState:
             "coefficients that change in time leave no stationary density", "stationary"
         )
     psi = generator.potential.values
+    resting = generator
     if psi is not None:
         _check_integrable(Force(problem, grid))
         log_density = psi.min() - psi
@@ -88,18 +99,23 @@ def stationary(generator: Generator, problem: Problem) -> StationaryState:
         if problem.isotropic_scale is None:
             quasi_potential = quasi_potential - _smallest_value(generator, problem)
     else:
-        state = null_state(generator)
-        density, log_density = state.density, state.log_density
+        if scheme == "high-order":
+            log_density, resting = high_rest(generator, problem)
+            density = np.exp(log_density)
+        else:
+            state = null_state(generator)
+            density, log_density = state.density, state.log_density
         quasi_potential = -log_density / problem.beta
-    change = float(np.abs(generator.matvec(density)).sum()) * grid.cell_volume
+    change = float(np.abs(resting.matvec(density)).sum()) * grid.cell_volume
     circulation = generator.potential.circulation
     return StationaryState(
         density,
         log_density,
         quasi_potential,
         psi is not None,
-        change / generator.q,
+        change / resting.q,
         circulation if np.isfinite(circulation) else np.nan,
+        resting,
     )
 
 
