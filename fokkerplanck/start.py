@@ -55,18 +55,16 @@ def scheme_of(case: Case, system: System) -> tuple[Scheme, str]:
     """
     asked = case.density
     assert asked is not None
-    densities = [] if case.initial.kind == "stationary" else [initial_density(case)]
+    density = None if case.initial.kind == "stationary" else initial_density(case)
     rest = gibbs(system)
-    if rest is not None:
-        densities.append(rest)
     settings = (asked.scheme, asked.stepper, system, asked.times)
-    scheme, why = choose_scheme(*settings, densities)
+    scheme, why = choose_scheme(*settings, density, rest)
     restless = not system.autonomous or not case.grid.domain.closed or rest is not None
     if asked.scheme != "auto" or scheme.name != "high-order" or restless:
         return scheme, why
     # The null vector costs more than the other questions, so it is asked for last.
     try:
-        densities.append(null_state(system.at(0.0)).density)
+        rest = null_state(system.at(0.0)).density
     except (CaseError, NumericalFailure) as failure:
         return SCHEME_TABLE["scharfetter-gummel"], str(failure)
-    return choose_scheme(*settings, densities)
+    return choose_scheme(*settings, density, rest)

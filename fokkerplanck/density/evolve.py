@@ -101,8 +101,7 @@ def evolve(
     problem.check(grid, times[0])
     system = System(problem, grid)
     rest = gibbs(system)
-    wanted = [initial] if rest is None else [initial, rest]
-    row, _ = choose_scheme(scheme, stepper, system, times, wanted)
+    row, _ = choose_scheme(scheme, stepper, system, times, initial, rest)
     march, name, reason = march_of(row, stepper, system, times, rtol, rest)
     densities, activities = [initial], [Activity()]
     for _, density, _ in march.frames(initial.reshape(-1), times):

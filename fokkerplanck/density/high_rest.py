@@ -20,7 +20,9 @@ from .multilevel import null_state
 from .shifted import DIRECT_CELLS, ShiftedSolver
 
 # The rest state stays within this factor of that of the low-order generator, cell by cell.
-BAND = 2.0
+BAND = 16.0
+# Densities below this many times the largest negative value are not trusted.
+NOISE = 3.0
 # Implicit steps of this many 1/q precondition; much longer ones lose digits.
 LONG_STEP = 1e4
 TOLERANCE = 1e-12
@@ -82,6 +84,11 @@ def high_rest(generator: Generator, problem: Problem) -> tuple[np.ndarray, Gener
             "the stationary state of the scheme high-order was not found",
             "take more cells, or the scheme scharfetter-gummel",
         )
+    # Where the density is of the size of the negative values it is noise: there the low order takes
+    # over, smoothly, for A_h would make large sources of jumps.
+    noise = (NOISE * max(0.0, -float(found.min()))) ** 2
+    share = start**2 / (start**2 + noise) if noise > 0.0 else 1.0
+    found = start + share * (found - start)
     ratio = np.divide(found, start, out=np.ones_like(start), where=start > 0.0)
     log_density = low.log_density + np.log(np.clip(ratio, 1.0 / BAND, BAND)).reshape(grid.shape)
     log_density -= np.log(grid.integrate(np.exp(log_density)))

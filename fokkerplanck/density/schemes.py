@@ -23,6 +23,8 @@ from .system import System
 # ten times this number the high-order scheme has the smaller error on all transients of the
 # gallery, but its tails may come to rest later.
 RESOLVED = 0.01
+# Without detailed balance the rest state itself is only as good as the grid resolves it.
+RESOLVED_TURNING = 1e-4
 # Above this many products of the high-order operator, times cells, the other scheme is the better
 # bargain: about ten seconds.
 AFFORDABLE_WORK = 1.5e9
@@ -133,7 +135,8 @@ def choose_scheme(
     stepper: str,
     system: System,
     times: Sequence[float],
-    densities: Sequence[np.ndarray],
+    density: np.ndarray | None,
+    rest: np.ndarray | None,
 ) -> tuple[Scheme, str]:
     """The scheme of that name, or for "auto" the one that fits, and why.
 
@@ -146,8 +149,8 @@ def choose_scheme(
     system : System
     times : increasing floats
         Output times.
-    densities : arrays of the grid's shape
-        Those that the grid should resolve: the first one, and the stationary one if it is known.
+    density, rest : ndarrays of the grid's shape, optional
+        The first density and the stationary one, as far as they are known.
 
     Raises
     ------
@@ -158,14 +161,18 @@ def choose_scheme(
     if name != "auto":
         return SCHEME_TABLE[name], "as the case asks"
     low, high = SCHEME_TABLE["scharfetter-gummel"], SCHEME_TABLE["high-order"]
-    obstacle = _obstacle(stepper, system, times, densities)
+    obstacle = _obstacle(stepper, system, times, density, rest)
     if obstacle:
         return low, obstacle
     return high, "the density is resolved and stays away from the sides"
 
 
 def _obstacle(
-    stepper: str, system: System, times: Sequence[float], densities: Sequence[np.ndarray]
+    stepper: str,
+    system: System,
+    times: Sequence[float],
+    density: np.ndarray | None,
+    rest: np.ndarray | None,
 ) -> str:
     """Why high order would not pay, or nothing."""
     grid, problem = system.grid, system.problem
@@ -178,13 +185,20 @@ def _obstacle(
         return "the noise covariance is close to singular"
     if not all(axis.periodic or "absorbing" not in axis.boundary for axis in grid.domain.axes):
         return "the order of the scheme high-order drops to 2 at absorbing sides"
-    largest = max((roughness(grid, density) for density in densities), default=0.0)
-    if largest > RESOLVED:
-        return f"the density is too narrow for the cells (roughness {largest:.2g} > {RESOLVED:g})"
-    at_sides = max((side_share(grid, density) for density in densities), default=0.0)
-    if at_sides > SIDE_MASS:
-        return "the density reaches the sides, where the order of the scheme high-order drops to 2"
     balanced = generator.detailed_balance
+    for values, limit in (
+        (density, RESOLVED),
+        (rest, RESOLVED if balanced else RESOLVED_TURNING),
+    ):
+        if values is None:
+            continue
+        found = roughness(grid, values)
+        if found > limit:
+            return f"the density is too narrow for the cells (roughness {found:.2g} > {limit:g})"
+        if side_share(grid, values) > SIDE_MASS:
+            return (
+                "the density reaches the sides, where the order of the scheme high-order drops to 2"
+            )
     if system.autonomous and not balanced and grid.size > DIRECT_CELLS[grid.ndim]:
         return "without detailed balance the grid is too large for a rest state of high order"
     products = expected_products(system, times)
