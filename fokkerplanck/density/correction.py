@@ -16,12 +16,15 @@ import numpy as np
 
 from ..grid import Grid
 from .currents import face_fluxes
+from .generator import Generator
 from .system import System
 
-# Euler steps of the low-order update, in units of 1/q, and how many may be taken in place of one
-# backward Euler step.
+# Euler steps of the low-order update in units of 1/q, and the most of them: over longer steps the
+# two updates differ by so much that the limiter would cut where nothing is wrong.
 EULER_STEP = 0.95
 MOST_EULER_STEPS = 400
+# Passes of the limiter before it guards all cells alike.
+PASSES = 40
 # Halvings in the search for the largest admissible share of the high-order update.
 BISECTIONS = 30
 
@@ -45,9 +48,9 @@ class LowUpdate:
 
 
 def low_update(system: System, density: np.ndarray, time: float, dt: float) -> LowUpdate:
-    """Euler steps of at most 1/q, or one backward Euler step where they would be many.
+    """Euler steps of at most 1/q, which keep positivity and the Gibbs state.
 
-    Both keep positivity and the Gibbs state, and lower every convex relative entropy.
+    They lower every convex relative entropy to the stationary state.
 
     Parameters
     ----------
@@ -61,20 +64,20 @@ def low_update(system: System, density: np.ndarray, time: float, dt: float) -> L
     generator = system.at(time)
     grid = generator.grid
     count = max(1, math.ceil(dt * generator.q / EULER_STEP))
-    if count > MOST_EULER_STEPS:
-        low = system.solver(time).solve_positive(density, dt)
-        integral, count = dt * low, 0
-    else:
-        tau = dt / count
-        current, following = density.copy(), np.empty_like(density)
-        integral = tau * density
-        for number in range(count):
-            weight = tau if number < count - 1 else 0.0
-            generator.combine(current, tau, 1.0, current, 0.0, following, integral, weight)
-            current, following = following, current
-        low = current
+    tau = dt / count
+    current, following = density.copy(), np.empty_like(density)
+    integral = tau * density
+    for number in range(count):
+        weight = tau if number < count - 1 else 0.0
+        generator.combine(current, tau, 1.0, current, 0.0, following, integral, weight)
+        current, following = following, current
     fluxes = face_fluxes(generator, integral.reshape(grid.shape))
-    return LowUpdate(low, tuple(flux / grid.cell_volume for flux in fluxes), count)
+    return LowUpdate(current, tuple(flux / grid.cell_volume for flux in fluxes), count)
+
+
+def longest_low_step(generator: Generator) -> float:
+    """Longest step whose low-order update stays near the truth."""
+    return MOST_EULER_STEPS * EULER_STEP / generator.q
 
 
 @dataclass(frozen=True)
@@ -135,8 +138,10 @@ def add_fluxes(
 
     Notes
     -----
-    Zalesak (1979): all fluxes out of a cell share one factor. What an absorbing side gives back
-    comes from no cell and is never scaled.
+    All fluxes out of a cell share one factor: 1, or in a cell that would turn negative that of
+    Zalesak (1979), the low-order value over the sum of the outgoing corrections, which keeps the
+    cell non-negative whatever flows in. Cells that turn negative for want of inflow follow, until
+    there are none. What an absorbing side gives back comes from no cell and is never scaled.
     """
     outflow, share = np.zeros_like(low), np.ones_like(low)
     views = []
@@ -144,17 +149,19 @@ def add_fluxes(
         before, after = math.prod(grid.shape[:axis]), math.prod(grid.shape[axis + 1 :])
         views.append(flux.reshape(before, -1, after))
         _gather_outflow(views[-1], outflow.reshape(before, -1, after))
-    over = outflow > low
-    share[over] = low[over] / outflow[over]
-    result = low.copy()
-    activity = Activity()
-    for side, view in zip(grid.domain.axes, views, strict=True):
-        block = (view.shape[0], view.shape[1] - 1, view.shape[2])
-        cut, gross, lost = _apply(view, share.reshape(block), side.periodic, result.reshape(block))
-        activity += Activity(view.size, cut, gross, lost)
+    for number in range(PASSES + 1):
+        result, activity = low.copy(), Activity()
+        for side, view in zip(grid.domain.axes, views, strict=True):
+            block = (view.shape[0], view.shape[1] - 1, view.shape[2])
+            cut, gross, lost = _apply(
+                view, share.reshape(block), side.periodic, result.reshape(block)
+            )
+            activity += Activity(view.size, cut, gross, lost)
+        # The last pass guards every cell.
+        if number == PASSES or not _guard(low, outflow, result, number == PASSES - 1, share):
+            break
     # Rounding below zero.
-    np.maximum(result, 0.0, out=result)
-    return result, activity
+    return np.maximum(result, 0.0, out=result), activity
 
 
 def relative_entropy(density: np.ndarray, rest: np.ndarray) -> float:
@@ -208,6 +215,25 @@ def _relative_entropy(density, rest):
         else:
             total += r
     return total
+
+
+@numba.njit(cache=True)
+def _guard(low, outflow, result, everywhere, share):
+    """Set the share of cells that turned negative, or of all of them; returns how many changed.
+
+    Parameters
+    ----------
+    low, outflow, result : (N,) float64
+    everywhere : bool
+    share : (N,) float64, modified
+        At most low/outflow in the cells in question.
+    """
+    changed = 0
+    for i in range(low.size):
+        if (everywhere or result[i] < 0.0) and outflow[i] > low[i] and share[i] == 1.0:
+            share[i] = low[i] / outflow[i]
+            changed += 1
+    return changed
 
 
 @numba.njit(cache=True)

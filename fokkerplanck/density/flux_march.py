@@ -15,7 +15,15 @@ from dataclasses import dataclass, field
 import numpy as np
 
 from ..errors import NumericalFailure
-from .correction import Activity, add_fluxes, hold_entropy, low_update, relative_entropy
+from .correction import (
+    EULER_STEP,
+    Activity,
+    add_fluxes,
+    hold_entropy,
+    longest_low_step,
+    low_update,
+    relative_entropy,
+)
 from .currents import face_fluxes
 from .high import HighOrder, high_order
 from .integral import TermsGrow, integral, interval, longest_step
@@ -31,18 +39,22 @@ SHARES = (0.5 + math.sqrt(3.0) / 3.0, 0.5 - math.sqrt(3.0) / 3.0)
 FEW_PRODUCTS, PER_ROOT = 25.0, 5.0
 # Exponentials per step where the coefficients depend on time.
 DOUBLED = 6
+# Cost of a low-order product in high-order ones.
+LOW_COST = 0.25
 
 
 def expected_products(system: System, times: Sequence[float]) -> float:
-    """Rough number of products of the high-order operator from the first to the last time."""
+    """Rough cost from the first to the last time, in products of the high-order operator."""
     operator = high_order(system.problem, system.grid, times[0])
-    longest = longest_step(operator)
+    generator = system.at(times[0])
+    longest = min(longest_step(operator), longest_low_step(generator))
+    below = LOW_COST * generator.q * (times[-1] - times[0]) / EULER_STEP
     total = 0.0
     for start, stop in itertools.pairwise(times):
         steps = max(1, math.ceil((stop - start) / longest))
         z = 0.5 * interval(operator) * (stop - start) / steps
         total += steps * (FEW_PRODUCTS + PER_ROOT * math.sqrt(z))
-    return total if system.autonomous else DOUBLED * total
+    return below + (total if system.autonomous else DOUBLED * total)
 
 
 @dataclass
@@ -107,7 +119,7 @@ class FluxMarch:
         mass = float(density.sum())
         time = start
         autonomous = self.system.autonomous
-        longest = longest_step(self.operator(start))
+        longest = self._longest(start)
         step = longest if autonomous or step <= 0.0 else step
         while time < stop:
             remaining = stop - time
@@ -151,6 +163,9 @@ class FluxMarch:
         for start, stop in itertools.pairwise(times):
             density, step = self.advance(density, start, stop, step)
             yield stop, density, step
+
+    def _longest(self, time: float) -> float:
+        return min(longest_step(self.operator(time)), longest_low_step(self.system.at(time)))
 
     def _reject(self, time: float) -> None:
         self.system.counts["rejected"] += 1
