@@ -237,6 +237,13 @@ class FluxMarch:
         """The low-order update corrected by the high-order fluxes."""
         low = low_update(self.system, density, time + 0.5 * dt, dt)
         self.system.counts["low-order products"] += low.products
+        for axis, side in enumerate(self.system.grid.domain.axes):
+            # Nothing comes back through an absorbing side.
+            ends = np.moveaxis(fluxes[axis], axis, 0)
+            if side.boundary[0] == "absorbing":
+                ends[0] = np.minimum(ends[0], 0.0)
+            if side.boundary[1] == "absorbing":
+                ends[-1] = np.maximum(ends[-1], 0.0)
         for high, other in zip(fluxes, low.fluxes, strict=True):
             high -= other
         if self.rest is not None:
