@@ -18,7 +18,7 @@ from fokkerplanck import load_case, open_result, run
 from fokkerplanck.case import Case, bundled_cases
 from fokkerplanck.density import SCHEMES, STEPPERS
 from fokkerplanck.errors import CaseError, CaseWarning, StoreError
-from fokkerplanck.report import free_energy_increase, mass_drift
+from fokkerplanck.report import free_energy_increase, mass_drift, summary
 from fokkerplanck.result import Result
 from fokkerplanck.sink import Sink
 
@@ -420,3 +420,14 @@ def test_high_order_run_tells_what_the_limiter_did(name: str) -> None:
     low = run(load_case(name, {**cells, "density.scheme": "scharfetter-gummel"}))
     assert "limited" not in low.observables
     assert np.abs(low.loss_rate / low.loss_rate_dynkin - 1.0).max() > 1e-2
+
+
+@compiled_only
+def test_summary_names_scheme_stepper_and_limiter() -> None:
+    case = load_case("cross_diffusion", sized({"x": 64, "y": 64}, 3, 0.3))
+    case = replace(case, expect={})
+    rows = dict(line.split(maxsplit=1) for line in summary(case, run(case)).splitlines()[:-1])
+    assert rows["scheme"].startswith("high-order: the density is resolved")
+    assert rows["stepper"].startswith("flux-corrected: ")
+    assert "of the flux corrections" in rows["limiter"]
+    assert "caution" not in rows
