@@ -28,6 +28,8 @@ RESOLVED_TURNING = 1e-4
 # Above this many products of the high-order operator, times cells, the other scheme is the better
 # bargain: about ten seconds.
 AFFORDABLE_WORK = 1.5e9
+# Cells whose work costs as much as the call of a product.
+CALL_CELLS = 4000
 # Share of the mass in the cells next to a side that is not periodic, beyond which that side,
 # where the order drops to 2, counts.
 SIDE_MASS = 1e-5
@@ -202,7 +204,7 @@ def _obstacle(
     if system.autonomous and not balanced and grid.size > DIRECT_CELLS[grid.ndim]:
         return "without detailed balance the grid is too large for a rest state of high order"
     products = expected_products(system, times)
-    if products * grid.size > AFFORDABLE_WORK:
+    if products * (grid.size + CALL_CELLS) > AFFORDABLE_WORK:
         return f"the scheme high-order would take {products:.2g} products of its operator"
     return ""
 
