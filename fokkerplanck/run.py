@@ -273,7 +273,7 @@ def _march(
             with clock("write"):
                 sink.frame(Checkpoint(index, stop, density, step), measured)
             bar.update(stop - start)
-    found = _cautioned(system.at(asked.end), flat.reshape(shape))
+    found = _cautioned(system.at(asked.end), flat.reshape(shape), scheme.order)
     return [f"stepper {stepper}: {reason}", *found]
 
 
@@ -289,9 +289,9 @@ def _measured(
     return measured
 
 
-def _cautioned(generator: Generator, density: np.ndarray) -> list[str]:
+def _cautioned(generator: Generator, density: np.ndarray, order: int = 2) -> list[str]:
     """What to read with care, also as warnings."""
-    found = cautions(generator, density, moments(generator, density)[1])
+    found = cautions(generator, density, moments(generator, density)[1], order)
     for sentence in found:
         warnings.warn(sentence, CaseWarning, stacklevel=3)
     return found
