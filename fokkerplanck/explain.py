@@ -2,18 +2,34 @@
 
 from __future__ import annotations
 
+import itertools
 import time
+from collections.abc import Callable
 
 import numpy as np
 
 from .case import Case, memory_available, memory_needed
 from .cautions import cautions
-from .density import Generator, System, choose_stepper, stationary
+from .density import (
+    SCHEME_TABLE,
+    Generator,
+    Scheme,
+    System,
+    choose_stepper,
+    high_order,
+    march_of,
+    spectrum_method,
+    stationary,
+)
 from .density.exponential import chebyshev_coefficients
+from .density.flux_march import expected_products
 from .density.force import Force
 from .errors import CaseError, NumericalFailure
 from .observables import moments
 from .run import require_room
+from .start import initial_density, scheme_of
+from .steering import objective_of
+from .transit import check_regions
 
 # Products timed for the estimate of the wall time.
 TIMED_PRODUCTS = 5
@@ -44,8 +60,11 @@ def explain(case: Case) -> str:
             "detailed balance",
             ("yes: " if generator.detailed_balance else "no: ") + potential.reason,
         ),
-        ("scheme", "Scharfetter-Gummel on Selling offsets, order 2"),
     ]
+    scheme, why = SCHEME_TABLE["scharfetter-gummel"], ""
+    if case.density is not None and case.control is None:
+        scheme, why = scheme_of(case, system)
+    lines.append(("scheme", f"{scheme.name} ({scheme.summary})" + (f": {why}" if why else "")))
     if any(problem.noiseless):
         still = [name for name, flag in zip(grid.names, problem.noiseless, strict=True) if flag]
         lines.append(("without noise", f"{', '.join(still)}: upwind, order 1"))
@@ -54,22 +73,98 @@ def explain(case: Case) -> str:
             "Gibbs state at the cell centres"
             if generator.detailed_balance
             else "null vector of the generator, by multilevel aggregation"
+            + (", improved to order 6" if scheme.order > 2 else "")
         )
         lines.append(
             ("stationary state", f"{how}; with currents, minima, loops, both sides of (50)")
         )
+    if case.spectrum is not None:
+        lines.append(("spectrum", f"{case.spectrum.count} modes: {spectrum_method(generator)}"))
+    check_regions(case, generator)
+    if case.passage is not None:
+        lines += _passage(case)
+    lines += _control(case) + _smoothing(case)
     if case.density is not None:
-        stepper, reason = choose_stepper(case.density.stepper, system, case.density.times)
-        lines.append(("stepper", f"{stepper.name} ({stepper.summary}): {reason}"))
-        if stepper.exact and system.autonomous:
-            lines.append(("expected time", _time(generator, case)))
+        lines += _steps(case, system, generator, scheme)
     needed, available = memory_needed(case, len(rates.offsets)), memory_available()
     there = f" of {available / 2**30:.3g} GiB available" if available else ""
     lines.append(("memory", f"about {needed / 2**20:.3g} MiB{there}"))
     if grid.domain.closed and system.autonomous:
-        lines += [("caution", text) for text in _cautions(generator, case)]
+        lines += [("caution", text) for text in _cautions(generator, case, scheme.order)]
     width = max(len(name) for name, _ in lines)
     return "\n".join(f"{name:{width}}  {text}" for name, text in lines)
+
+
+def _control(case: Case) -> list[tuple[str, str]]:
+    """What [control] asks for, once its problem and costs are known to fit."""
+    if case.control is None or case.density is None:
+        return []
+    asked = case.control
+    objective_of(case, initial_density(case))
+    named = asked.schedule if isinstance(asked.schedule, str) else "the values given"
+    what = f"{named}: u in (0, 1] times the {asked.of.replace('-', ' ')}'s largest noise"
+    if asked.of == "learning-rate":
+        what = f"{named}: u in (0, 1] times the learning rate (59)"
+    what += f", constant on {asked.intervals} intervals of {case.density.end / asked.intervals:.3g}"
+    if asked.schedule == "optimal":
+        what += "; L-BFGS-B on the exact gradient, from coarse grids to this one"
+    if asked.feedback:
+        what += "; best feedback by the HJB equation"
+    return [("control", what)]
+
+
+def _smoothing(case: Case) -> list[tuple[str, str]]:
+    """What [smoothing] asks for."""
+    if case.smoothing is None:
+        return []
+    gammas = ", ".join(f"{gamma:g}" for gamma in case.smoothing.gamma)
+    betas = ", ".join(f"{beta:g}" for beta in case.smoothing.beta)
+    beside = f", beside Phi~ at beta = {betas}" if betas else ""
+    return [("local entropy", f"(66) at gamma = {gammas}{beside}; minima matched")]
+
+
+def _passage(case: Case) -> list[tuple[str, str]]:
+    """What [passage] asks for."""
+    asked, lines = case.passage, []
+    assert asked is not None
+    if asked.target is not None:
+        where = "the absorbing sides" if asked.target == "boundary" else asked.target
+        what = "mean and deviation of the time, exit probabilities"
+        if asked.source is not None:
+            what += f", committor and transitions from {asked.source}"
+        if asked.times is not None:
+            what += f", densities of the time of arrival up to {asked.times[-1]:g}"
+        lines.append(
+            ("first passage", f"to {where}: {what}; -A^T u = f by elimination without subtraction")
+        )
+    if asked.escape:
+        lines.append(("escape", "wells of Phi~, times between them, Eyring-Kramers rates"))
+    return lines
+
+
+def _steps(
+    case: Case, system: System, generator: Generator, scheme: Scheme
+) -> list[tuple[str, str]]:
+    """How the density moves on in time, and how long that takes."""
+    asked = case.density
+    assert asked is not None
+    if scheme.name == "high-order":
+        _, name, how = march_of(scheme, asked.stepper, system, asked.times, asked.rtol)
+        products = expected_products(system, asked.times)
+        operator = high_order(case.problem, case.grid)
+        return [
+            ("stepper", f"{name}: {how}"),
+            ("expected time", _words(products, _seconds(operator.combine, case))),
+        ]
+    stepper, reason = choose_stepper(asked.stepper, system, asked.times)
+    lines = [("stepper", f"{stepper.name} ({stepper.summary}): {reason}")]
+    if stepper.exact and system.autonomous:
+        products = 0.0
+        for before, after in itertools.pairwise(asked.times):
+            s = generator.q * (after - before)
+            products += chebyshev_coefficients(s).size if generator.detailed_balance else s
+        lines.append(("expected time", _words(products, _seconds(generator.combine, case))))
+    return lines
 
 
 def _condition(case: Case) -> float:
@@ -86,7 +181,7 @@ def _condition(case: Case) -> float:
     return float((eigenvalues[:, -1] / smallest).max())
 
 
-def _cautions(generator: Generator, case: Case) -> list[str]:
+def _cautions(generator: Generator, case: Case, order: int) -> list[str]:
     """About the stationary state, where it is cheap; or why there is none."""
     if not generator.detailed_balance and generator.grid.size > SOLVED_CELLS:
         return []
@@ -94,7 +189,7 @@ def _cautions(generator: Generator, case: Case) -> list[str]:
         rest = stationary(generator, case.problem)
     except (CaseError, NumericalFailure) as failure:
         return [f"no stationary density: {failure}"]
-    return cautions(generator, rest.density, moments(generator, rest.density)[1])
+    return cautions(generator, rest.density, moments(generator, rest.density)[1], order)
 
 
 def _peclet(system: System) -> float:
@@ -102,18 +197,16 @@ def _peclet(system: System) -> float:
     return float(np.abs(Force(system.problem, system.grid).gamma(system.grid.points)).max())
 
 
-def _time(generator: Generator, case: Case) -> str:
-    """Estimate from timed products."""
-    assert case.density is not None
-    x = np.ones(generator.grid.size)
+def _seconds(combine: Callable[..., object], case: Case) -> float:
+    """Seconds per product, timed."""
+    x = np.ones(case.grid.size)
     out = np.empty_like(x)
-    generator.combine(x, 1.0, 0.0, x, 0.0, out)
+    combine(x, 1.0, 0.0, x, 0.0, out)
     start = time.perf_counter()
     for _ in range(TIMED_PRODUCTS):
-        generator.combine(x, 1.0, 0.0, x, 0.0, out)
-    one = (time.perf_counter() - start) / TIMED_PRODUCTS
-    total = 0.0
-    for before, after in zip(case.density.times[:-1], case.density.times[1:], strict=True):
-        s = generator.q * (after - before)
-        total += chebyshev_coefficients(s).size if generator.detailed_balance else s
-    return f"about {total * one:.2g} s for {total:.3g} products, without compilation"
+        combine(x, 1.0, 0.0, x, 0.0, out)
+    return (time.perf_counter() - start) / TIMED_PRODUCTS
+
+
+def _words(products: float, one: float) -> str:
+    return f"about {products * one:.2g} s for {products:.3g} products, without compilation"

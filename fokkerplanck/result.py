@@ -10,14 +10,18 @@ from typing import Any
 
 import numpy as np
 
+from .domain import Axis, Domain
+from .grid import Grid
 from .store import (
     OBSERVABLES,
     ControlRecord,
     EnsembleRecord,
     Frame,
     Header,
+    PassageRecord,
     ResultWriter,
     SmoothingRecord,
+    SpectrumRecord,
     Stationary,
     ValidationRecord,
     check_target,
@@ -27,8 +31,10 @@ from .store import (
 __all__ = [
     "ControlRecord",
     "EnsembleRecord",
+    "PassageRecord",
     "Result",
     "SmoothingRecord",
+    "SpectrumRecord",
     "Stationary",
     "ValidationRecord",
     "open_result",
@@ -62,10 +68,12 @@ class Result:
     observables : dict
         Arrays of shape (n,), (n, d) or (n, d, d) by name.
     stationary : Stationary or None
+    spectrum : SpectrumRecord or None
     ensemble : EnsembleRecord or None
     validation : ValidationRecord or None
     control : ControlRecord or None
     smoothing : SmoothingRecord or None
+    passage : PassageRecord or None
     status : str
         "running", "complete" or "interrupted".
     timings : dict
@@ -90,10 +98,12 @@ class Result:
     sigma: np.ndarray
     observables: dict[str, np.ndarray] = field(default_factory=dict)
     stationary: Stationary | None = None
+    spectrum: SpectrumRecord | None = None
     ensemble: EnsembleRecord | None = None
     validation: ValidationRecord | None = None
     control: ControlRecord | None = None
     smoothing: SmoothingRecord | None = None
+    passage: PassageRecord | None = None
     status: str = "complete"
     timings: dict[str, float] = field(default_factory=dict)
     notes: list[str] = field(default_factory=list)
@@ -156,6 +166,18 @@ class Result:
             [(faces[-1, 1] - faces[0, 0]) / len(faces) for faces in self.bounds], np.float64
         )
 
+    @cached_property
+    def grid(self) -> Grid:
+        """The cells, with the sides that the header names; closed ones where it names none."""
+        axes = []
+        named = str(self.attrs.get("boundaries", ""))
+        sides = named.split(", ") if named else ["reflecting"] * self.ndim
+        for name, faces, side in zip(self.names, self.bounds, sides, strict=True):
+            words = side.split("/")
+            ends = float(faces[0, 0]), float(faces[-1, 1])
+            axes.append(Axis(name, *ends, (words[0], words[-1])))
+        return Grid(Domain(tuple(axes)), self.shape)
+
     @property
     def cell_volume(self) -> float:
         """Volume of one cell."""
@@ -195,6 +217,8 @@ class Result:
                     writer.append(Frame(index, float(time), self.density[index], values))
                 if self.stationary is not None:
                     writer.write_stationary(self.stationary)
+                if self.spectrum is not None:
+                    writer.write_spectrum(self.spectrum)
                 if self.ensemble is not None:
                     writer.write_ensemble(self.ensemble)
                 if self.validation is not None:
@@ -203,6 +227,8 @@ class Result:
                     writer.write_control(self.control)
                 if self.smoothing is not None:
                     writer.write_smoothing(self.smoothing)
+                if self.passage is not None:
+                    writer.write_passage(self.passage)
                 status = "complete" if self.status == "complete" else "interrupted"
                 writer.close(status, timings=self.timings, notes=self.notes)
             os.replace(partial, target)
@@ -241,10 +267,12 @@ def open_result(path: str | Path) -> Result:
         density=contents.density,
         observables=contents.observables,
         stationary=contents.stationary,
+        spectrum=contents.spectrum,
         ensemble=contents.ensemble,
         validation=contents.validation,
         control=contents.control,
         smoothing=contents.smoothing,
+        passage=contents.passage,
         status=contents.status,
         timings=contents.timings,
         notes=contents.notes,

@@ -14,29 +14,24 @@ import numpy as np
 from tqdm import tqdm
 
 from . import __version__
-from .analysis import analyse, record_of
+from .analysis import analyse, record_of, spectrum_of
 from .case import Case, memory_needed, require_memory
 from .cautions import cautions
 from .clock import Clock
-from .density import (
-    Generator,
-    March,
-    StationaryState,
-    System,
-    choose_stepper,
-    stationary,
-)
+from .density import SCHEME_TABLE, Generator, Scheme, StationaryState, System, march_of, stationary
 from .density.controlled import ControlledSystem
 from .density.force import Force
 from .density.rates import sampled_offsets
+from .density.schemes import Marching
 from .errors import CaseError, CaseWarning, NumericalFailure, StoreError
 from .observables import Observer, moments
 from .result import Result, open_result
 from .sink import Sink
 from .smoothed import smooth
-from .start import initial_density
+from .start import initial_density, scheme_of
 from .steering import objective_of, steer
 from .store import Checkpoint, Header, read
+from .transit import check_regions, transit
 from .validate import validate
 from .walk import visited_cells, walk
 
@@ -117,19 +112,28 @@ def require_room(case: Case) -> None:
     require_memory(memory_needed(case, directions))
 
 
-def rest_state(case: Case, system: System) -> StationaryState | None:
-    """Stationary state where there is one and the case needs it or it is cheap."""
-    needed = case.stationary is not None or case.initial.kind == "stationary"
+def rest_state(
+    case: Case, system: System, scheme: Scheme | None = None, strict: bool = False
+) -> StationaryState | None:
+    """Stationary state where there is one and the case needs it or it is cheap.
+
+    It is that of the scheme, or where no scheme is given of the generator. With ``strict`` a
+    failure of the scheme high-order is raised also where the case could do without.
+    """
+    needed = (
+        case.stationary is not None or case.initial.kind == "stationary" or _rest_for_passage(case)
+    )
     exists = case.grid.domain.closed and system.autonomous
     if not exists and not needed:
         return None
     balanced = system.potential.values is not None
     if not (needed or balanced or case.grid.size <= STATIONARY_CELLS[case.grid.ndim]):
         return None
+    name = "scharfetter-gummel" if scheme is None else scheme.name
     try:
-        return stationary(system.at(0.0), case.problem)
+        return stationary(system.at(0.0), case.problem, name)
     except (CaseError, NumericalFailure) as failure:
-        if needed:
+        if needed or (strict and name == "high-order"):
             raise
         warnings.warn(
             f"no stationary density, hence no free energy: {failure}", CaseWarning, stacklevel=2
@@ -137,21 +141,33 @@ def rest_state(case: Case, system: System) -> StationaryState | None:
         return None
 
 
+def _rest_for_passage(case: Case) -> bool:
+    """Whether [passage] needs the stationary state: for escape, and for rates of a closed box."""
+    asked = case.passage
+    between = asked is not None and asked.source is not None and case.grid.domain.closed
+    return asked is not None and (asked.escape or between)
+
+
 def _solve(case: Case, sink: Sink, clock: Clock, progress: bool) -> list[str]:
     """Compute everything the case asks for into the sink; returns notes."""
     with clock("assemble"):
         system = System(case.problem, case.grid)
         generator = system.at(0.0)
-        rest = rest_state(case, system)
+        check_regions(case, generator)
+        scheme, why, rest = _scheme_and_rest(case, system)
+        if rest is not None and rest.generator is not generator:
+            generator = rest.generator
+            system.adopt(generator)
         observer = Observer(case.problem, rest)
     notes: list[str] = []
-    walking = observer
+    walking, steered = observer, system
     if case.control is not None:
         # Under a control F need not fall, and nothing rests.
-        system = _steered(case, sink, clock, observer, progress)
+        steered = _steered(case, sink, clock, observer, progress)
         observer = Observer(case.problem, None)
-    if case.density is not None:
-        notes = _march(case, sink, clock, system, observer, walking, progress)
+    if scheme is not None:
+        notes = [f"scheme {scheme.name}: {why}"]
+        notes += _march(case, sink, clock, steered, observer, scheme, walking, progress)
     if rest is not None:
         with clock("analyse"):
             if case.stationary is not None:
@@ -165,8 +181,18 @@ def _solve(case: Case, sink: Sink, clock: Clock, progress: bool) -> list[str]:
     if case.smoothing is not None:
         with clock("smooth"):
             sink.smoothing(smooth(case))
+    if case.spectrum is not None:
+        with clock("analyse"):
+            modes, left_out = spectrum_of(generator, case.spectrum.count, rest)
+            notes += left_out
+            sink.spectrum(modes)
+    if case.passage is not None:
+        with clock("passage"):
+            found, cares = transit(case, generator, rest)
+            notes += cares
+            sink.passage(found)
     if case.ensemble is not None:
-        notes += _walk(case, sink, clock, walking, system, progress)
+        notes += _walk(case, sink, clock, walking, steered, progress)
     if case.validation is not None and sink.walkers is not None:
         with clock("validate"):
             sink.validation(validate(case, sink.walkers, sink.kept, sink.density))
@@ -178,6 +204,8 @@ def _steered(
 ) -> ControlledSystem:
     """The system of [control], once its schedule is found."""
     assert case.control is not None
+    if case.validation is not None:
+        raise CaseError("compares at u = 1; leave it out beside [control]", "validation")
     with clock("control"):
         objective = objective_of(case, initial_density(case, observer.stationary))
         bar = tqdm(
@@ -199,13 +227,39 @@ def _steered(
     return ControlledSystem(objective.family, objective.schedule(record.values[0]))
 
 
+def _scheme_and_rest(
+    case: Case, system: System
+) -> tuple[Scheme | None, str, StationaryState | None]:
+    """The scheme of [density], why that one, and its stationary state where there is one."""
+    if case.density is None:
+        return None, "", rest_state(case, system)
+    if case.control is not None:
+        if case.density.scheme == "high-order":
+            raise CaseError(
+                "'high-order' has fluxes of one temperature; under [control] take auto or "
+                "scharfetter-gummel",
+                "density.scheme",
+            )
+        why = "its rates follow the control"
+        return SCHEME_TABLE["scharfetter-gummel"], why, rest_state(case, system)
+    scheme, why = scheme_of(case, system)
+    free = case.density.scheme == "auto"
+    try:
+        return scheme, why, rest_state(case, system, scheme, strict=free)
+    except NumericalFailure as failure:
+        if not free or scheme.name != "high-order":
+            raise
+        return SCHEME_TABLE["scharfetter-gummel"], str(failure), rest_state(case, system)
+
+
 def _walk(
     case: Case, sink: Sink, clock: Clock, observer: Observer, system: System, progress: bool
 ) -> list[str]:
     """The walkers of [ensemble]."""
     assert case.density is not None
+    assert case.ensemble is not None
     bar = tqdm(
-        total=case.density.end,
+        total=case.ensemble.times(case.density)[-1],
         desc=f"{case.name} walkers",
         disable=not progress,
         bar_format=BAR,
@@ -231,6 +285,7 @@ def _march(
     clock: Clock,
     system: System,
     observer: Observer,
+    scheme: Scheme,
     starting: Observer,
     progress: bool,
 ) -> list[str]:
@@ -238,15 +293,22 @@ def _march(
     asked = case.density
     assert asked is not None
     shape = case.grid.shape
-    stepper, reason = choose_stepper(asked.stepper, system, asked.times)
-    march = March(system, stepper, asked.rtol, asked.end)
+    rest = observer.stationary
+    march, stepper, reason = march_of(
+        scheme,
+        asked.stepper,
+        system,
+        asked.times,
+        asked.rtol,
+        None if rest is None else rest.density,
+    )
     state = sink.checkpoint
     if state is None:
         with clock("assemble"):
             density = initial_density(case, starting.stationary)
         state = Checkpoint(0, asked.times[0], density)
         with clock("write"):
-            sink.frame(state, _measured(observer, system, density, 0.0))
+            sink.frame(state, _measured(observer, march, density, 0.0))
     flat, step = state.density.reshape(-1), state.step
     bar = tqdm(
         total=asked.end,
@@ -262,28 +324,33 @@ def _march(
                 flat, step = march.advance(flat, start, stop, step)
             density = flat.reshape(shape)
             with clock("measure"):
-                measured = _measured(observer, system, density, stop)
+                measured = _measured(observer, march, density, stop)
             with clock("write"):
                 sink.frame(Checkpoint(index, stop, density, step), measured)
             bar.update(stop - start)
-    found = _cautioned(system.at(asked.end), flat.reshape(shape))
-    return [f"stepper {stepper.name}: {reason}", *found]
+    found = _cautioned(system.at(asked.end), flat.reshape(shape), scheme.order)
+    return [f"stepper {stepper}: {reason}", *found]
 
 
 def _measured(
-    observer: Observer, system: System, density: np.ndarray, time: float
+    observer: Observer, march: Marching, density: np.ndarray, time: float
 ) -> dict[str, float | np.ndarray]:
-    """Observables, and under a control its value."""
-    if not isinstance(system, ControlledSystem):
-        return observer.measure(system.at(time), density, time)
-    u, lever = system.schedule.at(time), system.schedule.lever
-    scales = (lever.drift(u), lever.noise(u))
-    return {**observer.measure(system.at(time), density, time, scales), "schedule": u}
+    """Observables of a frame, the control, and what the limiter did on the way to it."""
+    system, scales, control = march.system, (1.0, 1.0), {}
+    if isinstance(system, ControlledSystem):
+        u, lever = system.schedule.at(time), system.schedule.lever
+        scales, control = (lever.drift(u), lever.noise(u)), {"schedule": u}
+    change = march.change(density, time)
+    measured = observer.measure(system.at(time), density, time, change, scales)
+    if march.activity is not None:
+        measured["limited"] = march.activity.cut_share
+        measured["limited_flux"] = march.activity.lost_share
+    return {**measured, **control}
 
 
-def _cautioned(generator: Generator, density: np.ndarray) -> list[str]:
+def _cautioned(generator: Generator, density: np.ndarray, order: int = 2) -> list[str]:
     """What to read with care, also as warnings."""
-    found = cautions(generator, density, moments(generator, density)[1])
+    found = cautions(generator, density, moments(generator, density)[1], order)
     for sentence in found:
         warnings.warn(sentence, CaseWarning, stacklevel=3)
     return found

@@ -12,8 +12,10 @@ from .case import Case
 from .result import (
     ControlRecord,
     EnsembleRecord,
+    PassageRecord,
     Result,
     SmoothingRecord,
+    SpectrumRecord,
     Stationary,
     ValidationRecord,
     open_result,
@@ -43,10 +45,12 @@ class Sink:
         self.densities: list[np.ndarray] = []
         self.measured: list[dict[str, Any]] = []
         self.rest: Stationary | None = None
+        self.modes: SpectrumRecord | None = None
         self.walkers: EnsembleRecord | None = None
         self.comparison: ValidationRecord | None = None
         self.schedules: ControlRecord | None = None
         self.entropies: SmoothingRecord | None = None
+        self.first_passage: PassageRecord | None = None
         if path is None:
             return
         if resume and path.exists():
@@ -100,6 +104,12 @@ class Sink:
         if self.writer is not None:
             self.writer.write_stationary(rest)
 
+    def spectrum(self, modes: SpectrumRecord) -> None:
+        """Take the spectrum."""
+        self.modes = modes
+        if self.writer is not None:
+            self.writer.write_spectrum(modes)
+
     def ensemble(self, walkers: EnsembleRecord) -> None:
         """Take the ensemble."""
         self.walkers = walkers
@@ -135,6 +145,12 @@ class Sink:
         if self.writer is not None:
             self.writer.write_smoothing(entropies)
 
+    def passage(self, found: PassageRecord) -> None:
+        """Take the first passage."""
+        self.first_passage = found
+        if self.writer is not None:
+            self.writer.write_passage(found)
+
     def abandon(self, timings: dict[str, float]) -> None:
         """Close the file as interrupted; what was reached stays in it."""
         if self.writer is not None:
@@ -155,10 +171,12 @@ class Sink:
             density=np.array(self.densities).reshape(-1, *self.case.grid.shape),
             observables=series,
             stationary=self.rest,
+            spectrum=self.modes,
             ensemble=self.walkers,
             validation=self.comparison,
             control=self.schedules,
             smoothing=self.entropies,
+            passage=self.first_passage,
             timings=timings,
             notes=notes,
         )

@@ -71,7 +71,7 @@ def oblique(cells: int = 16, intervals: int = 6, lever: str = "learning-rate", *
 # The generator at every control.
 
 
-@settings(max_examples=12)
+@settings(max_examples=6)
 @given(settings_of(), st.floats(1e-3, 1.0))
 def test_generator_under_control_is_that_of_the_heated_problem(setting: Any, u: float) -> None:
     """(59): u times the generator at the temperature u/beta, whatever Sigma, drift and sides."""
@@ -96,9 +96,7 @@ def test_slope_of_the_generator(lever: str) -> None:
 
 
 def test_gibbs_state_rests_at_every_control() -> None:
-    problem = Problem(
-        loss="(x**2 - 1)**2", sigma="1 + x**2/4", beta=4.0, domain={"x": (-2.5, 2.5)}
-    )
+    problem = Problem(loss="(x**2 - 1)**2", sigma="1 + x**2/4", beta=4.0, domain={"x": (-2.5, 2.5)})
     grid = problem.grid(64)
     family = Family(problem, grid, RATE)
     for u in (1.0, 0.3, 0.05):
@@ -117,7 +115,7 @@ def test_bernoulli_pair_and_its_slope() -> None:
                 y = mpmath.mpf(x)
                 b = y / mpmath.expm1(y)
                 slope = (mpmath.expm1(y) - y * mpmath.exp(y)) / mpmath.expm1(y) ** 2
-                exact = [float(b), float(b + y), float(slope)]
+                exact = [float(b), float(-y / mpmath.expm1(-y)), float(slope)]
                 np.testing.assert_allclose(bernoulli_pair(x), exact, rtol=3e-14)
 
 
@@ -160,7 +158,6 @@ def test_cost_is_that_of_matrix_exponentials() -> None:
     for k, value in enumerate(u):
         a = objective.family.generator(value).to_scipy().toarray()
         # The integral of exp(s A) rho from an augmented matrix.
-        big = np.block([[a, np.zeros((64, 1))], [np.ones((1, 64)) * 0.0, np.zeros((1, 1))]])
         big = np.zeros((128, 128))
         big[:64, :64], big[64:, :64] = a, np.eye(64)
         both = expm(dt * big)
@@ -175,7 +172,7 @@ def test_cost_is_that_of_matrix_exponentials() -> None:
 def test_gradient_agrees_with_differences(lever: str, with_running: bool) -> None:
     """To 1e-7 of central differences of order 4."""
     weight = np.linspace(0.0, 1.0, 256)
-    running = (lambda t, u: (weight * u**2 + 0.01 / u, 2 * weight * u - 0.01 / u**2))
+    running = lambda t, u: (weight * u**2 + 0.01 / u, 2 * weight * u - 0.01 / u**2)
     objective = oblique(lever=lever, running=running if with_running else None)
     u = np.array([1.0, 0.7, 0.5, 0.3, 0.2, 0.05])
     cost, gradient = objective.cost_and_gradient(u)
@@ -269,6 +266,8 @@ def test_a_search_resumed_after_any_round_ends_the_same(monkeypatch: pytest.Monk
 # Cases.
 
 
+# Coarse grids are what the cautions are for.
+coarse = pytest.mark.filterwarnings("ignore::fokkerplanck.errors.CaseWarning")
 SMALL = {
     "domain.theta.cells": 96, "density.frames": 7, "control.intervals": 20, "expect": {},
 }  # fmt: skip
@@ -279,13 +278,14 @@ def test_names_are_in_step_with_the_tables() -> None:
     assert tuple(LEVERS) == CONTROLS
 
 
+@coarse
 @pytest.mark.parametrize(
     "schedule", ["1/(1 + t)", "cosine", [1.0, 0.5, 0.25, 0.125]], ids=["formula", "policy", "table"]
 )
 def test_density_ensemble_and_observables_obey(schedule: Any) -> None:
     changes = {**SMALL, "control.schedule": schedule, "control.feedback": False}
     changes["control.intervals"] = 4 if isinstance(schedule, list) else 20
-    changes["ensemble"] = {"particles": 40_000, "step": 0.01}
+    changes |= {"ensemble": {"particles": 40_000, "step": 0.01}, "domain.theta.cells": 256}
     result = run(load_case("schedule_quadratic", changes))
     assert result.control is not None
     assert result.expected_loss[-1] == pytest.approx(result.control.numbers["cost"], rel=1e-9)
@@ -309,11 +309,15 @@ def test_density_ensemble_and_observables_obey(schedule: Any) -> None:
     assert walkers.covariance[-1, 0, 0] == pytest.approx(variance, rel=0.035)
 
 
+@coarse
 def test_sgd_walkers_take_the_scheduled_learning_rate() -> None:
     """theta' = theta - u eta (a theta + noise): the recursion of the moments is exact."""
     u = [1.0, 0.5, 0.2]
     changes = {**SMALL, "control.schedule": u, "control.intervals": 3, "density.frames": 4}
-    changes |= {"control.feedback": False, "ensemble": {"method": "sgd-gaussian", "particles": 40_000}}
+    changes |= {
+        "control.feedback": False,
+        "ensemble": {"method": "sgd-gaussian", "particles": 40_000},
+    }
     result = run(load_case("schedule_quadratic", changes))
     mean, variance, eta = math.sqrt(2.0 * START / A - 0.04), 0.04, 0.1
     for value in np.repeat(u, 20):
@@ -325,6 +329,7 @@ def test_sgd_walkers_take_the_scheduled_learning_rate() -> None:
     assert walkers.covariance[-1, 0, 0] == pytest.approx(variance, rel=0.035)
 
 
+@coarse
 def test_optimum_is_stored_and_read_back(tmp_path: Path) -> None:
     result = run(load_case("schedule_quadratic", SMALL), tmp_path / "a.h5")
     numbers = result.control.numbers
@@ -340,9 +345,8 @@ def test_optimum_is_stored_and_read_back(tmp_path: Path) -> None:
     assert open_result(tmp_path / "b.h5").control.numbers == numbers
 
 
-def test_an_interrupted_search_is_resumed(
-    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
+@coarse
+def test_an_interrupted_search_is_resumed(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(open_loop, "ROUND", 3)
     case = load_case("schedule_quadratic", {**SMALL, "control.compare": ["cosine"]})
     whole = run(case, tmp_path / "whole.h5")

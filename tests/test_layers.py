@@ -37,6 +37,7 @@ LAYERS = {
     "steering": 7,
     "smoothed": 7,
     "walk": 7,
+    "transit": 7,
     "validate": 8,
     "run": 9,
     "plots": 8,

@@ -3,8 +3,18 @@
 from .bundled import bundled_cases, find_case
 from .load import load_case
 from .memory import memory_available, memory_needed, require_memory
-from .overrides import parse_override
-from .records import Case, Density, Ensemble, Expect, Initial, Output, Stationary, Validation
+from .overrides import apply_overrides, parse_override
+from .records import (
+    Case,
+    Density,
+    Ensemble,
+    Expect,
+    Initial,
+    Output,
+    Passage,
+    Stationary,
+    Validation,
+)
 
 __all__ = [
     "Case",
@@ -13,8 +23,10 @@ __all__ = [
     "Expect",
     "Initial",
     "Output",
+    "Passage",
     "Stationary",
     "Validation",
+    "apply_overrides",
     "bundled_cases",
     "find_case",
     "load_case",

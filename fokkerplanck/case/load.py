@@ -20,6 +20,7 @@ from .initial import initial_density
 from .memory import estimate_bytes, memory_needed, require_memory
 from .messages import case_error
 from .overrides import apply_overrides, overridden
+from .passage import passage
 from .records import (
     Case,
     Control,
@@ -28,10 +29,11 @@ from .records import (
     Expect,
     Output,
     Smoothing,
+    Spectrum,
     Stationary,
     Validation,
 )
-from .schema import CaseFile, ControlSection, DensitySection, OutputSection
+from .schema import CaseFile, ControlSection, DensitySection, OutputSection, SpectrumSection
 
 DEFAULT_FRAMES = 51
 
@@ -129,6 +131,8 @@ def _build(path: Path, text: str, data: dict[str, Any], overrides: dict[str, Any
         initial=initial_density(file.initial, grid, constants),
         density=None if file.density is None else _density(file.density),
         stationary=None if file.stationary is None else Stationary(),
+        spectrum=None if file.spectrum is None else _spectrum(file.spectrum, grid, problem),
+        passage=None if file.passage is None else passage(file.passage, grid, constants),
         ensemble=None if file.ensemble is None else Ensemble(**file.ensemble.model_dump()),
         validation=(
             None if file.validation is None else Validation(**file.validation.model_dump())
@@ -148,6 +152,18 @@ def _build(path: Path, text: str, data: dict[str, Any], overrides: dict[str, Any
     )
     require_memory(memory_needed(case))
     return case
+
+
+def _spectrum(section: SpectrumSection, grid: Grid, problem: Problem) -> Spectrum:
+    if problem.time_dependent:
+        raise CaseError("coefficients that change in time leave no spectrum", "spectrum")
+    if section.count > grid.size:
+        raise CaseError(
+            f"{section.count} modes of a grid of {grid.size} cells; there are as many modes as "
+            "cells",
+            "spectrum.count",
+        )
+    return Spectrum(section.count)
 
 
 def _output(section: OutputSection) -> Output:

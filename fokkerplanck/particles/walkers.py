@@ -109,8 +109,15 @@ class Walkers:
             rate, h = rate * self.pace, h * self.pace
             noise = noise * (self.heat if self.variable else math.sqrt(self.heat))
 
+        weights = np.array(chosen.weights)
+
         def call(first: int, last: int) -> None:
-            if chosen.method.batches:
+            if chosen.weights:
+                kernels.advance_weighted(
+                    first, last, states, x, absorbed, self.iteration, steps, c, data,
+                    chosen.rate, chosen.momentum, weights, sides,
+                )  # fmt: skip
+            elif chosen.method.batches:
                 mode = REPLACED if chosen.replacement else DISTINCT
                 mode = EPOCHS if chosen.method.batches == "epochs" else mode
                 kernels.advance_batches(

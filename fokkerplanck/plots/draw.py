@@ -13,15 +13,21 @@ from matplotlib.figure import Figure
 from ..errors import CaseError, CaseWarning, StoreError
 from ..result import Result
 from .animation import animate_gif, animate_mp4
+from .arrival import arrival_figures
+from .committor import committor_figures
 from .current import current_figures
 from .density import density_figures
 from .entropy_production import entropy_production_figures
+from .escape import escape_figures
 from .free_energy import free_energy_figures
 from .local_entropy import local_entropy_figures
+from .mean_time import mean_time_figures
+from .modes import eigenvalues_figures, modes_figures
 from .observables import observables_figures
 from .quasi_potential import quasi_potential_figures
 from .schedules import schedules_figures
 from .style import DPI, STYLE
+from .walkers import walkers_figures
 
 # Each returns its figures by file stem; none where the result lacks what it needs.
 STILLS: dict[str, Callable[[Result], dict[str, Figure]]] = {
@@ -33,6 +39,13 @@ STILLS: dict[str, Callable[[Result], dict[str, Figure]]] = {
     "entropy_production": entropy_production_figures,
     "schedules": schedules_figures,
     "local_entropy": local_entropy_figures,
+    "modes": modes_figures,
+    "eigenvalues": eigenvalues_figures,
+    "walkers": walkers_figures,
+    "mean_time": mean_time_figures,
+    "committor": committor_figures,
+    "arrival": arrival_figures,
+    "escape": escape_figures,
 }
 MOVIES: dict[str, Callable[[Result, Path], Path]] = {
     "animation": animate_gif,
@@ -40,9 +53,13 @@ MOVIES: dict[str, Callable[[Result, Path], Path]] = {
 }
 FIGURES = (*STILLS, *MOVIES)
 
-# Drawn unasked where there is data: of every result, and of one whose case has [stationary].
-USUAL = ("density", "free_energy")
+# Drawn unasked where there is data: of every result, and of one whose case has [stationary] or
+# [spectrum].
+USUAL = ("density", "free_energy", "walkers")
 STATIONARY = ("quasi_potential", "current", "entropy_production")
+SPECTRUM = ("modes", "eigenvalues")
+# Drawn unasked of a result whose case has [passage], those that there is data for.
+PASSAGE = ("mean_time", "committor", "arrival", "escape")
 
 
 def draw(
@@ -60,15 +77,17 @@ def draw(
     directory : path
     figures : sequence of str, optional
         Names out of ``FIGURES``. Stills become PNG at 200 dpi; ``animation`` is a GIF,
-        ``animation_mp4`` needs ffmpeg. Without names: what the result has of density and free
-        energy and, analysed by [stationary], of quasi-potential, current and entropy production.
+        ``animation_mp4`` needs ffmpeg. Without names: what the result has of density, free
+        energy and walkers and, analysed by [stationary], of quasi-potential, current and entropy
+        production, by [spectrum] of modes and eigenvalues, by [passage] of the mean time, the
+        committor, the times of arrival and the wells.
 
     Raises
     ------
     CaseError
         For an unknown name, or a film without ffmpeg.
     StoreError
-        If the result has no frame and no stationary state, or the directory cannot be written.
+        If the result has no frame and no analysis, or the directory cannot be written.
 
     Warns
     -----
@@ -79,8 +98,10 @@ def draw(
     for name in chosen:
         if name not in FIGURES:
             raise CaseError(_unknown(name), "output.figures")
-    others = (result.stationary, result.control, result.smoothing)
-    if not len(result.kept_frames) and all(other is None for other in others):
+    analyses = (
+        result.stationary, result.spectrum, result.passage, result.control, result.smoothing,
+    )  # fmt: skip
+    if not len(result.kept_frames) and all(found is None for found in analyses):
         raise StoreError("this result has no frame yet, so there is nothing to draw")
     folder = Path(directory)
     paths: list[Path] = []
@@ -104,10 +125,12 @@ def draw(
 def _usual(result: Result) -> tuple[str, ...]:
     analysed = result.stationary is not None and result.stationary.velocity is not None
     return (
-        USUAL
-        + STATIONARY * analysed
-        + ("schedules",) * (result.control is not None)
-        + ("local_entropy",) * (result.smoothing is not None)
+        *USUAL,
+        *(STATIONARY if analysed else ()),
+        *(SPECTRUM if result.spectrum is not None else ()),
+        *(PASSAGE if result.passage is not None else ()),
+        *(("schedules",) if result.control is not None else ()),
+        *(("local_entropy",) if result.smoothing is not None else ()),
     )
 
 

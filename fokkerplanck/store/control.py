@@ -50,8 +50,16 @@ class ControlRecord:
 
     @property
     def numbers(self) -> dict[str, float]:
-        """Costs by name, with underscores; ``cost`` is that of the schedule followed."""
+        """Costs by name, with underscores; ``cost`` is that of the schedule followed.
+
+        ``policy_margin`` is how far the optimum lies below the best policy, ``hjb_margin`` how far
+        the best feedback lies below all schedules: neither can be negative.
+        """
         found = {"cost": float(self.costs[0])}
+        if self.names[0] == "optimal" and len(self.costs) > 1:
+            found["policy_margin"] = float(self.costs[1:].min() - self.costs[0])
+        if np.isfinite(self.hjb):
+            found["hjb_margin"] = float(self.costs.min() - self.hjb)
         found |= {
             name.replace("-", "_"): float(cost)
             for name, cost in zip(self.names, self.costs, strict=True)

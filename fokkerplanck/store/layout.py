@@ -47,6 +47,8 @@ OBSERVABLES: dict[str, str] = {
     "naive_free_energy": "free energy with the loss in place of the quasi-potential",
     "expected_loss": "expected loss",
     "loss_rate": "rate of change of the expected loss",
+    "limited": "share of the cell faces whose flux the limiter scaled down since the last frame",
+    "limited_flux": "share of the flux corrections taken away since the last frame",
     "loss_rate_dynkin": "rate of change of the expected loss by Dynkin's formula",
     "schedule": "control u(t)",
 }
@@ -64,7 +66,14 @@ _STATIONARY = (
     "quasi_potential current velocity integrated_potential stream_function angular_momentum "
     "critical point mode position value eigenvalues index pair side pairs shifts points"
 )
-RESERVED_NAMES = frozenset([*_FIXED.split(), *_GROUPS.split(), *_STATIONARY.split(), *OBSERVABLES])
+_SPECTRUM = "real imag relaxation_time residual modes modes_imag left left_imag"
+_PASSAGE = (
+    "mean_time deviation committor backward_committor exit_probability start survival arrival "
+    "delay escape well well2 bottom basin loss_basin"
+)
+RESERVED_NAMES = frozenset(
+    [*f"{_FIXED} {_GROUPS} {_STATIONARY} {_SPECTRUM} {_PASSAGE}".split(), *OBSERVABLES]
+)
 
 
 def check_names(header: Header) -> None:
