@@ -172,7 +172,10 @@ def test_cost_is_that_of_matrix_exponentials() -> None:
 def test_gradient_agrees_with_differences(lever: str, with_running: bool) -> None:
     """To 1e-7 of central differences of order 4."""
     weight = np.linspace(0.0, 1.0, 256)
-    running = lambda t, u: (weight * u**2 + 0.01 / u, 2 * weight * u - 0.01 / u**2)
+
+    def running(t: float, u: float) -> tuple[np.ndarray, np.ndarray]:
+        return weight * u**2 + 0.01 / u, 2.0 * weight * u - 0.01 / u**2
+
     objective = oblique(lever=lever, running=running if with_running else None)
     u = np.array([1.0, 0.7, 0.5, 0.3, 0.2, 0.05])
     cost, gradient = objective.cost_and_gradient(u)

@@ -73,7 +73,9 @@ def _costs(axes: Axes, record: ControlRecord, colors: dict[str, str]) -> None:
     heights = np.array([cost for cost, _ in bars])
     places = np.arange(len(bars))
     logarithmic = heights.min() > 0.0 and heights.max() > WIDE * heights.min()
-    low = 0.5 * heights.min() if logarithmic else min(0.0, float(heights.min()))
+    span = float(np.ptp(heights))
+    low = 0.0 if heights.min() > 0.0 else float(heights.min()) - 0.1 * span
+    low = 0.5 * float(heights.min()) if logarithmic else low
     axes.barh(
         places, heights - low, left=low, height=0.62,
         color=[colors.get(name, "0.55") for _, name in bars],
@@ -86,9 +88,9 @@ def _costs(axes: Axes, record: ControlRecord, colors: dict[str, str]) -> None:
             fontsize=8,
         )  # fmt: skip
     axes.set_yticks(places, [LABELS.get(name, name.replace("-", " ")) for _, name in bars])
-    lower, upper = axes.get_xlim()
     # Room for the numbers beyond the longest bar.
-    axes.set_xlim(lower, upper * (upper / lower) ** 0.3 if logarithmic else upper * 1.3)
+    top = float(heights.max())
+    axes.set_xlim(low, top * (top / low) ** 0.4 if logarithmic else top + 0.4 * (top - low))
     axes.spines[["top", "right"]].set_visible(False)
     axes.set(xlabel="cost $J$", title="what they cost")
 
