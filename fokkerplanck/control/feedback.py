@@ -17,7 +17,7 @@ import numpy as np
 
 from ..density.controlled import operator_of
 from ..density.propagate import product
-from .objective import Objective
+from .objective import Objective, dot
 
 # Controls that are compared in every cell, equally spaced in their logarithm.
 LEVELS = 41
@@ -104,7 +104,7 @@ def optimal_feedback(
     numbers = sorted(frames)
     shape = family.grid.shape
     return Feedback(
-        float(value @ objective.initial.reshape(-1)) * objective.volume,
+        dot(value, objective.initial.reshape(-1)) * objective.volume,
         value.reshape(shape),
         np.array(numbers) * objective.dt,
         np.array([frames[k] for k in numbers]).reshape(-1, *shape),

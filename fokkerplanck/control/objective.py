@@ -26,6 +26,11 @@ COARSEST = 16
 Running = Callable[[float, float], tuple[np.ndarray, np.ndarray]]
 
 
+def dot(one: np.ndarray, other: np.ndarray) -> float:
+    """Sum of products, the same for any number of threads: BLAS would also wake them for it."""
+    return float((one * other).sum())
+
+
 @dataclass(frozen=True)
 class Objective:
     """What a schedule of K equal intervals costs.
@@ -133,7 +138,7 @@ class Objective:
         """Running cost of an interval."""
         if self.running is None:
             return 0.0
-        return float(self.running(self.middles[number], u)[0] @ integral) * self.volume
+        return dot(self.running(self.middles[number], u)[0], integral) * self.volume
 
     def cost(self, values: np.ndarray) -> float:
         """J of K control values."""
@@ -142,7 +147,7 @@ class Objective:
             density, integral = self.step(density, float(u), self.dt)
             total += self.running_cost(number, float(u), integral)
         self.counts["costs"] += 1
-        return total + float(self.terminal.reshape(-1) @ density) * self.volume
+        return total + dot(self.terminal.reshape(-1), density) * self.volume
 
     def cost_and_gradient(self, values: np.ndarray) -> tuple[float, np.ndarray]:
         """J and dJ/du, shape (K,)."""
@@ -161,12 +166,12 @@ class Objective:
             density = after
             if self.running is not None:
                 cost, slope = self.running(self.middles[number], u)
-                total += float(cost @ integral)
-                gradient[number] = float(slope @ integral) + float(cost @ scratch)
+                total += dot(cost, integral)
+                gradient[number] = dot(slope, integral) + dot(cost, scratch)
         adjoint = self.terminal.reshape(-1).astype(float)
-        total += float(adjoint @ density)
+        total += dot(adjoint, density)
         for number in range(self.intervals - 1, -1, -1):
-            gradient[number] += float(adjoint @ slopes[number])
+            gradient[number] += dot(adjoint, slopes[number])
             if number:
                 adjoint = self.backward(adjoint, number, float(values[number]))
         self.counts["gradients"] += 1

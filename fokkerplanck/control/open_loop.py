@@ -23,7 +23,7 @@ ROUND = 25
 MEMORY = 20
 # Share of the cost below which an iteration ends the round: on coarser grids, and on the last one,
 # where it ends the search.
-COARSE_STEP, FINE_STEP = 1e-5, 1e-7
+COARSE_STEP, FINE_STEP = 1e-5, 1e-6
 # Coarser grids at most.
 COARSER = 3
 

@@ -15,7 +15,7 @@ import numpy as np
 from scipy.optimize import minimize_scalar
 
 from ..errors import CaseError
-from .objective import Objective
+from .objective import Objective, dot
 
 # Rates r of 1/(1 + r t) that are tried, times the horizon: from hardly any decay on.
 RATES = (1e-1, 1e3)
@@ -127,8 +127,8 @@ def greedy_policy(objective: Objective, lowest: float) -> np.ndarray:
     fall, noise = slope.reshape(-1), curvature.reshape(-1) / problem.beta
 
     def rule(density: np.ndarray) -> float:
-        up = float(noise @ density)
-        best = float(fall @ density) / (2.0 * up) if up > 0.0 else 1.0
+        up = dot(noise, density)
+        best = dot(fall, density) / (2.0 * up) if up > 0.0 else 1.0
         return min(max(best, lowest), 1.0)
 
     return _rolled_out(rule, objective, lowest)
@@ -150,9 +150,7 @@ def printed_policy(objective: Objective, lowest: float) -> np.ndarray:
         )
     loss = problem.loss_at(objective.family.grid.points).reshape(-1) * objective.volume
     unit = rate * 2.0 * scale / problem.beta
-    return _rolled_out(
-        lambda rho: min(max(float(loss @ rho) / unit, lowest), 1.0), objective, lowest
-    )
+    return _rolled_out(lambda rho: min(max(dot(loss, rho) / unit, lowest), 1.0), objective, lowest)
 
 
 def _rolled_out(

@@ -151,28 +151,28 @@ def total_out(forward, backward, shifts, out):
 
 
 @numba.njit(cache=True)
-def _add_product(a, scale, x, out):
-    """out += scale A x, block by block: what a block needs of the rates is met once."""
+def _add_edges(a, scale, x, out, lo, hi):
+    """out[lo:hi] += scale times what flows into these cells along edges inside the box."""
     size = x.size
-    for lo in range(0, size, BLOCK):
-        hi = min(lo + BLOCK, size)
-        part, here, leaving = out[lo:hi], x[lo:hi], a.leaving[lo:hi]
-        for i in range(part.size):
-            part[i] -= scale * leaving[i] * here[i]
-        for k in range(a.shifts.size):
-            s = a.shifts[k]
-            first, last = max(lo, s), min(hi, size + s)
-            if last > first:
-                rate, value = a.forward[k, first - s : last - s], x[first - s : last - s]
-                into = out[first:last]
-                for i in range(into.size):
-                    into[i] += scale * rate[i] * value[i]
-            first, last = max(lo, -s), min(hi, size - s)
-            if last > first:
-                rate, value = a.backward[k, first:last], x[first + s : last + s]
-                into = out[first:last]
-                for i in range(into.size):
-                    into[i] += scale * rate[i] * value[i]
+    for k in range(a.shifts.size):
+        s = a.shifts[k]
+        first, last = max(lo, s), min(hi, size + s)
+        if last > first:
+            rate, value = a.forward[k, first - s : last - s], x[first - s : last - s]
+            into = out[first:last]
+            for i in range(into.size):
+                into[i] += scale * rate[i] * value[i]
+        first, last = max(lo, -s), min(hi, size - s)
+        if last > first:
+            rate, value = a.backward[k, first:last], x[first + s : last + s]
+            into = out[first:last]
+            for i in range(into.size):
+                into[i] += scale * rate[i] * value[i]
+
+
+@numba.njit(cache=True)
+def _add_wraps(a, scale, x, out):
+    """out += scale times what flows across periodic sides."""
     for w in range(a.wrap_source.size):
         y, z = a.wrap_source[w], a.wrap_target[w]
         out[z] += scale * a.wrap_forward[w] * x[y]
@@ -180,11 +180,39 @@ def _add_product(a, scale, x, out):
 
 
 @numba.njit(cache=True)
+def _step(a, scale, x, out):
+    """out = x + scale A x, block by block: what a block needs of the rates is met once."""
+    for lo in range(0, x.size, BLOCK):
+        hi = min(lo + BLOCK, x.size)
+        part, here, leaving = out[lo:hi], x[lo:hi], a.leaving[lo:hi]
+        for i in range(part.size):
+            part[i] = here[i] - scale * leaving[i] * here[i]
+        _add_edges(a, scale, x, out, lo, hi)
+    _add_wraps(a, scale, x, out)
+
+
+@numba.njit(cache=True)
+def _step_tangent(a, da, scale, x, v, out):
+    """out = v + scale (A v + dA x)."""
+    for lo in range(0, x.size, BLOCK):
+        hi = min(lo + BLOCK, x.size)
+        part, here, moving = out[lo:hi], x[lo:hi], v[lo:hi]
+        leaving, change = a.leaving[lo:hi], da.leaving[lo:hi]
+        for i in range(part.size):
+            part[i] = moving[i] - scale * (leaving[i] * moving[i] + change[i] * here[i])
+        _add_edges(a, scale, v, out, lo, hi)
+        _add_edges(da, scale, x, out, lo, hi)
+    _add_wraps(a, scale, v, out)
+    _add_wraps(da, scale, x, out)
+
+
+@numba.njit(cache=True)
 def product(a, x, out):
     """out = A x for an :class:`Operator`."""
     for i in range(out.size):
-        out[i] = 0.0
-    _add_product(a, 1.0, x, out)
+        out[i] = -a.leaving[i] * x[i]
+    _add_edges(a, 1.0, x, out, 0, x.size)
+    _add_wraps(a, 1.0, x, out)
 
 
 @numba.njit(cache=True)
@@ -212,9 +240,7 @@ def propagate(a, q, weights, tails, x, total, integral):
         if spent:
             integral[i] = tails[0] * now[i]
     for k in range(1, weights.size):
-        for i in range(size):
-            new[i] = now[i]
-        _add_product(a, 1.0 / q, now, new)
+        _step(a, 1.0 / q, now, new)
         now, new = new, now
         w = weights[k]
         for i in range(size):
@@ -242,12 +268,8 @@ def propagate_with_slope(a, da, q, weights, tails, x, total, integral, slope, in
             integral[i] = tails[0] * now[i]
             integral_slope[i] = 0.0
     for k in range(1, weights.size):
-        for i in range(size):
-            new[i] = now[i]
-            next_tangent[i] = tangent[i]
-        _add_product(a, 1.0 / q, now, new)
-        _add_product(a, 1.0 / q, tangent, next_tangent)
-        _add_product(da, 1.0 / q, now, next_tangent)
+        _step_tangent(a, da, 1.0 / q, now, tangent, next_tangent)
+        _step(a, 1.0 / q, now, new)
         now, new = new, now
         tangent, next_tangent = next_tangent, tangent
         w = weights[k]
