@@ -10,6 +10,7 @@ import numpy as np
 from .density.currents import entropy_rates
 from .density.generator import Generator
 from .density.stationary import StationaryState
+from .grid import Grid
 from .problem import Problem
 
 
@@ -121,7 +122,11 @@ class Observer:
 
 def moments(generator: Generator, density: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
     """Mean (d,) and covariance (d, d) over the remaining mass, from cell-centre values."""
-    grid = generator.grid
+    return grid_moments(generator.grid, density)
+
+
+def grid_moments(grid: Grid, density: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+    """As :func:`moments`, for a density on any grid."""
     ndim = grid.ndim
     weights = density / density.sum()
     mean = np.empty(ndim)

@@ -10,12 +10,12 @@ import numpy as np
 
 from .case import Case, Expect
 from .errors import CaseError
-from .findings import stationary_rows, walker_rows
+from .findings import discrete_rows, stationary_rows, walker_rows
 from .result import Result
 
 # "final.mean[0]", "stationary.entropy_production", "mass_drift"
 _NAME = re.compile(
-    r"^(?:(final|stationary|ensemble|validation)\.)?([a-z_]+)(?:\[(\d+(?:\s*,\s*\d+)*)\])?$"
+    r"^(?:(final|stationary|ensemble|validation|discrete)\.)?([a-z_]+)(?:\[(\d+(?:\s*,\s*\d+)*)\])?$"
 )
 # Rises of the naive free energy below this share of its range are the grid's error.
 NAIVE_RISE = 1e-3
@@ -58,7 +58,8 @@ def number_of(name: str, result: Result) -> float:
     ``final.<observable>`` with indices for means and covariances, and ``stationary.<number>``,
     among them ``cycle_period`` and ``limit_cycle_period``, and with indices
     ``angular_momentum`` and ``shifts``; ``ensemble.<series>`` and ``validation.<series>`` at the
-    last time.
+    last time; ``discrete.<number>``, where ``<source>_<relation>`` is the relative gap of a
+    relation.
 
     Raises
     ------
@@ -76,12 +77,15 @@ def number_of(name: str, result: Result) -> float:
     if parts is None or parts[1] is None:
         raise CaseError(
             "is not a number of a result; names are mass_drift, minimum, free_energy_increase, "
-            "final.<observable>, stationary.<number>, ensemble.<series> and validation.<series>",
+            "final.<observable>, stationary.<number>, ensemble.<series>, validation.<series> "
+            "and discrete.<number>",
             key,
         )
     place, quantity, index = parts[1], parts[2], parts[3]
     if place == "stationary":
         values = _of_stationary(quantity, result, key)
+    elif place == "discrete":
+        values = _of_discrete(quantity, result, key)
     elif place in ("ensemble", "validation"):
         values = _of_walkers(place, quantity, result, key)
     else:
@@ -123,6 +127,28 @@ def _of_walkers(place: str, quantity: str, result: Result, key: str) -> np.ndarr
     return np.asarray(found[quantity])
 
 
+def _of_discrete(quantity: str, result: Result, key: str) -> np.ndarray:
+    steps = result.discrete
+    if steps is None:
+        raise CaseError("does not exist: this case has no [discrete]", key)
+    found: dict[str, Any] = dict(steps.numbers)
+    found |= {"mean": steps.mean, "covariance": steps.covariance}
+    found |= {
+        "multiplier_modulus": np.abs(steps.multipliers),
+        "multiplier_real": steps.multipliers.real,
+        "stationary_minimum": steps.stationary.min(),
+    }
+    found |= {f"scan_{name}": values for name, values in steps.scan.items()}
+    found |= {f"{row.source}_{row.name}": row.gap for row in steps.relations}
+    if steps.iteration.size:
+        found |= {f"final_{name}": values[-1] for name, values in steps.series.items()}
+        found["mass_drift"] = np.abs(steps.series["mass"] - steps.series["mass"][0]).max()
+        found["minimum"] = steps.series["minimum"].min()
+    if quantity not in found:
+        raise CaseError(f"does not exist in this result; there are {', '.join(found)}", key)
+    return np.asarray(found[quantity])
+
+
 def _require(quantity: str, result: Result, key: str) -> None:
     if quantity not in result.observables:
         raise CaseError(
@@ -155,6 +181,8 @@ def summary(case: Case, result: Result) -> str:
     if result.stationary is not None:
         rows += stationary_rows(result.names, result.stationary)
     rows += walker_rows(result)
+    if result.discrete is not None:
+        rows += discrete_rows(result.names, result.discrete)
     for note in result.notes:
         word, _, rest_of_note = note.partition(" ")
         rows.append(("stepper", rest_of_note) if word == "stepper" else ("caution", note))

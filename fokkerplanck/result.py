@@ -12,6 +12,7 @@ import numpy as np
 
 from .store import (
     OBSERVABLES,
+    Discrete,
     EnsembleRecord,
     Frame,
     Header,
@@ -22,7 +23,7 @@ from .store import (
     read,
 )
 
-__all__ = ["EnsembleRecord", "Result", "Stationary", "ValidationRecord", "open_result"]
+__all__ = ["Discrete", "EnsembleRecord", "Result", "Stationary", "ValidationRecord", "open_result"]
 
 
 @dataclass(eq=False, repr=False)
@@ -54,6 +55,7 @@ class Result:
     stationary : Stationary or None
     ensemble : EnsembleRecord or None
     validation : ValidationRecord or None
+    discrete : Discrete or None
     status : str
         "running", "complete" or "interrupted".
     timings : dict
@@ -80,6 +82,7 @@ class Result:
     stationary: Stationary | None = None
     ensemble: EnsembleRecord | None = None
     validation: ValidationRecord | None = None
+    discrete: Discrete | None = None
     status: str = "complete"
     timings: dict[str, float] = field(default_factory=dict)
     notes: list[str] = field(default_factory=list)
@@ -185,6 +188,8 @@ class Result:
                     writer.write_ensemble(self.ensemble)
                 if self.validation is not None:
                     writer.write_validation(self.validation)
+                if self.discrete is not None:
+                    writer.write_discrete(self.discrete)
                 status = "complete" if self.status == "complete" else "interrupted"
                 writer.close(status, timings=self.timings, notes=self.notes)
             os.replace(partial, target)
@@ -225,6 +230,7 @@ def open_result(path: str | Path) -> Result:
         stationary=contents.stationary,
         ensemble=contents.ensemble,
         validation=contents.validation,
+        discrete=contents.discrete,
         status=contents.status,
         timings=contents.timings,
         notes=contents.notes,

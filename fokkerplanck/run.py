@@ -28,6 +28,7 @@ from .density import (
 )
 from .density.force import Force
 from .density.rates import sampled_offsets
+from .discrete import discretise
 from .errors import CaseError, CaseWarning, NumericalFailure, StoreError
 from .observables import Observer, moments
 from .result import Result, open_result
@@ -157,6 +158,13 @@ def _solve(case: Case, sink: Sink, clock: Clock, progress: bool) -> list[str]:
     if case.validation is not None and sink.walkers is not None:
         with clock("validate"):
             sink.validation(validate(case, sink.walkers, sink.kept, sink.density))
+    if case.discrete is not None:
+        with clock("discrete"):
+            start = initial_density(case, rest)
+            density = None if rest is None else rest.density
+            steps, found = discretise(case, start, generator, density, sink.walkers)
+            sink.discrete(steps)
+            notes += found
     return notes
 
 

@@ -9,7 +9,7 @@ from typing import Any
 import numpy as np
 
 from .case import Case
-from .result import EnsembleRecord, Result, Stationary, ValidationRecord, open_result
+from .result import Discrete, EnsembleRecord, Result, Stationary, ValidationRecord, open_result
 from .store import Checkpoint, Frame, Header, ResultWriter, read
 
 
@@ -37,6 +37,7 @@ class Sink:
         self.rest: Stationary | None = None
         self.walkers: EnsembleRecord | None = None
         self.comparison: ValidationRecord | None = None
+        self.steps: Discrete | None = None
         if path is None:
             return
         if resume and path.exists():
@@ -102,6 +103,12 @@ class Sink:
         if self.writer is not None:
             self.writer.write_validation(comparison)
 
+    def discrete(self, steps: Discrete) -> None:
+        """Take what the transfer operator says."""
+        self.steps = steps
+        if self.writer is not None:
+            self.writer.write_discrete(steps)
+
     def abandon(self, timings: dict[str, float]) -> None:
         """Close the file as interrupted; what was reached stays in it."""
         if self.writer is not None:
@@ -124,6 +131,7 @@ class Sink:
             stationary=self.rest,
             ensemble=self.walkers,
             validation=self.comparison,
+            discrete=self.steps,
             timings=timings,
             notes=notes,
         )

@@ -201,7 +201,10 @@ BAD: list[tuple[dict[str, str | None], str, str]] = [
     ({"ensemble": "", "validation": "significance = 1"}, "validation.significance", "< 1"),
     ({"control": ""}, "control", "not available"),
     ({"smoothing": ""}, "smoothing", "not available"),
-    ({"discrete": ""}, "discrete", "not available"),
+    ({"discrete": ""}, "noise.learning_rate", "steps by it"),
+    ({"discrete": "steps = 3\nend = 2"}, "discrete.end", "beside steps"),
+    ({"discrete": "noise = 'levy'"}, "discrete.noise", "gaussian"),
+    ({"discrete": "rates = [0.1, -1]"}, "discrete.rates[1]", "positive"),
     # parameters
     ({"parameters": "k = 'twice'"}, "parameters.k", "twice"),
     ({"parameters": "k = 'nope'"}, "parameters.k", "nope"),

@@ -4,11 +4,22 @@ from .bundled import bundled_cases, find_case
 from .load import load_case
 from .memory import memory_available, memory_needed, require_memory
 from .overrides import parse_override
-from .records import Case, Density, Ensemble, Expect, Initial, Output, Stationary, Validation
+from .records import (
+    Case,
+    Density,
+    Discrete,
+    Ensemble,
+    Expect,
+    Initial,
+    Output,
+    Stationary,
+    Validation,
+)
 
 __all__ = [
     "Case",
     "Density",
+    "Discrete",
     "Ensemble",
     "Expect",
     "Initial",

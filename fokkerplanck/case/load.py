@@ -14,14 +14,16 @@ from ..domain import Domain
 from ..errors import CaseError
 from ..grid import Grid
 from ..problem import Problem
+from ..problem.formula import parse
+from ..problem.names import Names
 from .build import build_problem, constants_of
 from .bundled import find_case
 from .initial import initial_density
 from .memory import estimate_bytes, memory_needed, require_memory
 from .messages import case_error
 from .overrides import apply_overrides, overridden
-from .records import Case, Density, Ensemble, Expect, Output, Stationary, Validation
-from .schema import CaseFile, DensitySection, OutputSection
+from .records import Case, Density, Discrete, Ensemble, Expect, Output, Stationary, Validation
+from .schema import CaseFile, DensitySection, DiscreteSection, OutputSection
 
 DEFAULT_FRAMES = 51
 
@@ -123,6 +125,7 @@ def _build(path: Path, text: str, data: dict[str, Any], overrides: dict[str, Any
         validation=(
             None if file.validation is None else Validation(**file.validation.model_dump())
         ),
+        discrete=None if file.discrete is None else _discrete(file.discrete, problem),
         output=_output(file.output),
         overrides=overrides,
         expect={
@@ -132,6 +135,31 @@ def _build(path: Path, text: str, data: dict[str, Any], overrides: dict[str, Any
     )
     require_memory(memory_needed(case))
     return case
+
+
+def _discrete(section: DiscreteSection, problem: Problem) -> Discrete:
+    rate = problem.learning_rate
+    if rate is None:
+        raise CaseError("is missing; [discrete] steps by it", "noise.learning_rate")
+    if problem.friction is not None:
+        raise CaseError("[discrete] is without momentum; leave it out", "noise.momentum")
+    names = Names(problem.names, {**problem.parameters, "beta": problem.beta})
+    for index, formula in enumerate(section.observables):
+        # Only to have what is wrong in it said now.
+        parse(formula, names, f"discrete.observables[{index}]")
+    steps = section.steps or 0
+    if section.end is not None:
+        steps = max(1, round(section.end / rate))
+    return Discrete(
+        section.noise,
+        steps,
+        section.frames,
+        tuple(section.rates or ()),
+        section.modes,
+        tuple(section.observables),
+        section.draws,
+        section.seed,
+    )
 
 
 def _output(section: OutputSection) -> Output:

@@ -25,7 +25,7 @@ from .. import __version__
 from ..errors import CaseError
 from ..problem.formula import number
 from ..problem.losses import KINDS
-from .records import FIGURES, INITIAL_KINDS, METHODS, PRECISIONS, SCHEMES, STEPPERS
+from .records import FIGURES, INITIAL_KINDS, METHODS, PRECISIONS, SCHEMES, STEP_NOISES, STEPPERS
 
 MODELS = tuple(KINDS)
 
@@ -305,6 +305,26 @@ class ValidationSection(Section):
     budget: Annotated[bool, Field(strict=True)] = True
 
 
+class DiscreteSection(Section):
+    """``[discrete]``: steps of SGD as a transfer operator (52)."""
+
+    noise: Literal[STEP_NOISES] = "auto"  # type: ignore[valid-type]
+    steps: Annotated[int, Field(strict=True, ge=1)] | None = None
+    end: Positive | None = None
+    frames: Annotated[int, Field(strict=True, ge=2)] = 11
+    rates: Annotated[Positives, Field(min_length=1)] | None = None
+    modes: Annotated[int, Field(strict=True, ge=1, le=100)] = 6
+    observables: list[Annotated[str, Field(strict=True)]] = Field(default_factory=list)
+    draws: Annotated[int, Field(strict=True, ge=1)] = 128
+    seed: Annotated[int, Field(strict=True, ge=0, lt=2**63)] = 20261
+
+    @model_validator(mode="after")
+    def _one_of(self) -> DiscreteSection:
+        if self.steps is not None and self.end is not None:
+            raise CaseError("is given beside steps; keep one", "end")
+        return self
+
+
 class OutputSection(Section):
     """``[output]``: what is written and drawn."""
 
@@ -340,8 +360,8 @@ class CaseFile(Section):
     """The whole file."""
 
     unavailable = dict.fromkeys(
-        ("spectrum", "passage", "control", "smoothing", "discrete"),
-        "its analyses are [density], [stationary], [ensemble] and [validation]",
+        ("spectrum", "passage", "control", "smoothing"),
+        "its analyses are [density], [stationary], [ensemble], [validation] and [discrete]",
     )
 
     title: Annotated[str, Field(strict=True)] = ""
@@ -356,6 +376,7 @@ class CaseFile(Section):
     stationary: StationarySection | None = None
     ensemble: EnsembleSection | None = None
     validation: ValidationSection | None = None
+    discrete: DiscreteSection | None = None
     output: OutputSection = OutputSection()
     expect: dict[str, ExpectSection] = Field(default_factory=dict)
 

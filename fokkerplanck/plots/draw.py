@@ -15,6 +15,7 @@ from ..result import Result
 from .animation import animate_gif, animate_mp4
 from .current import current_figures
 from .density import density_figures
+from .discrete import discrete_figures
 from .entropy_production import entropy_production_figures
 from .free_energy import free_energy_figures
 from .observables import observables_figures
@@ -29,6 +30,7 @@ STILLS: dict[str, Callable[[Result], dict[str, Figure]]] = {
     "quasi_potential": quasi_potential_figures,
     "current": current_figures,
     "entropy_production": entropy_production_figures,
+    "discrete": discrete_figures,
 }
 MOVIES: dict[str, Callable[[Result, Path], Path]] = {
     "animation": animate_gif,
@@ -75,7 +77,7 @@ def draw(
     for name in chosen:
         if name not in FIGURES:
             raise CaseError(_unknown(name), "output.figures")
-    if not len(result.kept_frames) and result.stationary is None:
+    if not len(result.kept_frames) and result.stationary is None and result.discrete is None:
         raise StoreError("this result has no frame yet, so there is nothing to draw")
     folder = Path(directory)
     paths: list[Path] = []
@@ -98,7 +100,8 @@ def draw(
 
 def _usual(result: Result) -> tuple[str, ...]:
     analysed = result.stationary is not None and result.stationary.velocity is not None
-    return USUAL + STATIONARY if analysed else USUAL
+    chosen = USUAL + STATIONARY if analysed else USUAL
+    return chosen if result.discrete is None else (*chosen, "discrete")
 
 
 def _draw_one(name: str, result: Result, folder: Path) -> list[Path]:

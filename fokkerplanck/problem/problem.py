@@ -17,6 +17,7 @@ from .checks import check
 from .field import Field
 from .forces import Drift, Loss, drift_field, loss_field
 from .formula import read_parameters
+from .model_field import ModelField
 from .models import DataModel
 from .names import Names, check_name
 from .noise import read_settings, sigma_field
@@ -227,6 +228,11 @@ class Problem:
         """Whether Sigma depends on t."""
         given = self._given.get("div_sigma")
         return self._sigma.time_dependent or (given is not None and given.time_dependent)
+
+    @property
+    def minibatch_noise(self) -> bool:
+        """Whether Sigma is the covariance of the sample gradients of the model."""
+        return isinstance(self._sigma, ModelField)
 
     @property
     def time_dependent(self) -> bool:

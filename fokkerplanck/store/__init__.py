@@ -1,5 +1,6 @@
 """Result files: HDF5 that xarray, netCDF-4 and h5py read without options."""
 
+from .discrete import Discrete, RelationRow
 from .ensemble import EnsembleRecord
 from .layout import OBSERVABLES, RESERVED_NAMES, SCHEMA
 from .reader import Contents, read
@@ -16,10 +17,12 @@ __all__ = [
     "Checkpoint",
     "Contents",
     "CriticalPoints",
+    "Discrete",
     "EnsembleRecord",
     "Frame",
     "Header",
     "Loop",
+    "RelationRow",
     "ResultWriter",
     "Stationary",
     "ValidationRecord",

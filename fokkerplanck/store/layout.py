@@ -58,12 +58,15 @@ ROOT_ATTRIBUTES = frozenset(
 )
 
 _FIXED = "time density loss sigma component component2 row column bound character"
-_GROUPS = "stationary spectrum passage ensemble validation checkpoint"
+_GROUPS = "stationary spectrum passage ensemble validation discrete checkpoint"
 _STATIONARY = (
     "quasi_potential current velocity integrated_potential stream_function angular_momentum "
     "critical point mode position value eigenvalues index pair side pairs shifts points"
 )
-RESERVED_NAMES = frozenset([*_FIXED.split(), *_GROUPS.split(), *_STATIONARY.split(), *OBSERVABLES])
+_DISCRETE = "iteration learning_rate"
+RESERVED_NAMES = frozenset(
+    [*_FIXED.split(), *_GROUPS.split(), *_STATIONARY.split(), *_DISCRETE.split(), *OBSERVABLES]
+)
 
 
 def check_names(header: Header) -> None:

@@ -11,6 +11,8 @@ import h5py
 import numpy as np
 
 from ..errors import StoreError
+from .discrete import Discrete
+from .discrete_group import read_discrete
 from .ensemble import EnsembleRecord
 from .ensemble_group import read_ensemble
 from .layout import LIBVER, ROOT_ATTRIBUTES, SCHEMA, axis_names, series_names
@@ -36,6 +38,7 @@ class Contents:
     stationary: Stationary | None
     ensemble: EnsembleRecord | None
     validation: ValidationRecord | None
+    discrete: Discrete | None
     timings: dict[str, float]
     notes: list[str]
 
@@ -63,6 +66,7 @@ def read(path: str | Path) -> Contents:
                 stationary=read_stationary(file),
                 ensemble=read_ensemble(file),
                 validation=read_validation(file),
+                discrete=read_discrete(file),
                 timings={name: float(seconds) for name, seconds in timings.items()},
                 notes=attributes.get("notes", "").splitlines(),
             )
