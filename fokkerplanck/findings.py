@@ -116,8 +116,14 @@ def discrete_rows(names: tuple[str, ...], steps: Discrete) -> list[tuple[str, st
             ("  slowest mode", f"multiplier {_complex(second[0])}, decay {rate:.5g} per unit time")
         )
     if "walkers_p_value" in numbers:
-        p_value = numbers["walkers_p_value"]
-        rows.append(("  walkers", f"p = {p_value:.2g} against as many steps of the density"))
+        rows.append(
+            (
+                "  walkers",
+                f"p = {numbers['walkers_p_value']:.2g} against as many steps of the density; "
+                f"{100.0 * numbers['walkers_distance']:.2g} % in a wrong bin, "
+                f"{100.0 * numbers['walkers_sampling']:.2g} % by their number alone",
+            )
+        )
     return rows + [_relation_row(row) for row in steps.relations]
 
 

@@ -36,7 +36,15 @@ REDUCED = {
     "cross_diffusion": sized({"x": 44, "y": 44}, 4, 0.3),
     "double_well_1d": sized({"x": 96}, 17, 80.0),
     "double_well_2d": sized({"x": 40, "y": 40}, 13, 120.0),
+    "fluctuation_dissipation": {
+        **sized({"slope": 40, "intercept": 40}, 7, 60.0),
+        "ensemble.particles": 4000,
+    },
     "hopf": sized({"x": 40, "y": 40}, 13, 72.0),
+    "large_step": {
+        **sized({"x": 48, "y": 60}, 11, 20.0),
+        "discrete.rates": [0.2, 0.5],
+    },
     "linear_regression": sized({"flipper": 40, "bill": 40}, 9, 40.0),
     "logistic_regression": sized({"slope": 40, "intercept": 40}, 11, 300.0),
     "momentum": sized({"x": 48, "v": 48}, 11, 50.0),
@@ -53,6 +61,7 @@ RESTING = set(REDUCED) - {"cross_diffusion"}
 BALANCED = {
     "double_well_1d",
     "double_well_2d",
+    "large_step",
     "quadratic",
     "quadratic_3d",
     "quadratic_anisotropic",
@@ -135,7 +144,9 @@ class TestCases:
             # The loss itself changes with t, or there is none.
             return
         overrides = {**REDUCED[name], "density.end": 1e-4, "density.frames": 3}
-        result = run(replace(load_case(name, overrides), stationary=None))
+        result = run(
+            replace(load_case(name, overrides), stationary=None, ensemble=None, discrete=None)
+        )
         slope = np.gradient(result.expected_loss, result.time, edge_order=2)
         np.testing.assert_allclose(slope[1], result.loss_rate[1], rtol=1e-3, atol=1e-5)
 

@@ -15,7 +15,7 @@ from ..errors import CaseError, NumericalFailure
 from .transfer import TransferOperator
 
 # Below this size all multipliers are computed by a dense method.
-DENSE = 300
+DENSE = 100
 # Krylov spaces of this size, restarted this often at most.
 KRYLOV = 48
 RESTARTS = 300

@@ -6,12 +6,15 @@ import numpy as np
 from matplotlib import colormaps
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
+from matplotlib.ticker import NullFormatter
 
 from ..result import Discrete, Result
-from .style import COLORS, PAGE, lived_in, new_figure, symbol, view
+from .style import COLORS, PAGE, at_least_a_decade, lived_in, new_figure, symbol, view
 
 # Curves of the map run through these parts of the colour map, dark to light.
-SHADES = (0.1, 0.8)
+SHADES = (0.05, 0.9)
+# Learning rates closer than this have no room for two labels.
+TICK_RATIO = 1.7
 
 
 def discrete_figures(result: Result) -> dict[str, Figure]:
@@ -62,10 +65,19 @@ def _distance(axes: Axes, steps: Discrete) -> None:
         axes.annotate(
             r"$\propto\eta$",
             (rates[-1], distance[0] * rates[-1] / rates[0]),
-            xytext=(-4, -10),
+            xytext=(0, -5),
             textcoords="offset points",
             ha="right",
+            va="top",
             color="0.4",
         )
+    ticks = [rates[0]]
+    for rate in rates[1:]:
+        if rate > TICK_RATIO * ticks[-1]:
+            ticks.append(rate)
+    axes.set_xticks(ticks, [f"{tick:.3g}" for tick in ticks])
+    axes.tick_params(axis="x", which="minor", bottom=False, labelbottom=False)
+    at_least_a_decade(axes, distance[distance > 0.0])
+    axes.yaxis.set_minor_formatter(NullFormatter())
     axes.set_xlabel(r"learning rate $\eta$ (same $\beta$)")
     axes.set_ylabel("total variation from (48)")

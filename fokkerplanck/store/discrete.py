@@ -18,6 +18,8 @@ NUMBERS: dict[str, str] = {
     "divergence": "Kullback-Leibler divergence of rho_ss of the steps from that of (48)",
     "distance_order": "order of the distance in the learning rate",
     "walkers_p_value": "p-value of the walkers against the density of as many steps",
+    "walkers_distance": "share of the walkers in a wrong bin",
+    "walkers_sampling": "its mean from the number of walkers alone",
 }
 SERIES: dict[str, str] = {
     "mass": "mass after that many steps",
