@@ -6,6 +6,7 @@ import json
 import platform
 import warnings
 from collections.abc import Callable
+from functools import partial
 from importlib.metadata import version
 from pathlib import Path
 from typing import Any
@@ -16,7 +17,7 @@ from tqdm import tqdm
 from . import __version__
 from .analysis import analyse, record_of
 from .case import Case, memory_needed, require_memory
-from .cautions import cautions
+from .cautions import cautions, levy_cautions
 from .clock import Clock
 from .density import (
     Generator,
@@ -27,10 +28,11 @@ from .density import (
     stationary,
 )
 from .density.force import Force
+from .density.levy import LEVY, LevySystem, levy_march
 from .density.rates import sampled_offsets
 from .discrete import discretise
 from .errors import CaseError, CaseWarning, NumericalFailure, StoreError
-from .observables import Observer, moments
+from .observables import Observer, measure_levy, moments
 from .result import Result, open_result
 from .sink import Sink
 from .start import initial_density
@@ -135,6 +137,8 @@ def rest_state(case: Case, system: System) -> StationaryState | None:
 
 def _solve(case: Case, sink: Sink, clock: Clock, progress: bool) -> list[str]:
     """Compute everything the case asks for into the sink; returns notes."""
+    if case.problem.jumps is not None:
+        return _solve_levy(case, sink, clock, progress)
     with clock("assemble"):
         system = System(case.problem, case.grid)
         generator = system.at(0.0)
@@ -154,7 +158,7 @@ def _solve(case: Case, sink: Sink, clock: Clock, progress: bool) -> list[str]:
                 notes += _cautioned(generator, rest.density)
             sink.stationary(record)
     if case.ensemble is not None:
-        notes += _walk(case, sink, clock, observer, progress)
+        notes += _walk(case, sink, clock, rest, progress)
     if case.validation is not None and sink.walkers is not None:
         with clock("validate"):
             sink.validation(validate(case, sink.walkers, sink.kept, sink.density))
@@ -168,7 +172,39 @@ def _solve(case: Case, sink: Sink, clock: Clock, progress: bool) -> list[str]:
     return notes
 
 
-def _walk(case: Case, sink: Sink, clock: Clock, observer: Observer, progress: bool) -> list[str]:
+def _solve_levy(case: Case, sink: Sink, clock: Clock, progress: bool) -> list[str]:
+    """The same under heavy-tailed noise, which has no stationary state here to compare with."""
+    with clock("assemble"):
+        system = LevySystem(case.problem, case.grid)
+    notes: list[str] = []
+    asked = case.density
+    if asked is not None:
+        march = levy_march(system, asked.rtol, asked.end)
+        start = partial(initial_density, case)
+        measure = partial(measure_levy, system)
+        _frames(case, sink, clock, march, start, measure, progress)
+        notes = [f"stepper {LEVY.name}: {LEVY.summary}", *levy_cautions(system, _rates(sink))]
+        for sentence in notes[1:]:
+            warnings.warn(sentence, CaseWarning, stacklevel=3)
+    if case.ensemble is not None:
+        notes += _walk(case, sink, clock, None, progress)
+    if case.validation is not None and sink.walkers is not None:
+        with clock("validate"):
+            sink.validation(validate(case, sink.walkers, sink.kept, sink.density))
+    return notes
+
+
+def _rates(sink: Sink) -> tuple[np.ndarray, np.ndarray]:
+    """Output times, and how much of the density jumps over the sides per unit time."""
+    if sink.writer is not None and sink.path is not None:
+        contents = read(sink.path)
+        return contents.time, contents.observables["over_sides_rate"]
+    return np.array(sink.times), np.array([one["over_sides_rate"] for one in sink.measured])
+
+
+def _walk(
+    case: Case, sink: Sink, clock: Clock, rest: StationaryState | None, progress: bool
+) -> list[str]:
     """The walkers of [ensemble]."""
     assert case.density is not None
     bar = tqdm(
@@ -185,7 +221,7 @@ def _walk(case: Case, sink: Sink, clock: Clock, observer: Observer, progress: bo
 
     with bar, clock("walk"):
         visited = visited_cells(sink.density(k) for k in sink.kept)
-        record, notes = walk(case, initial_density(case, observer.stationary), visited, moved)
+        record, notes = walk(case, initial_density(case, rest), visited, moved)
     sink.ensemble(record)
     return notes
 
@@ -196,16 +232,38 @@ def _march(
     """The frames of [density]."""
     asked = case.density
     assert asked is not None
-    shape = case.grid.shape
     stepper, reason = choose_stepper(asked.stepper, system, asked.times)
     march = March(system, stepper, asked.rtol, asked.end)
+    start = partial(initial_density, case, observer.stationary)
+
+    def measure(density: np.ndarray, time: float) -> dict[str, Any]:
+        return observer.measure(system.at(time), density, time)
+
+    density = _frames(case, sink, clock, march, start, measure, progress)
+    found = _cautioned(system.at(asked.end), density)
+    return [f"stepper {stepper.name}: {reason}", *found]
+
+
+def _frames(
+    case: Case,
+    sink: Sink,
+    clock: Clock,
+    march: March,
+    start: Callable[[], np.ndarray],
+    measure: Callable[[np.ndarray, float], dict[str, Any]],
+    progress: bool,
+) -> np.ndarray:
+    """March from frame to frame into the sink; returns the last density."""
+    asked = case.density
+    assert asked is not None
+    shape = case.grid.shape
     state = sink.checkpoint
     if state is None:
         with clock("assemble"):
-            density = initial_density(case, observer.stationary)
+            density = start()
         state = Checkpoint(0, asked.times[0], density)
         with clock("write"):
-            sink.frame(state, observer.measure(system.at(0.0), density, 0.0))
+            sink.frame(state, measure(density, 0.0))
     flat, step = state.density.reshape(-1), state.step
     bar = tqdm(
         total=asked.end,
@@ -216,17 +274,16 @@ def _march(
     )
     with bar:
         for index in range(state.frame + 1, asked.frames):
-            start, stop = asked.times[index - 1], asked.times[index]
+            before, stop = asked.times[index - 1], asked.times[index]
             with clock("step"):
-                flat, step = march.advance(flat, start, stop, step)
+                flat, step = march.advance(flat, before, stop, step)
             density = flat.reshape(shape)
             with clock("measure"):
-                measured = observer.measure(system.at(stop), density, stop)
+                measured = measure(density, stop)
             with clock("write"):
                 sink.frame(Checkpoint(index, stop, density, step), measured)
-            bar.update(stop - start)
-    found = _cautioned(system.at(asked.end), flat.reshape(shape))
-    return [f"stepper {stepper.name}: {reason}", *found]
+            bar.update(stop - before)
+    return flat.reshape(shape)
 
 
 def _cautioned(generator: Generator, density: np.ndarray) -> list[str]:

@@ -10,6 +10,7 @@ import numpy as np
 
 from .case import Case, Ensemble, Validation, load_case
 from .density import evolve
+from .density.levy import evolve_levy
 from .domain import Axis, Domain
 from .errors import CaseError, StoreError
 from .grid import Grid
@@ -159,18 +160,24 @@ def _masses(
     half = replace(case, grid=Grid(grid.domain, tuple(cells // 2 for cells in grid.shape)))
     asked = case.density
     assert asked is not None
-    path = evolve(
-        half.problem,
-        half.grid,
-        initial_density(half),
-        [0.0, *(asked.times[k] for k in frames)],
-        stepper=asked.stepper,
-        rtol=asked.rtol,
-    )
+    times = [0.0, *(asked.times[k] for k in frames)]
+    if half.problem.jumps is not None:
+        other_path = evolve_levy(
+            half.problem, half.grid, initial_density(half), times, rtol=asked.rtol
+        )
+    else:
+        other_path = evolve(
+            half.problem,
+            half.grid,
+            initial_density(half),
+            times,
+            stepper=asked.stepper,
+            rtol=asked.rtol,
+        ).density
     # The scheme is of order 2, of order 1 along axes without noise.
     factor = 2.0 ** (1 if any(case.problem.noiseless) else 2) - 1.0
     values, extrapolated = [], []
-    for fine, density in zip(own, path.density[1:], strict=True):
+    for fine, density in zip(own, other_path[1:], strict=True):
         pooled = coarsened(fine, half.grid.shape)
         correction = (pooled - cell_masses(half.grid, density)) / factor
         better = np.maximum(pooled + correction, 0.0)

@@ -263,7 +263,12 @@ BAD: list[tuple[dict[str, str | None], str, str]] = [
     ),
     ({"noise": "sigma = 1\nbeta = 4\nreplacement = false"}, "noise.replacement", "batch_size"),
     ({"noise": "sigma = 1\nbeta = 4\nreplacement = 0"}, "noise.replacement", "true or false"),
-    ({"noise": "sigma = 1\nbeta = 1\nalpha = 1.5"}, "noise.alpha", "not available"),
+    ({"noise": "sigma = 1\nbeta = 1\nalpha = 2.5"}, "noise.alpha", "in (0, 2]"),
+    ({"noise": "sigma = 1\nbeta = 1\nalpha = 0"}, "noise.alpha", "in (0, 2]"),
+    ({"noise": "sigma = 1\nbeta = 1\njumps = 'components'"}, "noise.jumps", "needs alpha"),
+    ({"noise": "sigma = '1 + x**2'\nbeta = 1\nalpha = 1.5"}, "noise.sigma", "constant Sigma"),
+    ({"noise": "sigma = [1, 2]\nbeta = 1\nalpha = 1.5"}, "noise.sigma", "components"),
+    ({"noise": "sigma = 1\nbeta = 1\nalpha = 1.5", "stationary": ""}, "stationary", "Gaussian"),
     # domain
     ({"domain": ""}, "domain", "0 axes"),
     ({"domain": "x = { range = [-4, 4] }"}, "domain.x.cells", "missing"),

@@ -111,6 +111,7 @@ def _build(path: Path, text: str, data: dict[str, Any], overrides: dict[str, Any
     # Before the problem: its checks would evaluate the formulas on the grid.
     require_memory(estimate_bytes(grid.shape, frames=0))
     problem: Problem = build_problem(file, domain, constants, path.parent)
+    _check_jumps(file, problem)
     case = Case(
         name=path.stem,
         file=path,
@@ -135,6 +136,26 @@ def _build(path: Path, text: str, data: dict[str, Any], overrides: dict[str, Any
     )
     require_memory(memory_needed(case))
     return case
+
+
+def _check_jumps(file: CaseFile, problem: Problem) -> None:
+    """What heavy-tailed noise has no meaning or no method for.
+
+    Raises
+    ------
+    CaseError
+    """
+    jumps = problem.jumps
+    if jumps is None:
+        return
+    reason = f"needs Gaussian noise, and noise.alpha is {jumps.alpha:g}"
+    for key in ("stationary", "discrete"):
+        if getattr(file, key) is not None:
+            raise CaseError(f"{reason}; leave the section out", key)
+    if file.initial.kind == "stationary":
+        raise CaseError(reason, "initial.kind")
+    if file.density is not None and file.density.stepper != "auto":
+        raise CaseError(f"{file.density.stepper} {reason}; take auto", "density.stepper")
 
 
 def _discrete(section: DiscreteSection, problem: Problem) -> Discrete:

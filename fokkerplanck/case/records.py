@@ -33,6 +33,7 @@ METHODS = (
     "langevin",
     "leimkuhler-matthews",
     "weak-2",
+    "stable",
 )
 # How a step of SGD is drawn in [discrete].
 STEP_NOISES = ("auto", "gaussian", "minibatch")

@@ -24,6 +24,7 @@ from pydantic import (
 from .. import __version__
 from ..errors import CaseError
 from ..problem.formula import number
+from ..problem.jumps import KINDS as JUMPS
 from ..problem.losses import KINDS
 from .records import FIGURES, INITIAL_KINDS, METHODS, PRECISIONS, SCHEMES, STEP_NOISES, STEPPERS
 
@@ -189,8 +190,6 @@ class DriftSection(Section):
 class NoiseSection(Section):
     """``[noise]``: Sigma and beta, directly or from the batch size and the learning rate."""
 
-    unavailable = {"alpha": "the noise is Gaussian"}
-
     sigma: Any = None
     source: Literal["minibatch"] | None = None
     beta: Positive | None = None
@@ -199,6 +198,8 @@ class NoiseSection(Section):
     replacement: Annotated[bool, Field(strict=True)] = True
     momentum: Number | None = None
     friction: Positive | None = None
+    alpha: Number | None = None
+    jumps: Literal[JUMPS] | None = None  # type: ignore[valid-type]
 
     @model_validator(mode="after")
     def _temperature(self) -> NoiseSection:

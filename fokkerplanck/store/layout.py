@@ -48,6 +48,7 @@ OBSERVABLES: dict[str, str] = {
     "expected_loss": "expected loss",
     "loss_rate": "rate of change of the expected loss",
     "loss_rate_dynkin": "rate of change of the expected loss by Dynkin's formula",
+    "over_sides_rate": "density that jumps over the sides per unit time",
 }
 
 ROOT_ATTRIBUTES = frozenset(
