@@ -14,6 +14,7 @@ from .density.force import Force
 from .density.levy import LEVY, LevySystem
 from .errors import CaseError, NumericalFailure
 from .observables import moments
+from .problem.tails import gradient_tail
 from .run import require_room
 
 # Products timed for the estimate of the wall time.
@@ -66,6 +67,8 @@ def explain(case: Case) -> str:
         lines.append(("stepper", f"{stepper.name} ({stepper.summary}): {reason}"))
         if stepper.exact and system.autonomous:
             lines.append(("expected time", _time(generator, case)))
+    if problem.model is not None:
+        lines.append(("gradient noise", _tail(case)))
     needed, available = memory_needed(case, len(rates.offsets)), memory_available()
     there = f" of {available / 2**30:.3g} GiB available" if available else ""
     lines.append(("memory", f"about {needed / 2**20:.3g} MiB{there}"))
@@ -105,6 +108,18 @@ def _levy_lines(case: Case) -> list[tuple[str, str]]:
         ("stepper", f"{LEVY.name} ({LEVY.summary})"),
         ("memory", f"about {memory_needed(case, 0) / 2**20:.3g} MiB"),
     ]
+
+
+def _tail(case: Case) -> str:
+    """How heavy the tail of the samples' gradients is where the loss is smallest on the grid."""
+    model, grid = case.problem.model, case.grid
+    assert model is not None
+    cell = np.unravel_index(int(np.argmin(case.problem.loss_at(grid.points))), grid.shape)
+    place = np.array([centers[i] for centers, i in zip(grid.centers, cell, strict=True)])
+    try:
+        return gradient_tail(model, place).sentence
+    except CaseError as error:
+        return error.detail
 
 
 def _condition(case: Case) -> float:
