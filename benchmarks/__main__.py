@@ -6,7 +6,10 @@ import argparse
 import sys
 from importlib import import_module
 
-NAMES = ("startup", "stream", "stationary", "three_d", "particles", "diffusion_limit", "problem_p")
+NAMES = (
+    *("startup", "stream", "stationary", "passage", "arrhenius", "three_d", "particles"),
+    *("diffusion_limit", "problem_p"),
+)
 
 
 def main() -> int:

@@ -15,6 +15,7 @@ from .density import (
     decompose,
     entropy_rates,
     leading_rotation,
+    spectrum,
 )
 from .density.critical import CriticalPoint
 from .density.cycles import Cycle, current_cycles, limit_cycles
@@ -22,7 +23,7 @@ from .density.samples import STENCIL
 from .grid import Grid
 from .observables import entropy_production
 from .problem import Problem
-from .store import CriticalPoints, Loop, Stationary
+from .store import CriticalPoints, Loop, SpectrumRecord, Stationary
 
 # Eigenvalues are looked for up to these sizes; beyond, the factors cost more than the rest.
 ROTATION_CELLS = {1: 1_000_000, 2: 150_000, 3: 30_000}
@@ -107,6 +108,51 @@ def analyse(
     }
     record.pairs, record.shifts = table.pairs, table.shifts
     record.loops = _loops(problem, generator, state)
+    return record, notes
+
+
+def spectrum_of(
+    generator: Generator, count: int, rest: StationaryState | None
+) -> tuple[SpectrumRecord, list[str]]:
+    """What [spectrum] asks for, and what to read with care.
+
+    Parameters
+    ----------
+    generator : Generator
+    count : int
+        Modes, the zero included.
+    rest : StationaryState or None
+        Its stationary state, where it is known already.
+    """
+    found = spectrum(generator, count, None if rest is None else rest.log_density)
+    mixing = found.mixing
+    record = SpectrumRecord(
+        found.real,
+        found.imag,
+        found.modes,
+        found.left,
+        found.residuals,
+        found.detailed_balance,
+        found.closed,
+        found.floor,
+        found.reach,
+        np.nan if mixing is None else mixing.lower,
+        np.nan if mixing is None else mixing.upper,
+        np.nan if mixing is None else mixing.contraction,
+        found.method,
+    )
+    notes = []
+    lost = int((np.abs(record.eigenvalues[int(record.closed) :]) < record.floor).sum())
+    if lost:
+        notes.append(
+            f"{lost} eigenvalues of the spectrum are below {record.floor:.1e}, where they are "
+            "rounding: the box falls apart into regions that do not exchange probability"
+        )
+    fastest = float(np.abs(record.imag).max())
+    if record.reach < fastest:
+        notes.append(
+            f"modes of the spectrum that oscillate faster than {record.reach:.3g} may be missing"
+        )
     return record, notes
 
 

@@ -14,6 +14,7 @@ import tomllib
 import warnings
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
+from dataclasses import replace
 from pathlib import Path
 from types import FrameType
 from typing import TYPE_CHECKING, Any, NoReturn
@@ -81,10 +82,10 @@ def _run(options: argparse.Namespace) -> int:
     case = _load(options)
     directory = Path(options.out) if options.out else Path("runs") / case.name
     path = directory / f"{case.name}.h5"
-    from .report import expectations, summary
+    from .report import disagreement, expectations, summary
     from .run import run
 
-    with _terminated_like_interrupted() as stopped:
+    with _terminated_like_interrupted() as stopped, _naming(case):
         result = run(
             case,
             path,
@@ -101,9 +102,11 @@ def _run(options: argparse.Namespace) -> int:
         drawn = draw(result, directory, case.output.figures)
     print(summary(case, result))
     print("\n".join(["files", *(f"  {file}" for file in [path, *drawn])]))
-    missed = expectations(case, result)
-    if result.validation is not None and not result.validation.agrees:
-        missed.append(f"walkers and density differ, p = {result.validation.p_value:.2g}")
+    return _judged(expectations(case, result) + disagreement(case, result))
+
+
+def _judged(missed: list[str]) -> int:
+    """Say what is not as expected; the exit status."""
     for sentence in missed:
         sys.stderr.write(f"not as expected: {sentence}\n")
     return MISSED if missed else SUCCESS
@@ -176,28 +179,48 @@ def _study(options: argparse.Namespace) -> int:
 
 
 def _validate(options: argparse.Namespace) -> int:
-    from .findings import walker_rows
-    from .result import open_result
+    if Path(options.case).suffix == ".h5":
+        return _validate_file(options)
+    _set_threads(options.threads)
+    case = _load(options)
+    from .findings import table, walker_rows
+    from .report import disagreement, expectations
+    from .run import run
+    from .validate import with_validation
 
-    path = Path(options.case)
-    if path.suffix == ".h5":
-        from .validate import compare
-
-        result = open_result(path)
-        if result.validation is None:
-            result.validation = compare(result)
-    else:
-        _set_threads(options.threads)
-        from .run import run
-        from .validate import with_validation
-
-        case = with_validation(_load(options))
+    stated = {
+        name: one
+        for name, one in case.expect.items()
+        if name.startswith(("ensemble.", "validation."))
+    }
+    case = replace(with_validation(case), expect=stated)
+    with _naming(case):
         result = run(case, progress=sys.stderr.isatty() and not options.quiet)
-    rows = walker_rows(result)
-    width = max(len(name) for name, _ in rows)
-    print("\n".join(f"{name:{width}}  {text}" for name, text in rows))
-    comparison = result.validation
-    return SUCCESS if comparison is not None and comparison.agrees else MISSED
+    print(table(walker_rows(result)))
+    return _judged(expectations(case, result) + disagreement(case, result))
+
+
+def _validate_file(options: argparse.Namespace) -> int:
+    from .findings import table, walker_rows
+    from .result import open_result
+    from .validate import compare
+
+    if options.set:
+        raise CaseError("changes a case, and this is the result of one; leave it out", "--set")
+    result = open_result(options.case)
+    if result.validation is None:
+        result.validation = compare(result)
+    print(table(walker_rows(result)))
+    return SUCCESS if result.validation.agrees else MISSED
+
+
+@contextmanager
+def _naming(case: Case) -> Iterator[None]:
+    """Errors found while a case runs name its file, as those found while it is read."""
+    try:
+        yield
+    except CaseError as error:
+        raise error if error.file is not None else error.in_file(case.file) from None
 
 
 def _list(options: argparse.Namespace) -> int:

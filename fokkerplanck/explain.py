@@ -8,7 +8,7 @@ import numpy as np
 
 from .case import Case, memory_available, memory_needed
 from .cautions import cautions
-from .density import Generator, System, choose_stepper, stationary
+from .density import Generator, System, choose_stepper, spectrum_method, stationary
 from .density.exponential import chebyshev_coefficients
 from .density.force import Force
 from .density.levy import LEVY, LevySystem
@@ -16,6 +16,7 @@ from .errors import CaseError, NumericalFailure
 from .observables import moments
 from .problem.tails import gradient_tail
 from .run import require_room
+from .transit import check_regions
 
 # Products timed for the estimate of the wall time.
 TIMED_PRODUCTS = 5
@@ -62,6 +63,11 @@ def explain(case: Case) -> str:
         lines.append(
             ("stationary state", f"{how}; with currents, minima, loops, both sides of (50)")
         )
+    if case.spectrum is not None:
+        lines.append(("spectrum", f"{case.spectrum.count} modes: {spectrum_method(generator)}"))
+    check_regions(case, generator)
+    if case.passage is not None:
+        lines += _passage(case)
     if case.density is not None:
         stepper, reason = choose_stepper(case.density.stepper, system, case.density.times)
         lines.append(("stepper", f"{stepper.name} ({stepper.summary}): {reason}"))
@@ -120,6 +126,25 @@ def _tail(case: Case) -> str:
         return gradient_tail(model, place).sentence
     except CaseError as error:
         return error.detail
+
+
+def _passage(case: Case) -> list[tuple[str, str]]:
+    """What [passage] asks for."""
+    asked, lines = case.passage, []
+    assert asked is not None
+    if asked.target is not None:
+        where = "the absorbing sides" if asked.target == "boundary" else asked.target
+        what = "mean and deviation of the time, exit probabilities"
+        if asked.source is not None:
+            what += f", committor and transitions from {asked.source}"
+        if asked.times is not None:
+            what += f", densities of the time of arrival up to {asked.times[-1]:g}"
+        lines.append(
+            ("first passage", f"to {where}: {what}; -A^T u = f by elimination without subtraction")
+        )
+    if asked.escape:
+        lines.append(("escape", "wells of Phi~, times between them, Eyring-Kramers rates"))
+    return lines
 
 
 def _condition(case: Case) -> float:

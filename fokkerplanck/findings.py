@@ -3,14 +3,40 @@
 from __future__ import annotations
 
 import math
+import textwrap
 
 import numpy as np
 
 from .result import Result
-from .store import CriticalPoints, Discrete, Loop, RelationRow, Stationary
+from .store import (
+    CriticalPoints,
+    Discrete,
+    EscapeRecord,
+    Loop,
+    RelationRow,
+    SpectrumRecord,
+    Stationary,
+    ValidationRecord,
+)
+from .validation import dependent
 
+# Modes that are named one by one.
+NAMED_MODES = 4
 # Points of one kind that are named one by one.
 NAMED_POINTS = 4
+# Columns of a terminal beside the names; longer findings go on in the next line.
+TEXT_WIDTH = 100
+
+
+def table(rows: list[tuple[str, str]]) -> str:
+    """Rows (what, finding) as lines, the findings below each other and no longer than they read."""
+    width = max((len(name) for name, _ in rows), default=0)
+    lines = []
+    for name, text in rows:
+        parts = textwrap.wrap(text, TEXT_WIDTH, break_long_words=False, break_on_hyphens=False)
+        for number, part in enumerate(parts or [""]):
+            lines.append(f"{name if number == 0 else '':{width}}  {part}")
+    return "\n".join(lines)
 
 
 def stationary_rows(names: tuple[str, ...], state: Stationary) -> list[tuple[str, str]]:
@@ -50,6 +76,111 @@ def stationary_rows(names: tuple[str, ...], state: Stationary) -> list[tuple[str
     return rows + _minima(names, state)
 
 
+def spectrum_rows(spectrum: SpectrumRecord) -> list[tuple[str, str]]:
+    """Rows about the slowest modes and the mixing time.
+
+    Parameters
+    ----------
+    spectrum : SpectrumRecord
+    """
+    rows = []
+    first = int(spectrum.closed)
+    values, times = spectrum.eigenvalues, spectrum.relaxation_times
+    # Of a pair one tells all.
+    shown = [j for j in range(first, len(values)) if values[j].imag >= 0.0][:NAMED_MODES]
+    for j in shown:
+        text = f"{values[j].real:.8g}"
+        if values[j].imag:
+            text += f" +- {values[j].imag:.6g} i, frequency {values[j].imag / (2.0 * np.pi):.4g}"
+        if abs(values[j]) < spectrum.floor:
+            text += " (rounding)"
+        else:
+            text += f", relaxation time {times[j]:.6g}"
+        rows.append((f"eigenvalue {j}", text))
+    detail = "" if spectrum.closed else "; mode 0 is no zero but the slowest way to leave"
+    rows.append(
+        ("spectrum", f"{len(values)} modes, residuals {spectrum.residuals.max():.1e}{detail}")
+    )
+    if math.isfinite(spectrum.mixing_lower):
+        text = f"at least {spectrum.mixing_lower:.4g}"
+        if math.isfinite(spectrum.mixing_upper):
+            text += f", at most {spectrum.mixing_upper:.4g}"
+        rows.append(("mixing time", f"{text} (1/4 in total variation, worst start)"))
+    return rows
+
+
+def passage_rows(result: Result) -> list[tuple[str, str]]:
+    """Rows about first passage, transitions and escape."""
+    found = result.passage
+    if found is None:
+        return []
+    rows = []
+    if found.start is not None:
+        assert found.start_mean_time is not None
+        assert found.start_deviation is not None
+        where = "the boundary" if found.target == "boundary" else found.target
+        for number, place in enumerate(found.start[:NAMED_POINTS]):
+            text = (
+                f"{_place(result.names, place)} to {where}: "
+                f"{found.start_mean_time[number]:.8g} +- {found.start_deviation[number]:.4g}"
+            )
+            if found.start_committor is not None:
+                text += f", committor {found.start_committor[number]:.4g}"
+            rows.append(("mean time from", text))
+            if len(found.sides) > 1 and found.start_exit_probability is not None:
+                shares = zip(found.sides, found.start_exit_probability[number], strict=True)
+                exits = ", ".join(f"{name} {share:.6g}" for name, share in shares)
+                rows.append(("  leaves by", exits))
+    if "transition_rate" in found.numbers:
+        rate, flux = found.numbers["transition_rate"], found.numbers["reactive_flux"]
+        rows.append(
+            (
+                "transition rate",
+                f"{rate:.8g} from {found.source} to {found.target}; flux {flux:.6g}",
+            )
+        )
+    if found.escape is not None:
+        rows += _escape_rows(result.names, found.escape)
+    return rows
+
+
+def _escape_rows(names: tuple[str, ...], wells: EscapeRecord) -> list[tuple[str, str]]:
+    """The wells one by one, then how well they stand for the process."""
+    rows = []
+    for number, place in enumerate(wells.minima[: 2 * NAMED_POINTS]):
+        text = f"{_place(names, place)}: share {wells.weight[number]:.4g}"
+        text += f", tr(H Sigma) {wells.indicator[number]:.5g}"
+        if len(wells.minima) > 1:
+            text += f", left after {wells.exit_time[number]:.6g}"
+            others = [
+                f"to {j + 1} in {wells.times[number, j]:.5g}"
+                + (
+                    f" (Kramers {wells.kramers_times[number, j]:.4g})"
+                    if wells.kramers_times is not None
+                    else f" (barrier {wells.barrier[number, j]:.4g})"
+                )
+                for j in range(len(wells.minima))
+                if j != number
+            ]
+            text += "; " + ", ".join(others[:NAMED_POINTS])
+        rows.append((f"well {number + 1}", text))
+    if len(wells.minima) > 1:
+        rows.append(
+            (
+                "coarse chain",
+                f"its times differ by up to {100.0 * wells.quality:.2g} %, exit times spread by up "
+                f"to {100.0 * wells.spread.max():.2g} % within a basin",
+            )
+        )
+        verdict = {
+            1.0: "yes, for every pair of wells",
+            -1.0: "no, the other way for every pair of wells",
+            0.0: "undecided: equal, or as often as not",
+        }.get(wells.agreement, f"in part (order agrees by {wells.agreement:+.2g})")
+        rows.append(("larger tr(H Sigma) leaves faster", verdict))
+    return rows
+
+
 def walker_rows(result: Result) -> list[tuple[str, str]]:
     """Rows about the ensemble and its comparison with the density."""
     rows = []
@@ -65,10 +196,7 @@ def walker_rows(result: Result) -> list[tuple[str, str]]:
         )
         rows.append(("mean of the walkers", place))
     if comparison is not None:
-        verdict = "walkers and density agree" if comparison.agrees else "they DIFFER"
-        rows.append(
-            ("validation", f"{verdict}, p = {comparison.p_value:.2g} (level {comparison.level:g})")
-        )
+        rows.append(("validation", _verdict(comparison)))
         rows += [
             (f"  t = {time:.4g}", sentence)
             for time, sentence in zip(comparison.time, comparison.sentences, strict=True)
@@ -139,6 +267,20 @@ def _relation_row(row: RelationRow) -> tuple[str, str]:
 def _complex(value: complex) -> str:
     text = f"{value.real:.6g}"
     return text if abs(value.imag) < 1e-9 else f"{text} {value.imag:+.6g}i"
+
+
+def _verdict(comparison: ValidationRecord) -> str:
+    """Agreement, agreement but for what was measured and taken out, or neither."""
+    found = f"p = {comparison.p_value:.2g} (level {comparison.level:g})"
+    if not comparison.agrees:
+        return f"they DIFFER, {found}"
+    if comparison.p_value >= comparison.level:
+        return f"walkers and density agree, {found}"
+    remaining = dependent(list(comparison.series["remaining_p_value"]))
+    return (
+        f"walkers and density differ, {found}, by the measured gap between SGD and its diffusion; "
+        f"without it they agree, p = {remaining:.2g}"
+    )
 
 
 def _loop(names: tuple[str, ...], loop: Loop) -> str:

@@ -10,12 +10,20 @@ import numpy as np
 
 from .case import Case, Expect
 from .errors import CaseError
-from .findings import discrete_rows, stationary_rows, walker_rows
+from .findings import (
+    discrete_rows,
+    passage_rows,
+    spectrum_rows,
+    stationary_rows,
+    table,
+    walker_rows,
+)
 from .result import Result
 
 # "final.mean[0]", "stationary.entropy_production", "mass_drift"
 _NAME = re.compile(
-    r"^(?:(final|stationary|ensemble|validation|discrete)\.)?([a-z_]+)(?:\[(\d+(?:\s*,\s*\d+)*)\])?$"
+    r"^(?:(final|stationary|spectrum|passage|ensemble|validation|discrete)\.)?"
+    r"([a-z_]+)(?:\[(\d+(?:\s*,\s*\d+)*)\])?$"
 )
 # Rises of the naive free energy below this share of its range are the grid's error.
 NAIVE_RISE = 1e-3
@@ -51,15 +59,26 @@ def expectations(case: Case, result: Result) -> list[str]:
     return missed
 
 
+def disagreement(case: Case, result: Result) -> list[str]:
+    """One sentence where walkers and density differ; none where ``[expect]`` says by how much."""
+    comparison = result.validation
+    stated = any(name.startswith("validation.") for name in case.expect)
+    if comparison is None or comparison.agrees or stated:
+        return []
+    return [f"walkers and density differ, p = {comparison.p_value:.2g}"]
+
+
 def number_of(name: str, result: Result) -> float:
     """The number an ``[expect]`` name stands for.
 
     Names are ``mass_drift``, ``free_energy_increase``, ``minimum`` (over all frames),
     ``final.<observable>`` with indices for means and covariances, and ``stationary.<number>``,
     among them ``cycle_period`` and ``limit_cycle_period``, and with indices
-    ``angular_momentum`` and ``shifts``; ``ensemble.<series>`` and ``validation.<series>`` at the
-    last time; ``discrete.<number>``, where ``<source>_<relation>`` is the relative gap of a
-    relation.
+    ``angular_momentum`` and ``shifts``; ``spectrum.<series>[mode]`` and ``spectrum.<number>``;
+    ``passage.<number>``, with the number of the start for ``mean_time``, ``deviation`` and
+    ``committor``, start and way out for ``exit_probability``, and wells for ``times``,
+    ``exit_time`` and the like; ``ensemble.<series>`` and ``validation.<series>`` at the last time;
+    ``discrete.<number>``, where ``<source>_<relation>`` is the relative gap of a relation.
 
     Raises
     ------
@@ -77,8 +96,8 @@ def number_of(name: str, result: Result) -> float:
     if parts is None or parts[1] is None:
         raise CaseError(
             "is not a number of a result; names are mass_drift, minimum, free_energy_increase, "
-            "final.<observable>, stationary.<number>, ensemble.<series>, validation.<series> "
-            "and discrete.<number>",
+            "final.<observable>, stationary.<number>, spectrum.<series>[mode], passage.<number>, "
+            "ensemble.<series>, validation.<series> and discrete.<number>",
             key,
         )
     place, quantity, index = parts[1], parts[2], parts[3]
@@ -86,6 +105,10 @@ def number_of(name: str, result: Result) -> float:
         values = _of_stationary(quantity, result, key)
     elif place == "discrete":
         values = _of_discrete(quantity, result, key)
+    elif place == "spectrum":
+        values = _of_spectrum(quantity, result, key)
+    elif place == "passage":
+        values = _of_passage(quantity, result, key)
     elif place in ("ensemble", "validation"):
         values = _of_walkers(place, quantity, result, key)
     else:
@@ -112,6 +135,24 @@ def _of_stationary(quantity: str, result: Result, key: str) -> np.ndarray:
             f"does not exist in this result; its stationary numbers are {', '.join(found)}", key
         )
     return np.asarray(found[quantity])
+
+
+def _of_spectrum(quantity: str, result: Result, key: str) -> np.ndarray:
+    if result.spectrum is None:
+        raise CaseError("does not exist: this case has no [spectrum]", key)
+    found = result.spectrum.all_numbers()
+    if quantity not in found:
+        raise CaseError(f"does not exist in this result; there are {', '.join(found)}", key)
+    return np.asarray(found[quantity])
+
+
+def _of_passage(quantity: str, result: Result, key: str) -> np.ndarray:
+    if result.passage is None:
+        raise CaseError("does not exist: this case has no [passage]", key)
+    found = result.passage.all_numbers()
+    if quantity not in found:
+        raise CaseError(f"does not exist in this result; its numbers are {', '.join(found)}", key)
+    return found[quantity]
 
 
 def _of_walkers(place: str, quantity: str, result: Result, key: str) -> np.ndarray:
@@ -180,6 +221,9 @@ def summary(case: Case, result: Result) -> str:
         rows += _evolution_rows(result)
     if result.stationary is not None:
         rows += stationary_rows(result.names, result.stationary)
+    if result.spectrum is not None:
+        rows += spectrum_rows(result.spectrum)
+    rows += passage_rows(result)
     rows += walker_rows(result)
     if result.discrete is not None:
         rows += discrete_rows(result.names, result.discrete)
@@ -192,8 +236,7 @@ def summary(case: Case, result: Result) -> str:
     spent = ", ".join(f"{stage} {seconds:.2f} s" for stage, seconds in result.timings.items())
     if spent:
         rows.append(("wall time", spent))
-    width = max(len(name) for name, _ in rows)
-    return "\n".join(f"{name:{width}}  {text}" for name, text in rows)
+    return table(rows)
 
 
 def _mass_row(result: Result) -> tuple[str, str]:

@@ -10,20 +10,33 @@ from typing import Any
 
 import numpy as np
 
+from .domain import Axis, Domain
+from .grid import Grid
 from .store import (
     OBSERVABLES,
     Discrete,
     EnsembleRecord,
     Frame,
     Header,
+    PassageRecord,
     ResultWriter,
+    SpectrumRecord,
     Stationary,
     ValidationRecord,
     check_target,
     read,
 )
 
-__all__ = ["Discrete", "EnsembleRecord", "Result", "Stationary", "ValidationRecord", "open_result"]
+__all__ = [
+    "Discrete",
+    "EnsembleRecord",
+    "PassageRecord",
+    "Result",
+    "SpectrumRecord",
+    "Stationary",
+    "ValidationRecord",
+    "open_result",
+]
 
 
 @dataclass(eq=False, repr=False)
@@ -53,9 +66,11 @@ class Result:
     observables : dict
         Arrays of shape (n,), (n, d) or (n, d, d) by name.
     stationary : Stationary or None
+    spectrum : SpectrumRecord or None
     ensemble : EnsembleRecord or None
     validation : ValidationRecord or None
     discrete : Discrete or None
+    passage : PassageRecord or None
     status : str
         "running", "complete" or "interrupted".
     timings : dict
@@ -80,9 +95,11 @@ class Result:
     sigma: np.ndarray
     observables: dict[str, np.ndarray] = field(default_factory=dict)
     stationary: Stationary | None = None
+    spectrum: SpectrumRecord | None = None
     ensemble: EnsembleRecord | None = None
     validation: ValidationRecord | None = None
     discrete: Discrete | None = None
+    passage: PassageRecord | None = None
     status: str = "complete"
     timings: dict[str, float] = field(default_factory=dict)
     notes: list[str] = field(default_factory=list)
@@ -145,6 +162,18 @@ class Result:
             [(faces[-1, 1] - faces[0, 0]) / len(faces) for faces in self.bounds], np.float64
         )
 
+    @cached_property
+    def grid(self) -> Grid:
+        """The cells, with the sides that the header names; closed ones where it names none."""
+        axes = []
+        named = str(self.attrs.get("boundaries", ""))
+        sides = named.split(", ") if named else ["reflecting"] * self.ndim
+        for name, faces, side in zip(self.names, self.bounds, sides, strict=True):
+            words = side.split("/")
+            ends = float(faces[0, 0]), float(faces[-1, 1])
+            axes.append(Axis(name, *ends, (words[0], words[-1])))
+        return Grid(Domain(tuple(axes)), self.shape)
+
     @property
     def cell_volume(self) -> float:
         """Volume of one cell."""
@@ -184,12 +213,16 @@ class Result:
                     writer.append(Frame(index, float(time), self.density[index], values))
                 if self.stationary is not None:
                     writer.write_stationary(self.stationary)
+                if self.spectrum is not None:
+                    writer.write_spectrum(self.spectrum)
                 if self.ensemble is not None:
                     writer.write_ensemble(self.ensemble)
                 if self.validation is not None:
                     writer.write_validation(self.validation)
                 if self.discrete is not None:
                     writer.write_discrete(self.discrete)
+                if self.passage is not None:
+                    writer.write_passage(self.passage)
                 status = "complete" if self.status == "complete" else "interrupted"
                 writer.close(status, timings=self.timings, notes=self.notes)
             os.replace(partial, target)
@@ -228,9 +261,11 @@ def open_result(path: str | Path) -> Result:
         density=contents.density,
         observables=contents.observables,
         stationary=contents.stationary,
+        spectrum=contents.spectrum,
         ensemble=contents.ensemble,
         validation=contents.validation,
         discrete=contents.discrete,
+        passage=contents.passage,
         status=contents.status,
         timings=contents.timings,
         notes=contents.notes,

@@ -15,7 +15,7 @@ import numpy as np
 from tqdm import tqdm
 
 from . import __version__
-from .analysis import analyse, record_of
+from .analysis import analyse, record_of, spectrum_of
 from .case import Case, memory_needed, require_memory
 from .cautions import cautions, levy_cautions
 from .clock import Clock
@@ -37,6 +37,7 @@ from .result import Result, open_result
 from .sink import Sink
 from .start import initial_density
 from .store import Checkpoint, Header, read
+from .transit import check_regions, transit
 from .validate import validate
 from .walk import visited_cells, walk
 
@@ -117,7 +118,9 @@ def require_room(case: Case) -> None:
 
 def rest_state(case: Case, system: System) -> StationaryState | None:
     """Stationary state where there is one and the case needs it or it is cheap."""
-    needed = case.stationary is not None or case.initial.kind == "stationary"
+    needed = (
+        case.stationary is not None or case.initial.kind == "stationary" or _rest_for_passage(case)
+    )
     exists = case.grid.domain.closed and system.autonomous
     if not exists and not needed:
         return None
@@ -135,6 +138,13 @@ def rest_state(case: Case, system: System) -> StationaryState | None:
         return None
 
 
+def _rest_for_passage(case: Case) -> bool:
+    """Whether [passage] needs the stationary state: for escape, and for rates of a closed box."""
+    asked = case.passage
+    between = asked is not None and asked.source is not None and case.grid.domain.closed
+    return asked is not None and (asked.escape or between)
+
+
 def _solve(case: Case, sink: Sink, clock: Clock, progress: bool) -> list[str]:
     """Compute everything the case asks for into the sink; returns notes."""
     if case.problem.jumps is not None:
@@ -142,6 +152,7 @@ def _solve(case: Case, sink: Sink, clock: Clock, progress: bool) -> list[str]:
     with clock("assemble"):
         system = System(case.problem, case.grid)
         generator = system.at(0.0)
+        check_regions(case, generator)
         rest = rest_state(case, system)
         observer = Observer(case.problem, rest)
     notes: list[str] = []
@@ -157,6 +168,16 @@ def _solve(case: Case, sink: Sink, clock: Clock, progress: bool) -> list[str]:
             if case.density is None:
                 notes += _cautioned(generator, rest.density)
             sink.stationary(record)
+    if case.spectrum is not None:
+        with clock("analyse"):
+            modes, left_out = spectrum_of(generator, case.spectrum.count, rest)
+            notes += left_out
+            sink.spectrum(modes)
+    if case.passage is not None:
+        with clock("passage"):
+            found, cares = transit(case, generator, rest)
+            notes += cares
+            sink.passage(found)
     if case.ensemble is not None:
         notes += _walk(case, sink, clock, rest, progress)
     if case.validation is not None and sink.walkers is not None:
@@ -166,9 +187,9 @@ def _solve(case: Case, sink: Sink, clock: Clock, progress: bool) -> list[str]:
         with clock("discrete"):
             start = initial_density(case, rest)
             density = None if rest is None else rest.density
-            steps, found = discretise(case, start, generator, density, sink.walkers)
+            steps, cares = discretise(case, start, generator, density, sink.walkers)
             sink.discrete(steps)
-            notes += found
+            notes += cares
     return notes
 
 
@@ -207,8 +228,9 @@ def _walk(
 ) -> list[str]:
     """The walkers of [ensemble]."""
     assert case.density is not None
+    assert case.ensemble is not None
     bar = tqdm(
-        total=case.density.end,
+        total=case.ensemble.times(case.density)[-1],
         desc=f"{case.name} walkers",
         disable=not progress,
         bar_format=BAR,

@@ -9,7 +9,16 @@ from typing import Any
 import numpy as np
 
 from .case import Case
-from .result import Discrete, EnsembleRecord, Result, Stationary, ValidationRecord, open_result
+from .result import (
+    Discrete,
+    EnsembleRecord,
+    PassageRecord,
+    Result,
+    SpectrumRecord,
+    Stationary,
+    ValidationRecord,
+    open_result,
+)
 from .store import Checkpoint, Frame, Header, ResultWriter, read
 
 
@@ -35,9 +44,11 @@ class Sink:
         self.densities: list[np.ndarray] = []
         self.measured: list[dict[str, Any]] = []
         self.rest: Stationary | None = None
+        self.modes: SpectrumRecord | None = None
         self.walkers: EnsembleRecord | None = None
         self.comparison: ValidationRecord | None = None
         self.steps: Discrete | None = None
+        self.first_passage: PassageRecord | None = None
         if path is None:
             return
         if resume and path.exists():
@@ -91,6 +102,12 @@ class Sink:
         if self.writer is not None:
             self.writer.write_stationary(rest)
 
+    def spectrum(self, modes: SpectrumRecord) -> None:
+        """Take the spectrum."""
+        self.modes = modes
+        if self.writer is not None:
+            self.writer.write_spectrum(modes)
+
     def ensemble(self, walkers: EnsembleRecord) -> None:
         """Take the ensemble."""
         self.walkers = walkers
@@ -108,6 +125,12 @@ class Sink:
         self.steps = steps
         if self.writer is not None:
             self.writer.write_discrete(steps)
+
+    def passage(self, found: PassageRecord) -> None:
+        """Take the first passage."""
+        self.first_passage = found
+        if self.writer is not None:
+            self.writer.write_passage(found)
 
     def abandon(self, timings: dict[str, float]) -> None:
         """Close the file as interrupted; what was reached stays in it."""
@@ -129,9 +152,11 @@ class Sink:
             density=np.array(self.densities).reshape(-1, *self.case.grid.shape),
             observables=series,
             stationary=self.rest,
+            spectrum=self.modes,
             ensemble=self.walkers,
             validation=self.comparison,
             discrete=self.steps,
+            passage=self.first_passage,
             timings=timings,
             notes=notes,
         )

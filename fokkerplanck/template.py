@@ -43,11 +43,32 @@ frames = 41
 # stepper = "auto"           # `fokkerplanck check` says what auto takes, and why
 # rtol = 1e-6
 
+# [passage]                  # without keys: the wells of Phi~ and the times between them
+# target = "x > 1"           # mean time until there, from everywhere; "boundary": absorbing sides
+# source = "x < -1"          # with it committor, transition rate, reactive current
+# start = [0.0, 0.0]         # a point of interest, or a list of them
+
 # [stationary]               # quasi-potential, current and entropy production at rest
 
+# [spectrum]                 # slowest modes, relaxation times, bounds on the mixing time
+# count = 6
+
+# Walkers beside the density, and the tests that compare both. SGD itself on the data of a
+# [loss] with a model, "sgd-gaussian" with a learning_rate, "weak-2" and others for (39).
+# [ensemble]
+# method = "auto"
+# particles = 1_000_000
+# step = 0.02                # of the others; SGD steps by its learning rate
+# end = 5.0                  # no later than the density
+# trajectories = 4
+# [validation]
+# significance = 1e-3
+# budget = true              # sampling noise, grid error and the gap between SGD and diffusion
+
 [output]
-# Without `figures`: density and free_energy, and with [stationary] quasi_potential, current and
-# entropy_production. Also observables, animation and animation_mp4; [] draws none.
+# Without `figures`: density and free_energy; with [stationary] quasi_potential, current and
+# entropy_production; with [spectrum] modes and eigenvalues; with [ensemble] walkers. Also
+# observables, animation and animation_mp4; [] draws none.
 # figures = ["density", "free_energy"]
 # every_frame = true
 # precision = "float64"

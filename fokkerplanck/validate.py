@@ -1,19 +1,20 @@
-"""Density against walkers: tests, and an error budget from a second grid and learning rate."""
+"""Density against walkers: tests, and an error budget from a second grid and other walkers."""
 
 from __future__ import annotations
 
 import math
+import tomllib
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
 
 import numpy as np
 
-from .case import Case, Ensemble, Validation, load_case
+from .case import Case, Ensemble, Validation, apply_overrides, load_case
 from .density import evolve
 from .density.levy import evolve_levy
-from .domain import Axis, Domain
 from .errors import CaseError, StoreError
 from .grid import Grid
+from .particles import METHODS
 from .result import Result
 from .start import initial_density
 from .store import EnsembleRecord, ValidationRecord
@@ -22,6 +23,8 @@ from .walk import chosen_method, walk
 
 # Output times compared: the frames share their walkers, so more of them tell little more.
 FRAMES = 3
+# Walkers with weighted batches are fewer by this factor: each of their steps costs more.
+SHARE = 3
 
 
 @dataclass(frozen=True, eq=False)
@@ -36,13 +39,23 @@ class Masses:
     better: list[np.ndarray] | None
 
 
+@dataclass(frozen=True, eq=False)
+class Others:
+    """Further ensembles at the frames compared, as :func:`error_budget` wants them."""
+
+    halved: list[Halved] | None = None
+    symmetric: list[Halved] | None = None
+
+
 def validate(
     case: Case, walkers: EnsembleRecord, kept: Sequence[int], density: Callable[[int], np.ndarray]
 ) -> ValidationRecord:
     """Compare the density of a case with its ensemble.
 
     The grid error is taken out by Richardson's extrapolation from a grid of half as many cells
-    along every axis; for SGD the gap to the diffusion is measured with half the learning rate.
+    along every axis. For SGD the gap to the diffusion is measured: what mini-batches have beyond
+    their covariance with walkers whose noise has no third moment, and what the learning rate
+    makes with half of it.
 
     Parameters
     ----------
@@ -55,10 +68,10 @@ def validate(
         From the number of a frame to its density.
     """
     asked = case.validation or Validation()
-    frames = _chosen(kept)
+    frames = _chosen(kept, walkers)
     masses = _masses(case, [density(k) for k in frames], frames, asked.budget)
-    halved = _halved(case, masses, frames) if asked.budget else None
-    return _judged(walkers, frames, masses, halved, asked.significance)
+    others = _others(case, masses, frames) if asked.budget else Others()
+    return _judged(walkers, frames, masses, others, asked.significance)
 
 
 def with_validation(case: Case) -> Case:
@@ -88,21 +101,16 @@ def compare(result: Result, significance: float = Validation().significance) -> 
     """
     if result.ensemble is None:
         raise StoreError("this result has no ensemble; run its case with a section [ensemble]")
-    axes = tuple(
-        Axis(name, float(faces[0, 0]), float(faces[-1, 1]), _sides(result, number))
-        for number, (name, faces) in enumerate(zip(result.names, result.bounds, strict=True))
-    )
-    grid = Grid(Domain(axes), result.shape)
-    frames = _chosen([int(k) for k in result.kept_frames])
-    own = [cell_masses(grid, result.density[k].astype(float)) for k in frames]
-    return _judged(result.ensemble, frames, Masses(grid, own, None), None, significance)
+    frames = _chosen([int(k) for k in result.kept_frames], result.ensemble)
+    own = [cell_masses(result.grid, result.density[k].astype(float)) for k in frames]
+    return _judged(result.ensemble, frames, Masses(result.grid, own, None), Others(), significance)
 
 
 def _judged(
     walkers: EnsembleRecord,
     frames: list[int],
     masses: Masses,
-    halved: list[Halved] | None,
+    others: Others,
     level: float,
 ) -> ValidationRecord:
     """The tests of every frame, and of all together."""
@@ -119,7 +127,8 @@ def _judged(
                 mean=walkers.mean[frame] if inside else None,
                 covariance=walkers.covariance[frame] if inside else None,
                 better=None if masses.better is None else masses.better[number],
-                halved=None if halved is None else halved[number],
+                halved=None if others.halved is None else others.halved[number],
+                symmetric=None if others.symmetric is None else others.symmetric[number],
                 level=level,
             )
         )
@@ -131,22 +140,28 @@ def _judged(
         p_value=p_value,
         level=level,
         # A gap that is measured and accounted for is no disagreement.
-        agrees=max(p_value, remaining if halved is not None else 0.0) >= level,
+        agrees=max(p_value, remaining if others.halved is not None else 0.0) >= level,
         sentences=tuple(verdict.sentence for verdict in verdicts),
     )
 
 
-def _chosen(kept: Sequence[int]) -> list[int]:
-    """Numbers of the frames compared: the last and some before it, after the start."""
-    later = [k for k in kept if k > 0]
+def _chosen(kept: Sequence[int], walkers: EnsembleRecord) -> list[int]:
+    """Numbers of the frames compared: the last and some before it, after the start.
+
+    Raises
+    ------
+    CaseError
+        If no density is kept that walkers were seen at.
+    """
+    later = [k for k in kept if 0 < k < len(walkers.time)]
+    if not later:
+        raise CaseError(
+            "must not be false, or the walkers must go to the end: there is no density at a time "
+            "of theirs",
+            "output.every_frame",
+        )
     chosen = np.unique(np.linspace(0, len(later), FRAMES + 1).round().astype(int))[1:] - 1
     return [later[i] for i in chosen]
-
-
-def _sides(result: Result, axis: int) -> tuple[str, str]:
-    """Sides of an axis as the header of the result names them."""
-    words = str(result.attrs["boundaries"]).split(", ")[axis].split("/")
-    return words[0], words[-1]
 
 
 def _masses(
@@ -187,32 +202,56 @@ def _masses(
     return Masses(half.grid, values, extrapolated)
 
 
-def _halved(case: Case, masses: Masses, frames: list[int]) -> list[Halved] | None:
-    """SGD at half the learning rate, independent of the first; None where it is not SGD."""
+def _others(case: Case, masses: Masses, frames: list[int]) -> Others:
+    """The ensembles that tell the gap between SGD and its diffusion; none where it is not SGD."""
     method = chosen_method(case)
-    rate, batch = case.problem.learning_rate, case.problem.batch_size
-    if not method.startswith("sgd") or rate is None or case.ensemble is None:
-        return None
-    changes: dict[str, float] = {"noise.learning_rate": rate / 2.0}
-    if batch is not None:
-        if batch % 2:
-            return None
-        changes["noise.batch_size"] = batch / 2.0
-    other = load_case(case.file, {**case.overrides, **changes, "expect": {}})
-    if not math.isclose(other.problem.beta, case.problem.beta, rel_tol=1e-12):
-        return None
-    other = replace(
-        other, ensemble=replace(case.ensemble, seed=case.ensemble.seed + 1, trajectories=0)
+    assert case.ensemble is not None
+    if not METHODS[method].sgd:
+        return Others()
+    batches = METHODS[method].batches
+    kind = "sgd-symmetric" if batches == "drawn" else method
+    # Weighted batches take more samples for the same noise.
+    share = SHARE if batches == "drawn" else 1
+    asked = replace(
+        case.ensemble, method=kind, trajectories=0, particles=case.ensemble.particles // share
     )
-    record, _ = walk(other, initial_density(other), np.ones(other.grid.shape, dtype=bool))
-    return [
-        Halved(
-            coarsened(record.counts[frame], masses.grid.shape),
-            masses.values[number],
-            record.particles,
-        )
-        for number, frame in enumerate(frames)
-    ]
+
+    def walked(other: Case, number: int) -> list[Halved]:
+        other = replace(other, ensemble=replace(asked, seed=asked.seed + number))
+        record, _ = walk(other, initial_density(other), np.ones(other.grid.shape, dtype=bool))
+        return [
+            Halved(coarsened(record.counts[k], masses.grid.shape), values, record.particles)
+            for k, values in zip(frames, masses.values, strict=True)
+        ]
+
+    slower = _slower(case, epochs=kind == "sgd-epochs")
+    return Others(
+        halved=None if slower is None else walked(slower, 1),
+        symmetric=walked(case, 2) if batches == "drawn" else None,
+    )
+
+
+def _slower(case: Case, epochs: bool) -> Case | None:
+    """The case at half the learning rate and the same beta; None where there is none."""
+    problem = case.problem
+    if problem.friction is not None:
+        # Half the learning rate at the same friction is another momentum.
+        return None
+    assert problem.learning_rate is not None
+    data = tomllib.loads(case.text)
+    apply_overrides(data, case.overrides)
+    noise = {**data["noise"], "learning_rate": problem.learning_rate / 2.0}
+    if epochs:
+        # Only real batches make an epoch.
+        if problem.batch_size is None or problem.batch_size % 2:
+            return None
+        noise["batch_size"] = int(problem.batch_size) // 2
+    else:
+        noise.pop("batch_size", None)
+        noise["beta"] = problem.beta
+    changes = {key: value for key, value in case.overrides.items() if key.split(".")[0] != "noise"}
+    other = load_case(case.file, {**changes, "noise": noise, "expect": {}})
+    return other if math.isclose(other.problem.beta, problem.beta, rel_tol=1e-12) else None
 
 
 def _series(verdicts: list[Verdict]) -> dict[str, np.ndarray]:
@@ -230,6 +269,7 @@ def _series(verdicts: list[Verdict]) -> dict[str, np.ndarray]:
                 "observed": budget.observed,
                 "sampling": budget.sampling,
                 "grid_error": math.nan if budget.grid is None else budget.grid,
+                "noise_shape": math.nan if budget.shape is None else budget.shape,
                 "diffusion_gap": math.nan if budget.diffusion is None else budget.diffusion,
                 "unexplained": budget.unexplained,
                 "remaining_p_value": budget.p_value,

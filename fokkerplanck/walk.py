@@ -27,7 +27,7 @@ def walk(
     visited: np.ndarray,
     progress: Callable[[float], object] | None = None,
 ) -> tuple[EnsembleRecord, list[str]]:
-    """Run the ensemble that a case asks for, at the output times of its density.
+    """Run the ensemble that a case asks for, at output times of its density.
 
     Parameters
     ----------
@@ -59,7 +59,7 @@ def walk(
         case.problem,
         case.grid,
         _start(case, start),
-        case.density.times,
+        asked.times(case.density),
         method=method,
         particles=asked.particles,
         seed=asked.seed,
@@ -124,7 +124,9 @@ def _notes(case: Case, found: Ensemble) -> list[str]:
                 "the loss, where SGD diverges"
             )
         assert case.density is not None
-        off = float(np.abs(found.time - np.array(case.density.times)).max())
+        assert case.ensemble is not None
+        asked = np.array(case.ensemble.times(case.density))
+        off = float(np.abs(found.time - asked).max())
         if off > APART * rate:
             notes.append(
                 f"walkers are seen up to {off:.2g} beside the output times: these are no "

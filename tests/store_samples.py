@@ -6,7 +6,18 @@ import numpy as np
 
 from fokkerplanck.domain import Axis, Domain
 from fokkerplanck.grid import Grid
-from fokkerplanck.store import OBSERVABLES, Frame, Header, ResultWriter, Stationary
+from fokkerplanck.store import (
+    OBSERVABLES,
+    PASSAGE_NUMBERS,
+    EscapeRecord,
+    Frame,
+    Header,
+    PassageRecord,
+    ResultWriter,
+    SpectrumRecord,
+    Stationary,
+)
+from fokkerplanck.store.passage import ESCAPE_ARRAYS
 
 
 def make_header(cells=(6, 8), names="xyz", **fields):
@@ -43,8 +54,67 @@ def make_stationary(header):
     )
 
 
+def make_spectrum(shape, turning=False):
+    """Something to store: mode 0, a pair or two, and numbers."""
+    rng = np.random.default_rng(77003)
+    modes = rng.standard_normal((5, *shape))
+    left = rng.standard_normal((5, *shape))
+    imag = np.zeros(5)
+    if turning:
+        modes = modes + 1j * rng.standard_normal(modes.shape)
+        left = left + 1j * rng.standard_normal(modes.shape)
+        imag = np.array([0.0, 2.0, -2.0, 0.0, 0.0])
+    real = np.array([0.0, -0.5, -0.5, -3e-5, -4.0])
+    return SpectrumRecord(
+        real, imag, modes, left, np.full(5, 1e-14), not turning, True,
+        1e-20, np.inf, 1.4, 9.0, 0.5, "by hand",
+    )  # fmt: skip
+
+
 def write(path, header, frames, **options):
     with ResultWriter.create(path, header, **options) as writer:
         for index in range(frames):
             writer.append(make_frame(header, index))
         writer.write_stationary(make_stationary(header))
+
+
+def make_passage(header, escape=True, full=True):
+    """A first passage with every array, or with the least there is."""
+    rng = np.random.default_rng(30671)
+    ndim, shape = len(header.names), header.shape
+    wells = EscapeRecord(
+        minima=rng.random((3, ndim)),
+        basin=rng.integers(0, 3, shape),
+        loss_minima=rng.random((2, ndim)),
+        loss_basin=rng.integers(0, 2, shape) if full else None,
+        **{
+            name: rng.random((3,) * dimensions) if full or name != "kramers_times" else None
+            for name, (_, dimensions) in ESCAPE_ARRAYS.items()
+        },
+        quality=0.125,
+        agreement=-1.0,
+    )
+    if not full:
+        wells.loss_minima = np.zeros((0, ndim))
+        return PassageRecord(escape=wells if escape else None)
+    return PassageRecord(
+        target="x > 0",
+        source="x < -1",
+        mean_time=rng.random(shape),
+        deviation=rng.random(shape),
+        sides=("x lower", "target"),
+        exit_probability=rng.random((2, *shape)),
+        committor=rng.random(shape),
+        backward_committor=rng.random(shape),
+        current=rng.random((ndim, *shape)),
+        numbers=dict.fromkeys(PASSAGE_NUMBERS, 0.5),
+        start=rng.random((2, ndim)),
+        start_mean_time=rng.random(2),
+        start_deviation=rng.random(2),
+        start_exit_probability=rng.random((2, 2)),
+        start_committor=rng.random(2),
+        time=np.linspace(0.0, 1.0, 5),
+        survival=rng.random((2, 5)),
+        arrival=rng.random((2, 5, 2)),
+        escape=wells if escape else None,
+    )

@@ -17,7 +17,8 @@ from fokkerplanck.cli import main
 
 ROOT = Path(__file__).resolve().parents[1]
 SMALL = ["--set", "domain.x.cells=32", "--set", "domain.y.cells=32", "--set", "density.frames=3"]
-SHORT = [*SMALL, "--set", "density.end=0.2"]
+WALKERS = ["--set", "ensemble.particles=500", "--set", "validation.budget=false"]
+SHORT = [*SMALL, *WALKERS, "--set", "density.end=0.2"]
 # The mesh is too coarse for the numbers that the bundled case promises.
 QUICK = [*SHORT, "--set", "expect={}"]
 
@@ -231,7 +232,7 @@ def test_numerical_failure_is_three(
 def test_interrupted_run_resumes_bit_identically(sign: signal.Signals) -> None:
     settings = ["--set", "density.end=400", "--set", "density.frames=401", "--set", "expect={}"]
     cells = ["--set", "domain.x.cells=96", "--set", "domain.y.cells=96"]
-    arguments = ["run", "quadratic", *cells, *settings, "--no-figures"]
+    arguments = ["run", "quadratic", *cells, *settings, *WALKERS, "--no-figures"]
     path = Path("runs/quadratic/quadratic.h5")
     process = subprocess.Popen(
         [*COMMAND, *arguments],

@@ -35,6 +35,7 @@ LAYERS = {
     "start": 7,
     "walk": 7,
     "discrete": 7,
+    "transit": 7,
     "validate": 8,
     "run": 9,
     "plots": 8,

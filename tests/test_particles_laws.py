@@ -5,11 +5,14 @@ from __future__ import annotations
 import numba
 import numpy as np
 import pytest
+from hypothesis import given
+from hypothesis import strategies as st
 from scipy.interpolate import CubicSpline
 from scipy.linalg import expm, solve_continuous_lyapunov
 
 import fokkerplanck as fp
 from fokkerplanck.particles import METHODS, Gaussian, ensemble
+from fokkerplanck.particles.weights import symmetric_weights
 from fokkerplanck.problem.models import DataModel
 
 pytestmark = pytest.mark.skipif(numba.config.DISABLE_JIT, reason="too slow without compilation")
@@ -294,3 +297,48 @@ def test_a_noise_that_is_rarely_of_full_rank() -> None:
     expected = np.array([[0.495, 0.0], [0.0, 1.0]])
     assert found.lost[1] == 0
     assert (np.abs(found.covariance[1] - expected) < 0.02).all()
+
+
+@given(st.floats(0.02, 4.0))
+def test_weights_are_the_batch_they_stand_for(square: float) -> None:
+    weights = symmetric_weights(square)
+    for power, expected in ((1, 1.0), (2, square), (3, 0.0)):
+        assert abs((weights**power).sum() - expected) < 1e-12 * (1.0 + square) ** 2
+    assert 2 < len(weights) < 1.0 / square + 4.0 * square ** (-2 / 3) + 8.0
+
+
+@pytest.mark.parametrize(("method", "size"), [("sgd", 4.0), ("sgd-symmetric", 2.5)])
+def test_moments_of_one_step_from_a_point(method: str, size: float) -> None:
+    """Mean -eta grad Phi, variance eta^2 Sigma/|B|; a batch alone has a third moment."""
+    rng = np.random.default_rng(30187)
+    line = DataModel("linear_regression", np.ones((60, 1)), rng.exponential(size=60))
+    problem = fp.Problem(
+        line, "minibatch", beta=2.0 * size / RATE, learning_rate=RATE, domain={"x": (-9, 9)}
+    )
+    if method == "sgd":
+        problem = fp.Problem(
+            line, "minibatch", batch_size=size, learning_rate=RATE, domain={"x": (-9, 9)}
+        )
+    particles = 400_000
+    found = ensemble(
+        problem,
+        problem.grid(16),
+        np.full((particles, 1), 0.4),
+        [0.0, RATE],
+        method=method,
+        particles=particles,
+        trajectories=particles,
+    )
+    assert found.trajectories is not None
+    moved = found.trajectories[:, 1, 0] - 0.4
+    pulls = 0.4 - line.targets
+    variance = RATE**2 * pulls.var() / size
+    error = np.sqrt(variance / particles)
+    assert abs(moved.mean() + RATE * pulls.mean()) < 4.0 * error
+    excess = 2.0 + np.mean((moved - moved.mean()) ** 4) / variance**2 - 3.0
+    assert abs(moved.var() - variance) < 4.0 * variance * np.sqrt(excess / particles)
+    third = np.mean((moved - moved.mean()) ** 3) / variance**1.5
+    batch = -np.mean((pulls - pulls.mean()) ** 3) / pulls.std() ** 3 / np.sqrt(size)
+    assert abs(batch) > 0.5
+    expected = batch if method == "sgd" else 0.0
+    assert abs(third - expected) < 4.0 * np.sqrt((6.0 + 9.0 * max(excess, 0.0)) / particles)

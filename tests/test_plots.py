@@ -9,11 +9,13 @@ from hypothesis import strategies as st
 from matplotlib.image import imread
 from matplotlib.text import Text
 from PIL import Image
+from store_samples import make_spectrum
 
 from fokkerplanck.errors import CaseError, CaseWarning, StoreError
-from fokkerplanck.plots import FIGURES, animation, draw
+from fokkerplanck.plots import animation, draw
 from fokkerplanck.plots.current import current_figures
 from fokkerplanck.plots.density import density_figures
+from fokkerplanck.plots.draw import PASSAGE, STILLS
 from fokkerplanck.plots.entropy_production import entropy_production_figures, parts
 from fokkerplanck.plots.flow import bilinear
 from fokkerplanck.plots.frames import chosen_frames, planes
@@ -523,11 +525,13 @@ def test_figures_nobody_named_are_those_there_is_data_for(tmp_path):
 
 @pytest.mark.parametrize("cells", [(60,), (24, 20), (8, 9, 10)])
 def test_everything_is_drawn_to_files(tmp_path, cells):
-    figures = [name for name in FIGURES if not name.startswith("animation")]
+    # Those of first passage and of walkers are drawn by their own tests.
+    figures = [name for name in STILLS if name not in PASSAGE and name != "walkers"]
     result = producing(ornstein_uhlenbeck(cells, frames=4, swirl=0.7))
+    result.spectrum = make_spectrum(cells, turning=True)
     paths = draw(result, tmp_path / "new", figures)
     names = ["density", "free_energy", "observables", "quasi_potential", "current"]
-    names.append("entropy_production")
+    names += ["entropy_production", "modes", "eigenvalues"]
     if len(cells) == 3:
         names.insert(1, "density_slices")
     assert [path.name for path in paths] == [f"{name}.png" for name in names]

@@ -174,6 +174,34 @@ class TestBudget:
         assert f"diffusion is below {budget.diffusion_limit:.2%}" in budget.sentence
         assert budget.dominant == "sampling"
 
+    def test_shape_of_the_noise_is_taken_out_first(self) -> None:
+        """Walkers off by 10 %, symmetric ones by 5, those at half the learning rate by 2.5."""
+        shapes, gaps = [], []
+        for seed in range(20):
+            rng = np.random.default_rng([51229, seed])
+            walkers, symmetric, half = (
+                draw(rng, self.off_by(size), self.particles) for size in (0.1, 0.05, 0.025)
+            )
+            halved = Halved(half, self.masses, self.particles)
+            budget = error_budget(
+                PLANE.grid,
+                walkers,
+                self.masses,
+                self.particles,
+                halved=halved,
+                symmetric=Halved(symmetric, self.masses, self.particles),
+            )
+            shapes.append(budget.shape)
+            gaps.append(budget.diffusion)
+            assert budget.p_value > 1e-3
+        expected = self.size(self.off_by(0.05))
+        assert np.mean(shapes) == pytest.approx(expected, rel=0.03)
+        assert np.mean(gaps) == pytest.approx(expected, rel=0.05)
+        assert "the shape of the mini-batches' noise" in budget.sentence
+        # Without the symmetric walkers the shape would be taken for the learning rate's.
+        alone = error_budget(PLANE.grid, walkers, self.masses, self.particles, halved=halved)
+        assert alone.p_value < 1e-6
+
     def test_neither_grid_nor_gap_explains_another_density(self) -> None:
         rng = np.random.default_rng(64879)
         counts = draw(rng, self.off_by(0.05), self.particles)

@@ -119,20 +119,33 @@ def test_moments_of_a_million_walkers_are_uniform(mixture: Mixture) -> None:
 
 
 def test_extrapolation_of_a_gap_leaves_uniform_p_values() -> None:
-    """The gap is linear in the learning rate, so nothing is left at learning rate 0."""
+    """The gap is linear in the learning rate, so nothing is left at learning rate 0.
+
+    Nor is anything of what symmetric walkers lack.
+    """
     particles, half = 200_000, 300_000
     masses = PLANE.masses()
     x = PLANE.grid.points[0]
     tilt = masses * (x - (masses * x).sum()) * 0.05
     bins = bisect(PLANE.grid, masses, particles)
-    values = []
+    values: dict[str, list[float]] = {"two rates": [], "symmetric": []}
+
+    def drawn(rng: np.random.Generator, factor: float, number: int) -> np.ndarray:
+        return draw(rng, np.maximum(masses + factor * tilt, 0.0), number)
+
     for seed in range(SEEDS):
         rng = np.random.default_rng([90121, seed])
-        halved = Halved(draw(rng, np.maximum(masses + 0.5 * tilt, 0.0), half), masses, half)
-        counts = draw(rng, np.maximum(masses + tilt, 0.0), particles)
+        halved = Halved(drawn(rng, 0.5, half), masses, half)
+        counts = drawn(rng, 1.0, particles)
         budget = error_budget(PLANE.grid, counts, masses, particles, halved=halved, bins=bins)
-        values.append(budget.p_value)
-    assert_uniform({"budget": values})
+        values["two rates"].append(budget.p_value)
+        symmetric = Halved(counts, masses, particles)
+        counts = drawn(rng, 1.7, half)
+        budget = error_budget(
+            PLANE.grid, counts, masses, half, halved=halved, symmetric=symmetric, bins=bins
+        )
+        values["symmetric"].append(budget.p_value)
+    assert_uniform(values)
 
 
 @pytest.mark.parametrize("mixture", [LINE, PLANE, PLANE_WELLS, SPACE])

@@ -9,6 +9,7 @@ from typing import Any
 import numpy as np
 import pytest
 from measures import compiled_only
+from scipy import stats
 
 from fokkerplanck import load_case, open_result, run
 from fokkerplanck.case.records import METHODS as NAMES
@@ -18,7 +19,7 @@ from fokkerplanck.particles import METHODS
 from fokkerplanck.report import number_of, summary
 from fokkerplanck.result import Result
 from fokkerplanck.validate import compare, validate
-from fokkerplanck.walk import chosen_method
+from fokkerplanck.walk import chosen_method, walk
 
 pytestmark = [
     compiled_only,
@@ -167,3 +168,138 @@ def test_sgd_frames_beside_its_iterations_are_noted(file: Path) -> None:
     assert any("beside the output times" in note for note in result.notes)
     steep = run(load_case(file, {**changes, "noise.learning_rate": 1.0, "density.end": 6.0}))
     assert any("2/lambda_max" in note for note in steep.notes)
+
+
+def test_walkers_may_end_before_the_density(file: Path, tmp_path: Path) -> None:
+    few = {"ensemble.particles": 4000, "validation.budget": False}
+    case = load_case(file, {**few, "ensemble.end": 0.75})
+    result = run(case, tmp_path / "case.h5")
+    assert result.ensemble is not None
+    assert result.validation is not None
+    np.testing.assert_array_equal(result.ensemble.time, result.time[:4])
+    assert result.validation.time[-1] == 0.75
+    whole = run(load_case(file, few)).ensemble
+    assert whole is not None
+    np.testing.assert_array_equal(result.ensemble.counts, whole.counts[:4])
+    # The first output time is always seen.
+    assert len(run(load_case(file, {**few, "ensemble.end": 1e-3})).ensemble.time) == 2
+    ends = load_case(file, {**few, "ensemble.end": 0.75, "output.every_frame": False})
+    with pytest.raises(CaseError, match=r"output\.every_frame.*no density at a time"):
+        run(ends)
+
+
+SGD = """
+title = "SGD on data"
+[loss]
+model = "linear_regression"
+data = "data.csv"
+features = ["x"]
+target = "y"
+[noise]
+source = "minibatch"
+batch_size = 1
+learning_rate = 0.1
+[domain]
+a = { range = [-1, 3], cells = 160 }
+[initial]
+kind = "gaussian"
+mean = 1.0
+std = 0.25
+[density]
+end = 4.0
+frames = 5
+[ensemble]
+particles = 1_200_000
+seed = 31151
+[validation]
+"""
+
+
+@pytest.fixture
+def skewed(tmp_path: Path) -> Path:
+    """Residuals with a long tail: single samples push theta one way, rarely and far."""
+    rng = np.random.default_rng(6449)
+    y = 1.0 + rng.exponential(size=80) - 1.0
+    rows = "\n".join(f"1.0,{value:.6f}" for value in y)
+    (tmp_path / "data.csv").write_text(f"x,y\n{rows}\n")
+    path = tmp_path / "sgd.toml"
+    path.write_text(SGD)
+    return path
+
+
+def test_gap_of_sgd_is_split_into_shape_and_learning_rate(skewed: Path) -> None:
+    comparison = run(load_case(skewed)).validation
+    assert comparison is not None
+    assert comparison.p_value < 1e-9
+    assert comparison.agrees
+    last = comparison.last
+    # At rest the third moment is eta^2 K/(3 h) and sigma^2 = eta S/(2 h); a skewness s makes
+    # s/sqrt(6) in the masses, a variance too large by eta h/2 makes eta h/(2 sqrt(2)).
+    data = np.loadtxt(skewed.parent / "data.csv", delimiter=",", skiprows=1)[:, 1]
+    pulls = data - data.mean()
+    skewness = 0.1**2 * np.mean(pulls**3) / 3.0 / (0.1 * pulls.var() / 2.0) ** 1.5
+    assert last["noise_shape"] == pytest.approx(skewness / np.sqrt(6.0), rel=0.25)
+    assert last["diffusion_gap"] == pytest.approx(0.05 / np.sqrt(2.0), rel=0.35)
+    alone = load_case(skewed, {"validation.budget": False})
+    assert not run(alone).validation.agrees
+
+
+def test_a_case_may_state_how_far_walkers_and_density_are_apart(
+    skewed: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    few = ["--set", "validation.budget=false", "--set", "ensemble.particles=100_000"]
+    assert main(["validate", str(skewed), *few]) == 1
+    assert "walkers and density differ" in capsys.readouterr().err
+    for most, status in ((0.5, 0), (0.001, 1)):
+        text = f'[expect]\n"validation.total_variation" = {{ max = {most} }}\n'
+        skewed.write_text(SGD + text)
+        assert main(["validate", str(skewed), *few]) == status
+        assert main(["run", str(skewed), *few, "--no-figures", "--overwrite"]) == status
+    assert "total_variation" in capsys.readouterr().err
+
+
+def test_validate_refuses_settings_for_a_file(
+    file: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    few = ["--set", "ensemble.particles=2000", "--set", "validation.budget=false"]
+    assert main(["run", str(file), *few, "--out", str(tmp_path), "--no-figures"]) == 0
+    assert main(["validate", str(tmp_path / "case.h5"), "--set", "density.end=2"]) == 2
+    assert "--set: changes a case" in capsys.readouterr().err
+    assert main(["validate", str(file), "--set", "ensemble.method=sgd"]) == 2
+    assert f"{file}: noise.learning_rate" in capsys.readouterr().err
+
+
+def test_p_values_of_solver_against_walkers_are_uniform(file: Path) -> None:
+    """The whole chain under its null: density from the solver, walkers from their kernels."""
+    case = load_case(file, {"ensemble.particles": 10_000, "density.frames": 2})
+    density = run(replace(case, ensemble=None, validation=None)).density
+    start, visited = density[0], np.ones(case.grid.shape, dtype=bool)
+    names = ("p_value", "fit", "energy", "moments", "remaining_p_value")
+    found: dict[str, list[float]] = {name: [] for name in names}
+    for seed in range(200):
+        asked = replace(case.ensemble, seed=470_000 + seed, step=0.05, trajectories=0)
+        one = replace(case, ensemble=asked)
+        walkers, _ = walk(one, start, visited)
+        record = validate(one, walkers, [0, 1], lambda k: density[k])
+        for name in names:
+            found[name].append(float(record.series[name][-1]))
+    for name, values in found.items():
+        assert stats.kstest(values, "uniform").pvalue > 0.001, name
+        assert np.mean(values) == pytest.approx(0.5, abs=0.08), name
+
+
+def test_two_percent_in_sigma_is_found_from_case_to_verdict(file: Path) -> None:
+    """A million walkers of the case against the density of one whose Sigma is 2 % larger."""
+    cells = {"domain.x.cells": 96, "domain.y.cells": 96}
+    changes = {"ensemble.particles": 1_000_000, "density.frames": 2, "ensemble.step": 0.01, **cells}
+    case = load_case(file, {**changes, "ensemble.trajectories": 0})
+    right, wrong = (
+        run(replace(load_case(file, {**changes, "noise.sigma": size}), ensemble=None)).density
+        for size in (1.0, 1.02)
+    )
+    walkers, _ = walk(case, right[0], np.ones(case.grid.shape, dtype=bool))
+    assert validate(case, walkers, [0, 1], lambda k: right[k]).agrees
+    planted = load_case(file, {**changes, "noise.sigma": 1.02})
+    found = validate(planted, walkers, [0, 1], lambda k: wrong[k])
+    assert not found.agrees
+    assert found.p_value < 1e-4

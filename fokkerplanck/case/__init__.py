@@ -3,7 +3,7 @@
 from .bundled import bundled_cases, find_case
 from .load import load_case
 from .memory import memory_available, memory_needed, require_memory
-from .overrides import parse_override
+from .overrides import apply_overrides, parse_override
 from .records import (
     Case,
     Density,
@@ -12,6 +12,7 @@ from .records import (
     Expect,
     Initial,
     Output,
+    Passage,
     Stationary,
     Validation,
 )
@@ -24,8 +25,10 @@ __all__ = [
     "Expect",
     "Initial",
     "Output",
+    "Passage",
     "Stationary",
     "Validation",
+    "apply_overrides",
     "bundled_cases",
     "find_case",
     "load_case",

@@ -22,8 +22,25 @@ from .initial import initial_density
 from .memory import estimate_bytes, memory_needed, require_memory
 from .messages import case_error
 from .overrides import apply_overrides, overridden
-from .records import Case, Density, Discrete, Ensemble, Expect, Output, Stationary, Validation
-from .schema import CaseFile, DensitySection, DiscreteSection, OutputSection
+from .passage import passage
+from .records import (
+    Case,
+    Density,
+    Discrete,
+    Ensemble,
+    Expect,
+    Output,
+    Spectrum,
+    Stationary,
+    Validation,
+)
+from .schema import (
+    CaseFile,
+    DensitySection,
+    DiscreteSection,
+    OutputSection,
+    SpectrumSection,
+)
 
 DEFAULT_FRAMES = 51
 
@@ -122,6 +139,8 @@ def _build(path: Path, text: str, data: dict[str, Any], overrides: dict[str, Any
         initial=initial_density(file.initial, grid, constants),
         density=None if file.density is None else _density(file.density),
         stationary=None if file.stationary is None else Stationary(),
+        spectrum=None if file.spectrum is None else _spectrum(file.spectrum, grid, problem),
+        passage=None if file.passage is None else passage(file.passage, grid, constants),
         ensemble=None if file.ensemble is None else Ensemble(**file.ensemble.model_dump()),
         validation=(
             None if file.validation is None else Validation(**file.validation.model_dump())
@@ -149,7 +168,7 @@ def _check_jumps(file: CaseFile, problem: Problem) -> None:
     if jumps is None:
         return
     reason = f"needs Gaussian noise, and noise.alpha is {jumps.alpha:g}"
-    for key in ("stationary", "discrete"):
+    for key in ("stationary", "spectrum", "passage", "discrete"):
         if getattr(file, key) is not None:
             raise CaseError(f"{reason}; leave the section out", key)
     if file.initial.kind == "stationary":
@@ -181,6 +200,18 @@ def _discrete(section: DiscreteSection, problem: Problem) -> Discrete:
         section.draws,
         section.seed,
     )
+
+
+def _spectrum(section: SpectrumSection, grid: Grid, problem: Problem) -> Spectrum:
+    if problem.time_dependent:
+        raise CaseError("coefficients that change in time leave no spectrum", "spectrum")
+    if section.count > grid.size:
+        raise CaseError(
+            f"{section.count} modes of a grid of {grid.size} cells; there are as many modes as "
+            "cells",
+            "spectrum.count",
+        )
+    return Spectrum(section.count)
 
 
 def _output(section: OutputSection) -> Output:

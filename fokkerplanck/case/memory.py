@@ -15,6 +15,9 @@ DIRECTIONS = {1: 1, 2: 3, 3: 6}
 # the memory of the rates.
 WORKING_FACTOR = 3
 FLOAT_BYTES = 8
+# Arrays of the grid per mode, and for the factors per dimension.
+MODES_SHARE = 6
+FACTORS_SHARE = 50
 
 
 def estimate_bytes(shape: tuple[int, ...], frames: int, directions: int = 0) -> int:
@@ -29,13 +32,20 @@ def estimate_bytes(shape: tuple[int, ...], frames: int, directions: int = 0) -> 
 
 def memory_needed(case: Case, directions: int = 0) -> int:
     """Bytes the run of this case takes, to a factor of about two."""
-    return estimate_bytes(case.grid.shape, _frames_kept(case), directions)
+    return estimate_bytes(case.grid.shape, _frames_kept(case) + _modes_kept(case), directions)
 
 
 def _frames_kept(case: Case) -> int:
     if case.density is None:
         return 0
     return case.density.frames if case.output.every_frame else 2
+
+
+def _modes_kept(case: Case) -> int:
+    """Arrays of the grid's shape that the modes take: the Krylov vectors, left and right modes."""
+    if case.spectrum is None:
+        return 0
+    return MODES_SHARE * case.spectrum.count + FACTORS_SHARE * case.grid.ndim
 
 
 def memory_available() -> int | None:

@@ -29,6 +29,7 @@ METHODS = (
     "auto",
     "sgd",
     "sgd-epochs",
+    "sgd-symmetric",
     "sgd-gaussian",
     "langevin",
     "leimkuhler-matthews",
@@ -47,6 +48,13 @@ FIGURES = (
     "current",
     "entropy_production",
     "discrete",
+    "modes",
+    "eigenvalues",
+    "walkers",
+    "mean_time",
+    "committor",
+    "arrival",
+    "escape",
     "animation",
     "animation_mp4",
 )
@@ -110,6 +118,44 @@ class Stationary:
 
 
 @dataclass(frozen=True)
+class Spectrum:
+    """Asks for the slowest modes of the generator.
+
+    Parameters
+    ----------
+    count : int
+        Modes, the zero included.
+    """
+
+    count: int = 6
+
+
+@dataclass(frozen=True)
+class Passage:
+    """Asks for first passage to a target, for escape from minima, or for both.
+
+    Parameters
+    ----------
+    target : str, optional
+        A condition on the axes, or "boundary" for the absorbing sides.
+    source : str, optional
+        A condition; with it committor and transition rate.
+    start : tuple of tuples, optional
+        Points of interest; by default where Phi is lowest outside the target.
+    times : tuple of float, optional
+        Of the first-passage densities, from 0.
+    escape : bool
+        Whether to look at the minima and the times between them.
+    """
+
+    target: str | None = None
+    source: str | None = None
+    start: tuple[tuple[float, ...], ...] | None = None
+    times: tuple[float, ...] | None = None
+    escape: bool = False
+
+
+@dataclass(frozen=True)
 class Ensemble:
     """Asks for an ensemble of walkers at the output times of the density.
 
@@ -122,6 +168,9 @@ class Ensemble:
     step : float, optional
         Time per step of the Langevin methods; by default a share of the fastest time scale. SGD
         steps by its learning rate.
+    end : float, optional
+        Walkers go to the last output time that is no later, but at least to the first; to the end
+        of the density by default.
     trajectories : int
         Walkers whose places are kept at every output time.
     """
@@ -130,7 +179,16 @@ class Ensemble:
     particles: int = 1_000_000
     seed: int = 20261
     step: float | None = None
+    end: float | None = None
     trajectories: int = 0
+
+    def times(self, density: Density) -> tuple[float, ...]:
+        """Output times of the density that the walkers are seen at."""
+        if self.end is None:
+            return density.times
+        # A time that is meant to be the end may be a rounding error later.
+        count = sum(time <= self.end * (1.0 + 1e-12) for time in density.times)
+        return density.times[: max(count, 2)]
 
 
 @dataclass(frozen=True)
@@ -244,6 +302,8 @@ class Case:
     density : Density or None
         None when the case does not ask for the evolution.
     stationary : Stationary or None
+    spectrum : Spectrum or None
+    passage : Passage or None
     ensemble : Ensemble or None
     validation : Validation or None
     discrete : Discrete or None
@@ -261,6 +321,8 @@ class Case:
     initial: Initial
     density: Density | None = None
     stationary: Stationary | None = None
+    spectrum: Spectrum | None = None
+    passage: Passage | None = None
     ensemble: Ensemble | None = None
     validation: Validation | None = None
     discrete: Discrete | None = None

@@ -280,6 +280,51 @@ class StationarySection(Section):
     """``[stationary]``: its presence asks for the stationary state."""
 
 
+class SpectrumSection(Section):
+    """``[spectrum]``: the slowest modes of the generator."""
+
+    count: Annotated[int, Field(strict=True, ge=1)] = 6
+
+
+def _points(value: Any, info: ValidationInfo) -> list[list[float]]:
+    """One point or a list of points; a bare number is a point of one axis."""
+    rows = value if isinstance(value, list | tuple) else [value]
+    nested = bool(rows) and all(isinstance(row, list | tuple) for row in rows)
+    result = []
+    for index, row in enumerate(rows if nested else [rows]):
+        try:
+            result.append([_number(entry, info) for entry in row])
+        except CaseError as error:
+            raise CaseError(error.detail, f"[{index}]" if nested else "") from None
+    return result
+
+
+class PassageSection(Section):
+    """``[passage]``: first passage to a target, escape from minima, or both."""
+
+    target: Annotated[str, Field(strict=True)] | None = None
+    source: Annotated[str, Field(strict=True)] | None = None
+    start: Annotated[list[list[float]], BeforeValidator(_points)] | None = None
+    end: Positive | None = None
+    frames: Annotated[int, Field(strict=True, ge=2)] | None = None
+    escape: Annotated[bool, Field(strict=True)] | None = None
+
+    @model_validator(mode="after")
+    def _together(self) -> PassageSection:
+        if self.target is None:
+            for key in ("source", "start", "end"):
+                if getattr(self, key) is not None:
+                    raise CaseError(
+                        f'is missing beside {key}; give a condition such as "x > 0", or "boundary"',
+                        "target",
+                    )
+            if self.escape is False:
+                raise CaseError("is false and there is no target: nothing is asked for", "escape")
+        if self.frames is not None and self.end is None:
+            raise CaseError("has no use without end, the last time of arrival", "frames")
+        return self
+
+
 class EnsembleSection(Section):
     """``[ensemble]``: walkers beside the density."""
 
@@ -287,6 +332,7 @@ class EnsembleSection(Section):
     particles: Annotated[int, Field(strict=True, ge=1, le=10**9)] = 1_000_000
     seed: Annotated[int, Field(strict=True, ge=0, lt=2**63)] = 20261
     step: Positive | None = None
+    end: Positive | None = None
     trajectories: Annotated[int, Field(strict=True, ge=0)] = 0
 
     @model_validator(mode="after")
@@ -361,8 +407,9 @@ class CaseFile(Section):
     """The whole file."""
 
     unavailable = dict.fromkeys(
-        ("spectrum", "passage", "control", "smoothing"),
-        "its analyses are [density], [stationary], [ensemble], [validation] and [discrete]",
+        ("control", "smoothing"),
+        "its analyses are [density], [stationary], [spectrum], [passage], [ensemble], "
+        "[validation] and [discrete]",
     )
 
     title: Annotated[str, Field(strict=True)] = ""
@@ -375,6 +422,8 @@ class CaseFile(Section):
     initial: InitialSection = InitialSection()
     density: DensitySection | None = None
     stationary: StationarySection | None = None
+    spectrum: SpectrumSection | None = None
+    passage: PassageSection | None = None
     ensemble: EnsembleSection | None = None
     validation: ValidationSection | None = None
     discrete: DiscreteSection | None = None

@@ -1,15 +1,19 @@
 """Grid solvers of the Fokker-Planck equation: rates, generator, steppers, stationary state."""
 
 from . import threads  # noqa: F401  before any kernel starts its threads
+from .arrival import expectation
 from .critical import critical_points, critical_table
 from .currents import circulation, edge_fluxes, entropy_rates, face_fluxes, stream_function
 from .decomposition import decompose
+from .escape import Escape, escape
 from .evolve import SCHEMES, Evolution, evolve, fixed_steps
 from .generator import Generator, generator
 from .initial import formula_density, gaussian_density, normalised, point_density
 from .march import March
 from .multilevel import null_state
+from .passage import Passage, passage
 from .rotation import leading_rotation
+from .spectrum import Spectrum, spectrum, spectrum_method
 from .stationary import StationaryState, cell_current, stationary
 from .steppers import STEPPERS, Stepper, choose_stepper
 from .system import System
@@ -17,9 +21,12 @@ from .system import System
 __all__ = [
     "SCHEMES",
     "STEPPERS",
+    "Escape",
     "Evolution",
     "Generator",
     "March",
+    "Passage",
+    "Spectrum",
     "StationaryState",
     "Stepper",
     "System",
@@ -31,7 +38,9 @@ __all__ = [
     "decompose",
     "edge_fluxes",
     "entropy_rates",
+    "escape",
     "evolve",
+    "expectation",
     "face_fluxes",
     "fixed_steps",
     "formula_density",
@@ -40,7 +49,10 @@ __all__ = [
     "leading_rotation",
     "normalised",
     "null_state",
+    "passage",
     "point_density",
+    "spectrum",
+    "spectrum_method",
     "stationary",
     "stream_function",
 ]

@@ -150,7 +150,7 @@ def chebyshev(generator: Generator, density: np.ndarray, duration: float) -> tup
         symmetric.combine(current, 2.0 / q, 2.0, before, -1.0, before, total, float(coefficient))
         before, current = current, before
     total *= root
-    survived = float(density.sum()) if generator.grid.domain.closed else None
+    survived = float(density.sum()) if generator.closed else None
     return cut_rounding(total, survived, "Chebyshev"), coefficients.size - 1
 
 

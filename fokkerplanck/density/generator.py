@@ -70,6 +70,11 @@ class Generator:
         return float(self.leaving.max())
 
     @cached_property
+    def closed(self) -> bool:
+        """Whether no probability leaves: neither through a side nor into a target."""
+        return not self.rates.exit_rate.any()
+
+    @cached_property
     def symmetrized(self) -> Generator:
         """M^-1/2 A M^1/2 with M = exp(-Psi), symmetric; under detailed balance only.
 
@@ -95,7 +100,10 @@ class Generator:
         return np.bincount(r.exit_cell, weights=r.exit_rate, minlength=self.grid.size)
 
     def exit_rates(self, side: int) -> np.ndarray:
-        """Rate of leaving through one side (2 i lower, 2 i + 1 upper end of axis i), shape (N,)."""
+        """Rate of leaving through one side (2 i lower, 2 i + 1 upper end of axis i), shape (N,).
+
+        Regions into which probability is killed have the numbers from 2 d on.
+        """
         r = self.rates
         here = r.exit_side == side
         return np.bincount(r.exit_cell[here], weights=r.exit_rate[here], minlength=self.grid.size)

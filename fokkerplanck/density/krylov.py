@@ -45,7 +45,7 @@ def rational_krylov(
         If the subspace does not converge, or more than rounding turned negative.
     """
     gamma = pole(duration)
-    closed = solver.generator.grid.domain.closed
+    closed = solver.generator.closed
     scale = float(np.linalg.norm(density))
     basis = [density / scale]
     hessenberg = np.zeros((MAX_DIMENSION + 1, MAX_DIMENSION))

@@ -5,9 +5,9 @@ from __future__ import annotations
 from dataclasses import dataclass
 
 import numpy as np
-from scipy.sparse.linalg import ArpackNoConvergence, LinearOperator, eigs
 
 from .generator import Generator
+from .resolvent import arnoldi, box_rate, residual
 from .shifted import ShiftedSolver
 
 # Modes looked at before giving up on an oscillation.
@@ -55,30 +55,15 @@ def leading_rotation(generator: Generator) -> Rotation | None:
     Rotation or None
         None under detailed balance, and where the slowest 10 modes do not oscillate.
     """
-    if generator.detailed_balance:
+    if generator.detailed_balance or generator.grid.size <= COUNT + 1:
         return None
     solver = ShiftedSolver(generator)
-    # About the slowest rate of a box that diffuses at the rate q between cells.
-    shift = generator.q / max(generator.grid.shape) ** 2
-    resolvent = LinearOperator(
-        generator.shape,
-        lambda x: solver.solve(np.ascontiguousarray(x).reshape(-1), 1.0 / shift),
-        dtype=np.float64,
-    )
-    start = np.random.default_rng(90217).random(generator.grid.size)
-    if generator.grid.size <= COUNT + 1:
-        return None
-    try:
-        moved, vectors = eigs(resolvent, k=COUNT, which="LM", v0=start, tol=TOLERANCE)
-    except ArpackNoConvergence as stopped:
-        moved, vectors = stopped.eigenvalues, stopped.eigenvectors
-    # (I - A/shift)^-1 has eigenvalue 1/(1 - lambda/shift).
-    values = shift * (1.0 - 1.0 / moved)
+    values, vectors = arnoldi(solver, COUNT, box_rate(generator), TOLERANCE, partial=True)
     turning = np.flatnonzero(values.imag > COMPLEX * np.abs(values))
     if not turning.size:
         return None
     best = turning[np.argmax(values.real[turning])]
-    value, vector = values[best], vectors[:, best]
-    image = generator.matvec(vector.real.copy()) + 1j * generator.matvec(vector.imag.copy())
-    residual = np.linalg.norm(image - value * vector) / np.linalg.norm(vector)
-    return Rotation(float(value.imag), float(-value.real), float(residual / generator.q))
+    value = values[best]
+    return Rotation(
+        float(value.imag), float(-value.real), residual(generator, value, vectors[best])
+    )

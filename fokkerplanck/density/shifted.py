@@ -38,8 +38,8 @@ class ShiftedSolver:
         self.matrix = generator.to_scipy() if self.direct else None
         self.factors: dict[float, SuperLU] = {}
 
-    def solve(self, right: np.ndarray, dt: float) -> np.ndarray:
-        """x with (I - dt A) x = right, any sign.
+    def solve(self, right: np.ndarray, dt: float, adjoint: bool = False) -> np.ndarray:
+        """x with (I - dt A) x = right, any sign; with ``adjoint`` A^T stands in place of A.
 
         Raises
         ------
@@ -47,13 +47,13 @@ class ShiftedSolver:
             If the iteration does not converge.
         """
         if self.direct:
-            return self._factor(dt).solve(right)
+            return self._factor(dt).solve(right, "T" if adjoint else "N")
         generator, shape = self.generator, self.generator.shape
 
         def shifted(x: np.ndarray) -> np.ndarray:
             x = np.ascontiguousarray(x).reshape(-1)
             out = np.empty_like(x)
-            generator.combine(x, -dt, 1.0, x, 0.0, out)
+            generator.combine(x, -dt, 1.0, x, 0.0, out, adjoint=adjoint)
             return out
 
         diagonal = 1.0 + dt * generator.leaving
@@ -80,7 +80,7 @@ class ShiftedSolver:
         x = (right + dt * (self.generator.matvec(x) + leaving * x)) / (1.0 + dt * leaving)
         # A x + leaving x is a sum of non-negative terms but for its rounding.
         x = np.maximum(x, 0.0)
-        if self.generator.grid.domain.closed:
+        if self.generator.closed:
             x *= float(right.sum()) / float(x.sum())
         return x
 

@@ -11,6 +11,7 @@ from ..errors import CaseError
 from ..grid import Grid
 from ..problem import Problem
 from ..problem.names import nearest
+from .weights import symmetric_weights
 
 # The method for heavy-tailed noise, and for no other.
 STABLE = "stable"
@@ -33,7 +34,7 @@ class Method:
     sgd : bool
         Whether the step is the learning rate and time counts iterations.
     batches : str
-        How samples of the model are drawn: "", "drawn" or "epochs".
+        How samples of the model are drawn: "", "drawn", "epochs" or "weighted".
     isotropic : bool
         Whether Sigma must be constant times the identity, without friction.
     summary : str
@@ -54,6 +55,15 @@ METHODS = {
     for row in (
         Method("sgd", 1, 1, True, "drawn", False, "SGD on the model's data, a batch per step"),
         Method("sgd-epochs", 1, 1, True, "epochs", False, "SGD through reshuffled data"),
+        Method(
+            "sgd-symmetric",
+            1,
+            1,
+            True,
+            "weighted",
+            False,
+            "SGD on the model's data, weighted so that the noise has no third moment",
+        ),
         Method("sgd-gaussian", 1, 1, True, "", False, "SGD with Gaussian gradient noise"),
         Method("langevin", 1, 1, False, "", False, "Euler-Maruyama"),
         Method(
@@ -86,6 +96,8 @@ class Settings:
         mu of the heavy ball; -1 without one.
     batch : int
     replacement : bool
+    weights : tuple of float
+        Of the samples of a step, where they are not equal.
     """
 
     method: Method
@@ -94,6 +106,7 @@ class Settings:
     momentum: float = -1.0
     batch: int = 0
     replacement: bool = True
+    weights: tuple[float, ...] = ()
 
 
 def settings(
@@ -157,6 +170,13 @@ def _sgd_settings(
     model = problem.model
     if model is None:
         raise CaseError(f"{method.name} needs a model with data, or use sgd-gaussian", METHOD_KEY)
+    if method.batches == "weighted":
+        if replacement is not None:
+            raise CaseError(f"{method.name} has weights, so leave replacement out", METHOD_KEY)
+        # The covariance of a batch's gradient in units of Sigma, whatever the batch.
+        square = 2.0 * min(1.0, 1.0 - momentum) / (rate * problem.beta)
+        weights = symmetric_weights(square)
+        return Settings(method, time_step, rate, momentum, len(weights), True, tuple(weights))
     size = problem.batch_size
     if size is None or size != int(size):
         found = "none was given" if size is None else f"it is {size:g}"

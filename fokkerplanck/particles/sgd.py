@@ -1,4 +1,4 @@
-"""Steps of SGD: mini-batches of real samples, or Gaussian noise in their place; heavy ball too.
+"""Steps of SGD: mini-batches, weighted ones, or Gaussian noise in their place; heavy ball too.
 
 Arguments are those of :mod:`~fokkerplanck.particles.langevin`, with the learning rate, and the
 ``momentum`` mu of the heavy ball, negative for plain SGD: theta' = theta - eta g_B (36). For heavy
@@ -153,6 +153,59 @@ def advance_batches(
                 for a in range(m):
                     for i in range(n):
                         g[a, i] -= extra[a, i]
+            move(y, g, rate, momentum)
+            confine(y, sides, absorbed[k])
+
+
+@kernel
+def advance_weighted(
+    first: int,
+    last: int,
+    states: np.ndarray,
+    x: np.ndarray,
+    absorbed: np.ndarray,
+    done: int,
+    steps: int,
+    c: np.ndarray,
+    data: np.ndarray,
+    rate: float,
+    momentum: float,
+    weights: np.ndarray,
+    sides: np.ndarray,
+) -> None:
+    """SGD with a weighted sum of sample gradients in place of their mean.
+
+    Parameters
+    ----------
+    weights : (k + 2,)
+        Of the samples of one step, the first k of them equal; their sum is 1.
+    """
+    d, n = x.shape[1], x.shape[2]
+    samples, batch = data.shape[1], weights.shape[0]
+    equal = batch - 2
+    m = d if momentum < 0.0 else d // 2
+    time_step = rate if momentum < 0.0 else math.sqrt(rate)
+    words = np.empty(-(-(batch * n // 2) // LANES) * LANES, np.uint64)
+    index = np.empty((batch, n), np.uint32)
+    g, part = np.empty((m, n)), np.empty((m, n))
+    for k in range(first, last):
+        y, state = x[k], states[k]
+        for step in range(steps):
+            fill_indices(state, words, samples, index.reshape(batch * n))
+            batch_gradient(y, c, data, index[:equal], g)
+            for a in range(m):
+                for i in range(n):
+                    g[a, i] *= equal * weights[0]
+            for j in range(equal, batch):
+                batch_gradient(y, c, data, index[j : j + 1], part)
+                for a in range(m):
+                    for i in range(n):
+                        g[a, i] += weights[j] * part[a, i]
+            if EXTRA_FORCE:
+                force(y, (done + step) * time_step, c, part)
+                for a in range(m):
+                    for i in range(n):
+                        g[a, i] -= part[a, i]
             move(y, g, rate, momentum)
             confine(y, sides, absorbed[k])
 

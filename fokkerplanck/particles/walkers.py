@@ -96,8 +96,15 @@ class Walkers:
         chosen, kernels, sides = self.chosen, self.kernels, self.sides
         c, data, x, states, absorbed = self.numbers, self.data, self.x, self.states, self.absorbed
 
+        weights = np.array(chosen.weights)
+
         def call(first: int, last: int) -> None:
-            if chosen.method.batches:
+            if chosen.weights:
+                kernels.advance_weighted(
+                    first, last, states, x, absorbed, self.iteration, steps, c, data,
+                    chosen.rate, chosen.momentum, weights, sides,
+                )  # fmt: skip
+            elif chosen.method.batches:
                 mode = REPLACED if chosen.replacement else DISTINCT
                 mode = EPOCHS if chosen.method.batches == "epochs" else mode
                 kernels.advance_batches(

@@ -13,14 +13,20 @@ from matplotlib.figure import Figure
 from ..errors import CaseError, CaseWarning, StoreError
 from ..result import Result
 from .animation import animate_gif, animate_mp4
+from .arrival import arrival_figures
+from .committor import committor_figures
 from .current import current_figures
 from .density import density_figures
 from .discrete import discrete_figures
 from .entropy_production import entropy_production_figures
+from .escape import escape_figures
 from .free_energy import free_energy_figures
+from .mean_time import mean_time_figures
+from .modes import eigenvalues_figures, modes_figures
 from .observables import observables_figures
 from .quasi_potential import quasi_potential_figures
 from .style import DPI, STYLE
+from .walkers import walkers_figures
 
 # Each returns its figures by file stem; none where the result lacks what it needs.
 STILLS: dict[str, Callable[[Result], dict[str, Figure]]] = {
@@ -31,6 +37,13 @@ STILLS: dict[str, Callable[[Result], dict[str, Figure]]] = {
     "current": current_figures,
     "entropy_production": entropy_production_figures,
     "discrete": discrete_figures,
+    "modes": modes_figures,
+    "eigenvalues": eigenvalues_figures,
+    "walkers": walkers_figures,
+    "mean_time": mean_time_figures,
+    "committor": committor_figures,
+    "arrival": arrival_figures,
+    "escape": escape_figures,
 }
 MOVIES: dict[str, Callable[[Result, Path], Path]] = {
     "animation": animate_gif,
@@ -38,9 +51,13 @@ MOVIES: dict[str, Callable[[Result, Path], Path]] = {
 }
 FIGURES = (*STILLS, *MOVIES)
 
-# Drawn unasked where there is data: of every result, and of one whose case has [stationary].
-USUAL = ("density", "free_energy")
+# Drawn unasked where there is data: of every result, and of one whose case has [stationary] or
+# [spectrum].
+USUAL = ("density", "free_energy", "walkers")
 STATIONARY = ("quasi_potential", "current", "entropy_production")
+SPECTRUM = ("modes", "eigenvalues")
+# Drawn unasked of a result whose case has [passage], those that there is data for.
+PASSAGE = ("mean_time", "committor", "arrival", "escape")
 
 
 def draw(
@@ -58,15 +75,17 @@ def draw(
     directory : path
     figures : sequence of str, optional
         Names out of ``FIGURES``. Stills become PNG at 200 dpi; ``animation`` is a GIF,
-        ``animation_mp4`` needs ffmpeg. Without names: what the result has of density and free
-        energy and, analysed by [stationary], of quasi-potential, current and entropy production.
+        ``animation_mp4`` needs ffmpeg. Without names: what the result has of density, free
+        energy and walkers and, analysed by [stationary], of quasi-potential, current and entropy
+        production, by [spectrum] of modes and eigenvalues, by [passage] of the mean time, the
+        committor, the times of arrival and the wells.
 
     Raises
     ------
     CaseError
         For an unknown name, or a film without ffmpeg.
     StoreError
-        If the result has no frame and no stationary state, or the directory cannot be written.
+        If the result has no frame and no analysis, or the directory cannot be written.
 
     Warns
     -----
@@ -77,7 +96,8 @@ def draw(
     for name in chosen:
         if name not in FIGURES:
             raise CaseError(_unknown(name), "output.figures")
-    if not len(result.kept_frames) and result.stationary is None and result.discrete is None:
+    analyses = (result.stationary, result.spectrum, result.passage, result.discrete)
+    if not len(result.kept_frames) and all(found is None for found in analyses):
         raise StoreError("this result has no frame yet, so there is nothing to draw")
     folder = Path(directory)
     paths: list[Path] = []
@@ -100,8 +120,13 @@ def draw(
 
 def _usual(result: Result) -> tuple[str, ...]:
     analysed = result.stationary is not None and result.stationary.velocity is not None
-    chosen = USUAL + STATIONARY if analysed else USUAL
-    return chosen if result.discrete is None else (*chosen, "discrete")
+    return (
+        *USUAL,
+        *(STATIONARY if analysed else ()),
+        *(SPECTRUM if result.spectrum is not None else ()),
+        *(PASSAGE if result.passage is not None else ()),
+        *(("discrete",) if result.discrete is not None else ()),
+    )
 
 
 def _draw_one(name: str, result: Result, folder: Path) -> list[Path]:

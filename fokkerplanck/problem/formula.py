@@ -43,6 +43,8 @@ _OPERATORS: dict[type[ast.AST], str] = {
     ast.Mod: "the remainder '%' is not available",
     ast.FloorDiv: "'//' is not available; use / or floor(...)",
     ast.MatMult: "'@' is not available; use * for products",
+    ast.BitAnd: "'&' stands between conditions in brackets, as in (x > 0) & (y < 1); or write and",
+    ast.BitOr: "'|' stands between conditions in brackets, as in (x > 0) | (y < 1); or write or",
 }
 _SYNTAX: dict[type[ast.AST], str] = {
     ast.Attribute: "a dot after a name is not allowed",
@@ -351,6 +353,9 @@ class _Translator:
             for value in node.values[1:]:
                 result = join(result, self.condition(value, depth + 1))
             return result
+        if isinstance(node, ast.BinOp) and isinstance(node.op, ast.BitAnd | ast.BitOr):
+            join = logical_and if isinstance(node.op, ast.BitAnd) else logical_or
+            return join(*(self.condition(side, depth + 1) for side in (node.left, node.right)))
         if isinstance(node, ast.UnaryOp) and isinstance(node.op, ast.Not):
             return logical_not(self.condition(node.operand, depth + 1))
         if not isinstance(node, ast.Compare):

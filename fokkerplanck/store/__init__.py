@@ -3,8 +3,10 @@
 from .discrete import Discrete, RelationRow
 from .ensemble import EnsembleRecord
 from .layout import OBSERVABLES, RESERVED_NAMES, SCHEMA
+from .passage import PASSAGE_NUMBERS, EscapeRecord, PassageRecord
 from .reader import Contents, read
 from .records import Checkpoint, Frame, Header
+from .spectrum import SpectrumRecord
 from .stationary import NUMBERS, CriticalPoints, Loop, Stationary
 from .validation import ValidationRecord
 from .writer import ResultWriter, check_target
@@ -12,6 +14,7 @@ from .writer import ResultWriter, check_target
 __all__ = [
     "NUMBERS",
     "OBSERVABLES",
+    "PASSAGE_NUMBERS",
     "RESERVED_NAMES",
     "SCHEMA",
     "Checkpoint",
@@ -19,11 +22,14 @@ __all__ = [
     "CriticalPoints",
     "Discrete",
     "EnsembleRecord",
+    "EscapeRecord",
     "Frame",
     "Header",
     "Loop",
+    "PassageRecord",
     "RelationRow",
     "ResultWriter",
+    "SpectrumRecord",
     "Stationary",
     "ValidationRecord",
     "check_target",

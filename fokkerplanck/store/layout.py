@@ -64,9 +64,14 @@ _STATIONARY = (
     "quasi_potential current velocity integrated_potential stream_function angular_momentum "
     "critical point mode position value eigenvalues index pair side pairs shifts points"
 )
+_SPECTRUM = "real imag relaxation_time residual modes modes_imag left left_imag"
+_PASSAGE = (
+    "mean_time deviation committor backward_committor exit_probability start survival arrival "
+    "delay escape well well2 bottom basin loss_basin"
+)
 _DISCRETE = "iteration learning_rate"
 RESERVED_NAMES = frozenset(
-    [*_FIXED.split(), *_GROUPS.split(), *_STATIONARY.split(), *_DISCRETE.split(), *OBSERVABLES]
+    [*f"{_FIXED} {_GROUPS} {_STATIONARY} {_SPECTRUM} {_PASSAGE} {_DISCRETE}".split(), *OBSERVABLES]
 )
 
 

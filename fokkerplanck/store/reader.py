@@ -16,7 +16,10 @@ from .discrete_group import read_discrete
 from .ensemble import EnsembleRecord
 from .ensemble_group import read_ensemble
 from .layout import LIBVER, ROOT_ATTRIBUTES, SCHEMA, axis_names, series_names
+from .passage import PassageRecord
+from .passage_group import read_passage
 from .records import Header
+from .spectrum import SpectrumRecord, read_spectrum
 from .stationary import Stationary
 from .stationary_group import read_stationary
 from .validation import ValidationRecord, read_validation
@@ -36,9 +39,11 @@ class Contents:
     density: np.ndarray
     observables: dict[str, np.ndarray]
     stationary: Stationary | None
+    spectrum: SpectrumRecord | None
     ensemble: EnsembleRecord | None
     validation: ValidationRecord | None
     discrete: Discrete | None
+    passage: PassageRecord | None
     timings: dict[str, float]
     notes: list[str]
 
@@ -64,9 +69,11 @@ def read(path: str | Path) -> Contents:
                 density=file["density"][:frames],
                 observables={name: file[name][:frames] for name in series_names(file)},
                 stationary=read_stationary(file),
+                spectrum=read_spectrum(file),
                 ensemble=read_ensemble(file),
                 validation=read_validation(file),
                 discrete=read_discrete(file),
+                passage=read_passage(file),
                 timings={name: float(seconds) for name, seconds in timings.items()},
                 notes=attributes.get("notes", "").splitlines(),
             )

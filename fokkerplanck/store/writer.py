@@ -20,11 +20,14 @@ from .discrete_group import fill_discrete
 from .ensemble import EnsembleRecord
 from .ensemble_group import fill_ensemble
 from .layout import LIBVER, OBSERVABLES, SERIES_ROWS, add_variable, encode_attribute, series_names
+from .passage import PassageRecord
+from .passage_group import fill_passage
 from .reader import complete_frames, open_file
 from .records import Checkpoint, Frame, Header
 from .resume import check_same_run
 from .skeleton import write_skeleton
 from .slots import SLOTS, read_slots, write_slot
+from .spectrum import SpectrumRecord, fill_spectrum
 from .stationary import Stationary
 from .stationary_group import fill_stationary
 from .validation import ValidationRecord, fill_validation
@@ -190,6 +193,12 @@ class ResultWriter:
             fill_stationary(self._file, stationary)
             self._file.flush()
 
+    def write_spectrum(self, spectrum: SpectrumRecord) -> None:
+        """Write the group ``/spectrum``, replacing one that is there."""
+        with _writing(self.path, "written"):
+            fill_spectrum(self._file, spectrum)
+            self._file.flush()
+
     def write_ensemble(self, ensemble: EnsembleRecord) -> None:
         """Write the group ``/ensemble``, replacing one that is there."""
         with _writing(self.path, "written"):
@@ -206,6 +215,12 @@ class ResultWriter:
         """Write the group ``/validation``, replacing one that is there."""
         with _writing(self.path, "written"):
             fill_validation(self._file, validation)
+            self._file.flush()
+
+    def write_passage(self, passage: PassageRecord) -> None:
+        """Write the group ``/passage``, replacing one that is there."""
+        with _writing(self.path, "written"):
+            fill_passage(self._file, passage)
             self._file.flush()
 
     def close(

@@ -21,6 +21,7 @@ DOUBT = 0.01
 NAMES = {
     "sampling": "sampling noise",
     "grid": "the grid error",
+    "shape": "the shape of the mini-batches' noise",
     "diffusion": "the gap between SGD and diffusion",
     "unexplained": "a difference that nothing here explains",
 }
@@ -28,7 +29,7 @@ NAMES = {
 
 @dataclass(frozen=True)
 class Halved:
-    """The same ensemble at half the learning rate.
+    """Another ensemble of the same law but for one thing, such as half the learning rate.
 
     Parameters
     ----------
@@ -60,6 +61,9 @@ class Budget:
         Expected from the number of walkers alone.
     grid : float or None
         Error of the density, from two grids.
+    shape : float or None
+        What mini-batches have beyond their covariance, from walkers whose noise has no third
+        moment; 0 where sampling noise hides it. No diffusion knows of it, at any learning rate.
     diffusion : float or None
         SGD against its diffusion limit, from two learning rates; 0 where noise hides it.
     diffusion_limit : float or None
@@ -85,6 +89,7 @@ class Budget:
     particles: int
     total_variation: float
     expected_total_variation: float
+    shape: float | None = None
 
     @property
     def parts(self) -> Mapping[str, float]:
@@ -92,6 +97,7 @@ class Budget:
         parts = {
             "sampling": self.sampling,
             "grid": self.grid,
+            "shape": self.shape,
             "diffusion": self.diffusion,
             "unexplained": self.unexplained,
         }
@@ -125,6 +131,8 @@ class Budget:
     def _phrase(self, name: str) -> str:
         if name == "diffusion" and self.diffusion == 0.0:
             return f"{NAMES[name]} is below {self.diffusion_limit:.2%}"
+        if name == "shape" and self.shape == 0.0:
+            return f"{NAMES[name]} is lost in sampling noise"
         return f"{NAMES[name]} is {self.parts[name]:.2%}"
 
 
@@ -137,6 +145,7 @@ def error_budget(
     finer: np.ndarray | None = None,
     better: np.ndarray | None = None,
     halved: Halved | None = None,
+    symmetric: Halved | None = None,
     order: int = 2,
     weak_order: int = 1,
     bins: Bins | None = None,
@@ -155,7 +164,11 @@ def error_budget(
     better : ndarray of the grid's shape, optional
         Instead: the masses without their grid error, from two grids of the caller's own.
     halved : Halved, optional
-        An ensemble at half the learning rate. Its walkers must be independent of the first.
+        An ensemble at half the learning rate, with noise of the same kind as the first, or as
+        ``symmetric`` where that is given. Walkers of all ensembles must be independent.
+    symmetric : Halved, optional
+        An ensemble at the same learning rate whose noise has the same covariance, but no third
+        moment.
     order, weak_order : int
         Declared orders of the density's scheme in the spacing and of the walkers' gap in the
         learning rate.
@@ -174,8 +187,10 @@ def error_budget(
     Notes
     -----
     Richardson: the error of p(h) is (p(h) - p(h/r))/(1 - r^-order), that of SGD (v(eta) -
-    v(eta/2))/(1 - 2^-weak_order), v = walkers minus density, both to the next order. A density
-    without spacing or an order other than the declared one shows up as unexplained.
+    v(eta/2))/(1 - 2^-weak_order), v = walkers minus density, both to the next order. At a fixed
+    beta |B| falls with eta, and the third moment of a mini-batch stays: so it is taken out first,
+    as the difference between the walkers and ``symmetric`` ones. A density without spacing or an
+    order other than the declared one shows up as unexplained.
     """
     check_masses(grid, masses)
     check_counts(grid, counts, particles)
@@ -189,29 +204,35 @@ def error_budget(
         return float((vector**2 / p).sum())
 
     rest, variance = difference, 1.0 / particles
-    grid_error = diffusion = limit = None
+    grid_error = shape = diffusion = limit = None
     if finer is not None:
         error = (p - _pooled(bins, grid, finer)) / (1.0 - _ratio(grid, finer) ** -order)
-        grid_error = math.sqrt(square(error))
-        rest = rest + error
     elif better is not None:
         error = p - _pooled(bins, grid, better)
+    if finer is not None or better is not None:
         grid_error = math.sqrt(square(error))
         rest = rest + error
-    if halved is not None:
-        check_counts(grid, halved.counts, halved.particles)
-        number = bins.pool_all(halved.counts, halved.particles) / halved.particles
-        factor = 1.0 / (1.0 - 2.0**-weak_order)
-        gap = factor * (difference - number + _pooled(bins, grid, halved.masses))
-        noise = factor**2 * (1.0 / particles + 1.0 / halved.particles)
-        # The square without its noise, and the spread of that for a gap lost in noise.
-        size, spread = square(gap) - degrees * noise, noise * math.sqrt(2.0 * degrees)
-        diffusion = math.sqrt(size) if size > 2.0 * spread else 0.0
-        limit = math.sqrt(
-            max(size, 0.0) + 2.0 * math.sqrt(spread**2 + 4.0 * noise * max(size, 0.0))
-        )
+
+    def against(other: Halved) -> np.ndarray:
+        """Walkers of another ensemble less their density."""
+        check_counts(grid, other.counts, other.particles)
+        found = bins.pool_all(other.counts, other.particles) / other.particles
+        return np.asarray(found - _pooled(bins, grid, other.masses))
+
+    # Walkers that the learning rate is taken out of, and their number.
+    base, walkers = difference, particles
+    if symmetric is not None:
+        base, walkers = against(symmetric), symmetric.particles
+        gap, variance = difference - base, 1.0 / walkers
+        shape = _beyond_noise(square(gap), degrees, 1.0 / particles + variance)[0]
         rest = rest - gap
-        variance = (factor - 1.0) ** 2 / particles + factor**2 / halved.particles
+    if halved is not None:
+        factor = 1.0 / (1.0 - 2.0**-weak_order)
+        gap = factor * (base - against(halved))
+        noise = factor**2 * (1.0 / walkers + 1.0 / halved.particles)
+        diffusion, limit = _beyond_noise(square(gap), degrees, noise)
+        rest = rest - gap
+        variance = (factor - 1.0) ** 2 / walkers + factor**2 / halved.particles
     chi_square = square(rest) / variance
     p_value = float(special.chdtrc(degrees, chi_square)) if degrees else 1.0
     left = math.sqrt((chi_square - degrees) * variance) if p_value < DOUBT else 0.0
@@ -219,6 +240,7 @@ def error_budget(
         observed=math.sqrt(square(difference)),
         sampling=math.sqrt(degrees / particles),
         grid=grid_error,
+        shape=shape,
         diffusion=diffusion,
         diffusion_limit=limit,
         unexplained=left,
@@ -228,6 +250,21 @@ def error_budget(
         total_variation=0.5 * float(np.abs(difference).sum()),
         expected_total_variation=float(np.sqrt(p * (1.0 - p) / (2.0 * math.pi * particles)).sum()),
     )
+
+
+def _beyond_noise(square: float, degrees: int, noise: float) -> tuple[float, float]:
+    """Size of a gap, 0 where it is lost in noise, and what it does not exceed at two errors.
+
+    Parameters
+    ----------
+    square : float
+        Of the gap as it was found.
+    degrees, noise
+        The noise is expected to add their product to the square.
+    """
+    size, spread = square - degrees * noise, noise * math.sqrt(2.0 * degrees)
+    most = max(size, 0.0) + 2.0 * math.sqrt(spread**2 + 4.0 * noise * max(size, 0.0))
+    return math.sqrt(size) if size > 2.0 * spread else 0.0, math.sqrt(most)
 
 
 def _pooled(bins: Bins, grid: Grid, masses: np.ndarray) -> np.ndarray:

@@ -78,6 +78,7 @@ def judge(
     finer: np.ndarray | None = None,
     better: np.ndarray | None = None,
     halved: Halved | None = None,
+    symmetric: Halved | None = None,
     level: float = 0.01,
 ) -> Verdict:
     """Test one frame of an ensemble against one of a density.
@@ -93,7 +94,7 @@ def judge(
     mean, covariance : ndarrays, shapes (d,) and (d, d), optional
         Of the walkers in ``counts``, at their true places; left out where the density is too
         narrow for the grid to know its moments.
-    finer, better, halved
+    finer, better, halved, symmetric
         As for :func:`error_budget`. Where ``better`` masses are given the tests are of those, and
         ``masses`` are what the budget is of.
     level : float
@@ -121,7 +122,15 @@ def judge(
         walkers = int(counts.sum())
         moments = moment_test(grid, mean, covariance, walkers, tested, level=level)
     budget = error_budget(
-        grid, counts, masses, particles, finer=finer, better=better, halved=halved, bins=bins
+        grid,
+        counts,
+        masses,
+        particles,
+        finer=finer,
+        better=better,
+        halved=halved,
+        symmetric=symmetric,
+        bins=bins,
     )
     tests = [fit.p_value, energy.p_value, *([] if moments is None else [moments.p_value])]
     return Verdict(

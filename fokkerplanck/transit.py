@@ -1,0 +1,120 @@
+"""First passage and escape as a case asks for them, from the generator to their record."""
+
+from __future__ import annotations
+
+import numpy as np
+
+from .case import Case
+from .density import Generator, StationaryState
+from .density.escape import Escape, escape
+from .density.passage import Passage, passage, read_region, target_region
+from .density.targets import kill
+from .errors import CaseError
+from .store import EscapeRecord, PassageRecord
+from .store.passage import ESCAPE_ARRAYS
+
+
+def check_regions(case: Case, generator: Generator) -> None:
+    """Refuse regions that meet before anything long is computed.
+
+    Raises
+    ------
+    CaseError
+    """
+    asked = case.passage
+    if asked is None or asked.target is None:
+        return
+    if case.problem.time_dependent:
+        raise CaseError("coefficients that change in time leave no mean time", "passage")
+    target = target_region(generator, case.problem, asked.target)
+    if asked.source is None:
+        return
+    if target is None:
+        raise CaseError('needs a target inside the box; the target is "boundary"', "passage.source")
+    source = read_region(generator, case.problem, asked.source, "passage.source")
+    kill(generator, (target, source))
+
+
+def transit(
+    case: Case, generator: Generator, rest: StationaryState | None
+) -> tuple[PassageRecord, list[str]]:
+    """Everything that [passage] asks for.
+
+    Parameters
+    ----------
+    case : Case
+        With [passage].
+    generator : Generator
+    rest : StationaryState or None
+        Stationary state; needed for transition rates and escape.
+
+    Returns
+    -------
+    record : PassageRecord
+    notes : list of str
+        What to read with care.
+
+    Raises
+    ------
+    CaseError, NumericalFailure
+    """
+    asked = case.passage
+    assert asked is not None
+    record, notes = PassageRecord(), []
+    if asked.target is not None:
+        start = None if asked.start is None else np.array(asked.start)
+        found = passage(
+            *(generator, case.problem, asked.target, asked.source, start, asked.times, rest)
+        )
+        record = _passage_record(found, asked.target, asked.source or "")
+    if asked.escape:
+        if rest is None:
+            raise CaseError("there is no stationary density to find wells in", "passage.escape")
+        wells = escape(generator, case.problem, rest)
+        record.escape = _escape_record(wells)
+        if len(wells.minima) == 1:
+            notes.append("Phi~ has one minimum: there is nowhere to escape to")
+    return record, notes
+
+
+def _passage_record(found: Passage, target: str, source: str) -> PassageRecord:
+    committor, arrivals = found.committor, found.arrivals
+    numbers: dict[str, float] = {}
+    if committor is not None and np.isfinite(committor.rate):
+        numbers = {
+            "transition_rate": committor.rate,
+            "reactive_flux": committor.flux,
+            "source_share": committor.share,
+        }
+    return PassageRecord(
+        target=target,
+        source=source,
+        mean_time=found.mean_time,
+        deviation=found.deviation,
+        sides=found.sides,
+        exit_probability=found.exit_probability,
+        committor=None if committor is None else committor.forward,
+        backward_committor=None if committor is None else committor.backward,
+        current=None if committor is None else committor.current,
+        numbers=numbers,
+        start=found.starts,
+        start_mean_time=found.start_mean_time,
+        start_deviation=found.start_deviation,
+        start_exit_probability=found.start_exit_probability,
+        start_committor=found.start_committor,
+        time=arrivals[0].time if arrivals else None,
+        survival=np.array([a.survival for a in arrivals]) if arrivals else None,
+        arrival=np.array([a.density for a in arrivals]) if arrivals else None,
+    )
+
+
+def _escape_record(wells: Escape) -> EscapeRecord:
+    return EscapeRecord(
+        minima=wells.minima,
+        basin=wells.basin,
+        loss_minima=wells.loss_minima,
+        loss_basin=wells.loss_basin,
+        quality=wells.quality,
+        agreement=wells.agreement,
+        **{name: getattr(wells, name) for name in ESCAPE_ARRAYS},
+    )
