@@ -90,10 +90,12 @@ BALANCED = {
 }
 # Along an axis without noise the edges are one-way and produce entropy without bound.
 ONE_WAY = {"caughey", "momentum", "van_der_pol"}
-ON_DATA = {"linear_regression", "logistic_regression", "tanh_neuron"}
+ON_DATA = {"fluctuation_dissipation", "linear_regression", "logistic_regression", "tanh_neuron"}
 NO_LOSS = {"caughey", "van_der_pol"}
 # Walkers would need some 1e5 steps and more to see anything happen.
 TOO_SLOW = {"mueller_brown", "sharp_flat"}
+# Large steps of SGD, which the diffusion does not describe.
+STEPS = {"fluctuation_dissipation", "large_step"}
 SMALL = sized({"x": 16, "y": 16}, 7, 0.6)
 _results: dict[str, Result] = {}
 
@@ -186,7 +188,9 @@ class TestCases:
 
 
 def test_every_case_has_a_million_walkers_and_their_validation() -> None:
-    for name in set(bundled_cases()) - TOO_SLOW:
+    # Walkers of [discrete] are compared with the steps of the density, and those with heavy tails
+    # take a hundred times the time of others.
+    for name in set(bundled_cases()) - TOO_SLOW - STEPS - HEAVY:
         case = load_case(name)
         assert case.ensemble is not None, name
         assert case.ensemble.particles >= 1_000_000, name
