@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import copy
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -89,6 +91,14 @@ def test_memory_and_file_hold_the_same(result: Result, tmp_path: Path) -> None:
         assert ours.numbers == other.numbers
         assert ours.relations == other.relations
         assert ours.noise == other.noise == "Gaussian of covariance Sigma/|B|"
+
+
+def test_turning_modes_are_kept(result: Result, tmp_path: Path) -> None:
+    turned = copy.copy(result)
+    turned.discrete = replace(found(result), multipliers=np.array([1.0, 0.5 + 0.25j, 0.5 - 0.25j]))
+    again = found(open_result(turned.save(tmp_path / "turned.h5")))
+    np.testing.assert_array_equal(again.multipliers, found(turned).multipliers)
+    assert "0.5 +0.25i" in summary(case(tmp_path), turned)
 
 
 def test_expected_numbers(tmp_path: Path, result: Result) -> None:

@@ -347,7 +347,7 @@ def test_walkers_have_the_characteristic_function_of_both_kinds(alpha: float, ki
     )
     strength = 0.5 ** (0.5 * alpha)
     start = Gaussian(np.zeros(2), np.zeros((2, 2)))
-    number = 40_000
+    number = 300_000
     found = ensemble(
         problem, problem.grid(8), start, [0.0, 0.6], method="stable", particles=number, seed=977,
         step=0.2, trajectories=number,
