@@ -2,20 +2,34 @@
 
 from __future__ import annotations
 
+import itertools
 import time
+from collections.abc import Callable
 
 import numpy as np
 
 from .case import Case, memory_available, memory_needed
 from .cautions import cautions
-from .density import Generator, System, choose_stepper, spectrum_method, stationary
+from .density import (
+    SCHEME_TABLE,
+    Generator,
+    Scheme,
+    System,
+    choose_stepper,
+    high_order,
+    march_of,
+    spectrum_method,
+    stationary,
+)
 from .density.exponential import chebyshev_coefficients
+from .density.flux_march import expected_products
 from .density.force import Force
 from .density.levy import LEVY, LevySystem
 from .errors import CaseError, NumericalFailure
 from .observables import moments
 from .problem.tails import gradient_tail
 from .run import require_room
+from .start import scheme_of
 from .transit import check_regions
 
 # Products timed for the estimate of the wall time.
@@ -49,8 +63,11 @@ def explain(case: Case) -> str:
             "detailed balance",
             ("yes: " if generator.detailed_balance else "no: ") + potential.reason,
         ),
-        ("scheme", "Scharfetter-Gummel on Selling offsets, order 2"),
     ]
+    scheme, why = SCHEME_TABLE["scharfetter-gummel"], ""
+    if case.density is not None:
+        scheme, why = scheme_of(case, system)
+    lines.append(("scheme", f"{scheme.name} ({scheme.summary})" + (f": {why}" if why else "")))
     if any(problem.noiseless):
         still = [name for name, flag in zip(grid.names, problem.noiseless, strict=True) if flag]
         lines.append(("without noise", f"{', '.join(still)}: upwind, order 1"))
@@ -59,6 +76,7 @@ def explain(case: Case) -> str:
             "Gibbs state at the cell centres"
             if generator.detailed_balance
             else "null vector of the generator, by multilevel aggregation"
+            + (", improved to order 6" if scheme.order > 2 else "")
         )
         lines.append(
             ("stationary state", f"{how}; with currents, minima, loops, both sides of (50)")
@@ -69,10 +87,7 @@ def explain(case: Case) -> str:
     if case.passage is not None:
         lines += _passage(case)
     if case.density is not None:
-        stepper, reason = choose_stepper(case.density.stepper, system, case.density.times)
-        lines.append(("stepper", f"{stepper.name} ({stepper.summary}): {reason}"))
-        if stepper.exact and system.autonomous:
-            lines.append(("expected time", _time(generator, case)))
+        lines += _steps(case, system, generator, scheme)
     if problem.model is not None:
         lines.append(("gradient noise", _tail(case)))
     needed, available = memory_needed(case, len(rates.offsets)), memory_available()
@@ -147,6 +162,31 @@ def _passage(case: Case) -> list[tuple[str, str]]:
     return lines
 
 
+def _steps(
+    case: Case, system: System, generator: Generator, scheme: Scheme
+) -> list[tuple[str, str]]:
+    """How the density moves on in time, and how long that takes."""
+    asked = case.density
+    assert asked is not None
+    if scheme.name == "high-order":
+        _, name, how = march_of(scheme, asked.stepper, system, asked.times, asked.rtol)
+        products = expected_products(system, asked.times)
+        operator = high_order(case.problem, case.grid)
+        return [
+            ("stepper", f"{name}: {how}"),
+            ("expected time", _words(products, _seconds(operator.combine, case))),
+        ]
+    stepper, reason = choose_stepper(asked.stepper, system, asked.times)
+    lines = [("stepper", f"{stepper.name} ({stepper.summary}): {reason}")]
+    if stepper.exact and system.autonomous:
+        products = 0.0
+        for before, after in itertools.pairwise(asked.times):
+            s = generator.q * (after - before)
+            products += chebyshev_coefficients(s).size if generator.detailed_balance else s
+        lines.append(("expected time", _words(products, _seconds(generator.combine, case))))
+    return lines
+
+
 def _condition(case: Case) -> float:
     """Largest ratio of the eigenvalues of Sigma on the axes with noise."""
     noisy = [i for i, still in enumerate(case.problem.noiseless) if not still]
@@ -177,18 +217,16 @@ def _peclet(system: System) -> float:
     return float(np.abs(Force(system.problem, system.grid).gamma(system.grid.points)).max())
 
 
-def _time(generator: Generator, case: Case) -> str:
-    """Estimate from timed products."""
-    assert case.density is not None
-    x = np.ones(generator.grid.size)
+def _seconds(combine: Callable[..., object], case: Case) -> float:
+    """Seconds per product, timed."""
+    x = np.ones(case.grid.size)
     out = np.empty_like(x)
-    generator.combine(x, 1.0, 0.0, x, 0.0, out)
+    combine(x, 1.0, 0.0, x, 0.0, out)
     start = time.perf_counter()
     for _ in range(TIMED_PRODUCTS):
-        generator.combine(x, 1.0, 0.0, x, 0.0, out)
-    one = (time.perf_counter() - start) / TIMED_PRODUCTS
-    total = 0.0
-    for before, after in zip(case.density.times[:-1], case.density.times[1:], strict=True):
-        s = generator.q * (after - before)
-        total += chebyshev_coefficients(s).size if generator.detailed_balance else s
-    return f"about {total * one:.2g} s for {total:.3g} products, without compilation"
+        combine(x, 1.0, 0.0, x, 0.0, out)
+    return (time.perf_counter() - start) / TIMED_PRODUCTS
+
+
+def _words(products: float, one: float) -> str:
+    return f"about {products * one:.2g} s for {products:.3g} products, without compilation"

@@ -30,7 +30,11 @@ class Observer:
     stationary: StationaryState | None
 
     def measure(
-        self, generator: Generator, density: np.ndarray, time: float
+        self,
+        generator: Generator,
+        density: np.ndarray,
+        time: float,
+        change: np.ndarray | None = None,
     ) -> dict[str, float | np.ndarray]:
         """All observables of one density.
 
@@ -40,21 +44,26 @@ class Observer:
             With the coefficients of this time.
         density : ndarray of the grid's shape
         time : float
+        change : ndarray of the grid's shape, optional
+            d rho/dt for the loss_rate; that of the generator by default. Dissipation and entropy
+            production are the generator's always, of order 2: there they are >= 0.
 
         Returns
         -------
         dict
             mass, minimum, mean (d,), covariance (d, d), entropy -int rho log rho, expected_loss,
-            loss_rate (left side of (42), from the generator) and loss_rate_dynkin (its right side
+            loss_rate (left side of (42), from the change) and loss_rate_dynkin (its right side
             E[drift . grad Phi + tr(Sigma H)/beta]); with every axis noisy entropy_production; with
             a stationary state energy E[Phi~], free_energy (46), kl_to_stationary, dissipation,
-            the exact -dF/dt of the discrete free energy, and with a loss naive_free_energy,
-            (46) with Phi (and the kinetic energy of a heavy ball) for Phi~, which need not fall;
+            the exact -dF/dt of the discrete free energy under the generator, and with a loss
+            naive_free_energy, (46) with Phi (and the kinetic energy of a heavy ball) for Phi~,
+            which need not fall;
             without detailed balance housekeeping, the part of the entropy production that keeps
             the stationary currents going; the other part is beta times the dissipation.
         """
         grid = generator.grid
-        change = generator.matvec(density)
+        own = generator.matvec(density)
+        change = own if change is None else change
         loss, rate = self._loss_fields(generator, time)
         mass = float(grid.integrate(density))
         mean, covariance = moments(generator, density)
@@ -82,7 +91,7 @@ class Observer:
             result["energy"] = energy
             result["free_energy"] = energy - entropy / beta
             result["kl_to_stationary"] = float(grid.integrate(divergence))
-            result["dissipation"] = -float(grid.integrate(_x_log_y(change, excess))) / beta
+            result["dissipation"] = -float(grid.integrate(_x_log_y(own, excess))) / beta
             if self.problem.has_loss:
                 total = expected_loss + self._kinetic_energy(mean, covariance)
                 result["naive_free_energy"] = total - entropy / beta

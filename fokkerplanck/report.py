@@ -229,7 +229,16 @@ def summary(case: Case, result: Result) -> str:
         rows += discrete_rows(result.names, result.discrete)
     for note in result.notes:
         word, _, rest_of_note = note.partition(" ")
-        rows.append(("stepper", rest_of_note) if word == "stepper" else ("caution", note))
+        told = word in ("scheme", "stepper")
+        rows.append((word, rest_of_note) if told else ("caution", note))
+    if "limited" in result.observables and len(result.time) > 1:
+        faces, flux = result.limited[-1], result.limited_flux[-1]
+        rows.append(
+            (
+                "limiter",
+                f"at the end {flux:.1e} of the flux corrections, on {faces:.0%} of the faces",
+            )
+        )
     for name, expect in case.expect.items():
         reason = _miss(number_of(name, result), expect)
         rows.append(("expected", f"{name}: {'MISSED, ' + reason if reason else 'met'}"))

@@ -19,23 +19,17 @@ from .analysis import analyse, record_of, spectrum_of
 from .case import Case, memory_needed, require_memory
 from .cautions import cautions, levy_cautions
 from .clock import Clock
-from .density import (
-    Generator,
-    March,
-    StationaryState,
-    System,
-    choose_stepper,
-    stationary,
-)
+from .density import SCHEME_TABLE, Generator, Scheme, StationaryState, System, march_of, stationary
 from .density.force import Force
 from .density.levy import LEVY, LevySystem, levy_march
 from .density.rates import sampled_offsets
+from .density.schemes import Marching
 from .discrete import discretise
 from .errors import CaseError, CaseWarning, NumericalFailure, StoreError
 from .observables import Observer, measure_levy, moments
 from .result import Result, open_result
 from .sink import Sink
-from .start import initial_density
+from .start import initial_density, scheme_of
 from .store import Checkpoint, Header, read
 from .transit import check_regions, transit
 from .validate import validate
@@ -116,8 +110,14 @@ def require_room(case: Case) -> None:
     require_memory(memory_needed(case, directions))
 
 
-def rest_state(case: Case, system: System) -> StationaryState | None:
-    """Stationary state where there is one and the case needs it or it is cheap."""
+def rest_state(
+    case: Case, system: System, scheme: Scheme | None = None, strict: bool = False
+) -> StationaryState | None:
+    """Stationary state where there is one and the case needs it or it is cheap.
+
+    It is that of the scheme, or where no scheme is given of the generator. With ``strict`` a
+    failure of the scheme high-order is raised also where the case could do without.
+    """
     needed = (
         case.stationary is not None or case.initial.kind == "stationary" or _rest_for_passage(case)
     )
@@ -127,10 +127,11 @@ def rest_state(case: Case, system: System) -> StationaryState | None:
     balanced = system.potential.values is not None
     if not (needed or balanced or case.grid.size <= STATIONARY_CELLS[case.grid.ndim]):
         return None
+    name = "scharfetter-gummel" if scheme is None else scheme.name
     try:
-        return stationary(system.at(0.0), case.problem)
+        return stationary(system.at(0.0), case.problem, name)
     except (CaseError, NumericalFailure) as failure:
-        if needed:
+        if needed or (strict and name == "high-order"):
             raise
         warnings.warn(
             f"no stationary density, hence no free energy: {failure}", CaseWarning, stacklevel=2
@@ -153,11 +154,15 @@ def _solve(case: Case, sink: Sink, clock: Clock, progress: bool) -> list[str]:
         system = System(case.problem, case.grid)
         generator = system.at(0.0)
         check_regions(case, generator)
-        rest = rest_state(case, system)
+        scheme, why, rest = _scheme_and_rest(case, system)
+        if rest is not None and rest.generator is not generator:
+            generator = rest.generator
+            system.adopt(generator)
         observer = Observer(case.problem, rest)
     notes: list[str] = []
-    if case.density is not None:
-        notes = _march(case, sink, clock, system, observer, progress)
+    if scheme is not None:
+        notes = [f"scheme {scheme.name}: {why}"]
+        notes += _march(case, sink, clock, system, observer, scheme, progress)
     if rest is not None:
         with clock("analyse"):
             if case.stationary is not None:
@@ -223,6 +228,22 @@ def _rates(sink: Sink) -> tuple[np.ndarray, np.ndarray]:
     return np.array(sink.times), np.array([one["over_sides_rate"] for one in sink.measured])
 
 
+def _scheme_and_rest(
+    case: Case, system: System
+) -> tuple[Scheme | None, str, StationaryState | None]:
+    """The scheme of [density], why that one, and its stationary state where there is one."""
+    if case.density is None:
+        return None, "", rest_state(case, system)
+    scheme, why = scheme_of(case, system)
+    free = case.density.scheme == "auto"
+    try:
+        return scheme, why, rest_state(case, system, scheme, strict=free)
+    except NumericalFailure as failure:
+        if not free or scheme.name != "high-order":
+            raise
+        return SCHEME_TABLE["scharfetter-gummel"], str(failure), rest_state(case, system)
+
+
 def _walk(
     case: Case, sink: Sink, clock: Clock, rest: StationaryState | None, progress: bool
 ) -> list[str]:
@@ -249,28 +270,38 @@ def _walk(
 
 
 def _march(
-    case: Case, sink: Sink, clock: Clock, system: System, observer: Observer, progress: bool
+    case: Case,
+    sink: Sink,
+    clock: Clock,
+    system: System,
+    observer: Observer,
+    scheme: Scheme,
+    progress: bool,
 ) -> list[str]:
     """The frames of [density]."""
     asked = case.density
     assert asked is not None
-    stepper, reason = choose_stepper(asked.stepper, system, asked.times)
-    march = March(system, stepper, asked.rtol, asked.end)
-    start = partial(initial_density, case, observer.stationary)
-
-    def measure(density: np.ndarray, time: float) -> dict[str, Any]:
-        return observer.measure(system.at(time), density, time)
-
+    rest = observer.stationary
+    march, stepper, reason = march_of(
+        scheme,
+        asked.stepper,
+        system,
+        asked.times,
+        asked.rtol,
+        None if rest is None else rest.density,
+    )
+    start = partial(initial_density, case, rest)
+    measure = partial(_measured, observer, march)
     density = _frames(case, sink, clock, march, start, measure, progress)
     found = _cautioned(system.at(asked.end), density)
-    return [f"stepper {stepper.name}: {reason}", *found]
+    return [f"stepper {stepper}: {reason}", *found]
 
 
 def _frames(
     case: Case,
     sink: Sink,
     clock: Clock,
-    march: March,
+    march: Marching,
     start: Callable[[], np.ndarray],
     measure: Callable[[np.ndarray, float], dict[str, Any]],
     progress: bool,
@@ -306,6 +337,18 @@ def _frames(
                 sink.frame(Checkpoint(index, stop, density, step), measured)
             bar.update(stop - before)
     return flat.reshape(shape)
+
+
+def _measured(
+    observer: Observer, march: Marching, density: np.ndarray, time: float
+) -> dict[str, float | np.ndarray]:
+    """Observables of a frame, and what the limiter did on the way to it."""
+    change = march.change(density, time)
+    measured = observer.measure(march.system.at(time), density, time, change)
+    if march.activity is not None:
+        measured["limited"] = march.activity.cut_share
+        measured["limited_flux"] = march.activity.lost_share
+    return measured
 
 
 def _cautioned(generator: Generator, density: np.ndarray) -> list[str]:

@@ -349,7 +349,7 @@ BAD: list[tuple[dict[str, str | None], str, str]] = [
     ({"density": "times = [0]"}, "density.times", "after t = 0"),
     ({"density": "times = []"}, "density.times", "few"),
     ({"density": "times = [1, 3]\nend = 2"}, "density.times", "beyond"),
-    ({"density": "end = 1\nscheme = 'high-order'"}, "density.scheme", "scharfetter-gummel"),
+    ({"density": "end = 1\nscheme = 'upwind'"}, "density.scheme", "high-order"),
     ({"density": "end = 1\nstepper = 'euler'"}, "density.stepper", "implicit"),
     ({"density": "end = 1\nrtol = 0"}, "density.rtol", "> 0 and < 1"),
     ({"density": "end = 1\nrtol = 1"}, "density.rtol", "> 0 and < 1"),

@@ -17,9 +17,9 @@ from measures import compiled_only
 
 from fokkerplanck import load_case, open_result, run
 from fokkerplanck.case import Case, bundled_cases
-from fokkerplanck.density import STEPPERS
+from fokkerplanck.density import SCHEMES, STEPPERS
 from fokkerplanck.errors import CaseError, CaseWarning, StoreError
-from fokkerplanck.report import free_energy_increase, mass_drift, number_of
+from fokkerplanck.report import free_energy_increase, mass_drift, number_of, summary
 from fokkerplanck.result import Result
 from fokkerplanck.sink import Sink
 from fokkerplanck.start import initial_density
@@ -270,6 +270,9 @@ SETTINGS = [
     ),
     *(("quadratic", name) for name, row in STEPPERS.items() if row.needs_detailed_balance),
     ("momentum", "implicit"),
+    ("quadratic", "high-order"),
+    ("quadratic_rotating", "high-order"),
+    ("cross_diffusion", "high-order"),
 ]
 
 
@@ -281,7 +284,8 @@ def test_resumed_run_equals_an_uninterrupted_one(
     name: str, stepper: str, frame: int, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     rtol = 1e-3 if stepper != "implicit" else 0.1
-    case = small_case(name, **{"density.stepper": stepper, "density.rtol": rtol})
+    key = "scheme" if stepper in SCHEMES[1:] else "stepper"
+    case = small_case(name, **{f"density.{key}": stepper, "density.rtol": rtol})
     if stepper == "chebyshev":
         # It does not start from densities far from their Gibbs state.
         near = {"initial.std": 0.5, "initial.mean": [0.2, 0.0]}
@@ -408,7 +412,8 @@ def test_notes_and_timings() -> None:
     start = {"initial.std": 0.5, "density.end": 4.0}
     with pytest.warns(CaseWarning, match="cuts off"):
         result = run(small_case(**{"domain.x.range": [-1.0, 2.0], **start}))
-    assert result.notes[0].startswith("stepper exponential: detailed balance holds")
+    assert result.notes[0].startswith("scheme scharfetter-gummel: the density is too narrow")
+    assert result.notes[1].startswith("stepper exponential: detailed balance holds")
     assert any("cuts off" in note for note in result.notes)
     assert {"compile", "assemble", "step"} <= result.timings.keys()
     assert min(result.timings.values()) >= 0.0
@@ -474,3 +479,34 @@ def test_a_swallowed_interrupt_stops_after_the_frame(tmp_path: Path) -> None:
     cut = open_result(tmp_path / "a.h5")
     assert cut.status == "interrupted"
     assert len(cut.time) == 3
+
+
+@pytest.mark.filterwarnings("ignore::fokkerplanck.errors.CaseWarning")
+@compiled_only
+@pytest.mark.parametrize("name", ["quadratic", "quadratic_rotating"])
+def test_high_order_run_tells_what_the_limiter_did(name: str) -> None:
+    cells = sized({"x": 48, "y": 48}, 6, 1.0)
+    result = run(load_case(name, {**cells, "density.scheme": "high-order"}))
+    assert result.notes[0] == "scheme high-order: as the case asks"
+    assert result.limited[0] == result.limited_flux[0] == 0.0
+    assert result.limited[1:].min() > 0.0
+    assert result.limited.max() <= 1.0
+    assert result.limited_flux.max() < 0.1
+    # (42): the rate is that of the scheme, so that its two sides agree to its order.
+    np.testing.assert_allclose(result.loss_rate, result.loss_rate_dynkin, rtol=2e-3, atol=1e-3)
+    # The stationary current is that of a Markov generator at rest.
+    assert result.stationary.residual <= 1e-13
+    low = run(load_case(name, {**cells, "density.scheme": "scharfetter-gummel"}))
+    assert "limited" not in low.observables
+    assert np.abs(low.loss_rate / low.loss_rate_dynkin - 1.0).max() > 1e-2
+
+
+@compiled_only
+def test_summary_names_scheme_stepper_and_limiter() -> None:
+    case = load_case("cross_diffusion", sized({"x": 64, "y": 64}, 3, 0.3))
+    case = replace(case, expect={})
+    rows = dict(line.split(maxsplit=1) for line in summary(case, run(case)).splitlines()[:-1])
+    assert rows["scheme"].startswith("high-order: the density is resolved")
+    assert rows["stepper"].startswith("flux-corrected: ")
+    assert "of the flux corrections" in rows["limiter"]
+    assert "caution" not in rows

@@ -15,6 +15,7 @@ from test_plots import ornstein_uhlenbeck
 
 from fokkerplanck import load_case, open_result, run
 from fokkerplanck.analysis import spectrum_of
+from fokkerplanck.case import Case
 from fokkerplanck.density import generator, stationary
 from fokkerplanck.errors import CaseError, CaseWarning, StoreError
 from fokkerplanck.explain import explain
@@ -85,8 +86,13 @@ def test_names_of_the_group_are_reserved(tmp_path: Path) -> None:
 # Runs.
 
 
+def alone(case: Case) -> Case:
+    """Without the walkers beside it."""
+    return replace(case, ensemble=None, validation=None)
+
+
 def test_run_keeps_memory_and_file_alike(tmp_path: Path) -> None:
-    case = load_case("kramers", {"domain.x.cells": 96, "density.frames": 5})
+    case = alone(load_case("kramers", {"domain.x.cells": 96, "density.frames": 5}))
     assert case.spectrum is not None
     assert case.spectrum.count == 6
     in_memory, in_file = run(case), run(case, tmp_path / "a.h5")
@@ -118,8 +124,7 @@ def test_run_keeps_memory_and_file_alike(tmp_path: Path) -> None:
 @pytest.mark.filterwarnings("ignore::fokkerplanck.errors.CaseWarning")
 def test_spectrum_alone_of_a_turning_flow(tmp_path: Path) -> None:
     case = load_case("hopf", {"domain.x.cells": 32, "domain.y.cells": 32, "spectrum.count": 4})
-    alone = replace(case, density=None, stationary=None, ensemble=None, validation=None, expect={})
-    result = run(alone, tmp_path / "a.h5")
+    result = run(replace(alone(case), density=None, stationary=None, expect={}), tmp_path / "a.h5")
     found = result.spectrum
     assert found is not None
     # The last pair is kept whole.
@@ -137,14 +142,14 @@ def test_spectrum_alone_of_a_turning_flow(tmp_path: Path) -> None:
 def test_expected_numbers_can_be_missed() -> None:
     overrides = {"domain.x.cells": 64, "density.frames": 3, "density.end": 1.0}
     expect = {"spectrum.real[1]": {"value": -0.03, "rtol": 1e-3}}
-    case = load_case("kramers", {**overrides, "expect": expect})
+    case = alone(load_case("kramers", {**overrides, "expect": expect}))
     (missed,) = expectations(case, run(case))
     assert missed.startswith("spectrum.real[1] = -0.033")
 
 
 def test_absorbing_boxes_say_what_mode_0_is() -> None:
     overrides = {"domain.x.cells": 64, "domain.x.boundary": "absorbing", "expect": {}}
-    result = run(replace(load_case("kramers", overrides), density=None))
+    result = run(replace(alone(load_case("kramers", overrides)), density=None))
     assert result.spectrum is not None
     assert not result.spectrum.closed
     rows = dict(spectrum_rows(result.spectrum))

@@ -12,7 +12,7 @@ from ..grid import Grid
 from ..problem import Problem
 
 INITIAL_KINDS = ("gaussian", "uniform", "point", "formula", "stationary")
-SCHEMES = ("auto", "scharfetter-gummel")
+SCHEMES = ("auto", "scharfetter-gummel", "high-order")
 STEPPERS = (
     "auto",
     "exponential",

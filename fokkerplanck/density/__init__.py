@@ -6,13 +6,16 @@ from .critical import critical_points, critical_table
 from .currents import circulation, edge_fluxes, entropy_rates, face_fluxes, stream_function
 from .decomposition import decompose
 from .escape import Escape, escape
-from .evolve import SCHEMES, Evolution, evolve, fixed_steps
+from .evolve import Evolution, evolve, fixed_steps
+from .flux_march import FluxMarch
 from .generator import Generator, generator
+from .high import HighOrder, high_order
 from .initial import formula_density, gaussian_density, normalised, point_density
 from .march import March
 from .multilevel import null_state
 from .passage import Passage, passage
 from .rotation import leading_rotation
+from .schemes import SCHEME_TABLE, SCHEMES, Scheme, choose_scheme, gibbs, march_of
 from .spectrum import Spectrum, spectrum, spectrum_method
 from .stationary import StationaryState, cell_current, stationary
 from .steppers import STEPPERS, Stepper, choose_stepper
@@ -20,17 +23,22 @@ from .system import System
 
 __all__ = [
     "SCHEMES",
+    "SCHEME_TABLE",
     "STEPPERS",
     "Escape",
     "Evolution",
+    "FluxMarch",
     "Generator",
+    "HighOrder",
     "March",
     "Passage",
+    "Scheme",
     "Spectrum",
     "StationaryState",
     "Stepper",
     "System",
     "cell_current",
+    "choose_scheme",
     "choose_stepper",
     "circulation",
     "critical_points",
@@ -46,7 +54,10 @@ __all__ = [
     "formula_density",
     "gaussian_density",
     "generator",
+    "gibbs",
+    "high_order",
     "leading_rotation",
+    "march_of",
     "normalised",
     "null_state",
     "passage",

@@ -11,11 +11,10 @@ import numpy as np
 from ..errors import CaseError
 from ..grid import Grid
 from ..problem import Problem
-from .march import March
-from .steppers import Stepper, choose_stepper
+from .correction import Activity
+from .schemes import check_scheme, choose_scheme, gibbs, march_of
+from .steppers import Stepper
 from .system import System
-
-SCHEMES = ("auto", "scharfetter-gummel")
 
 
 @dataclass(frozen=True)
@@ -30,6 +29,11 @@ class Evolution:
         Name of the stepper used.
     reason : str
         Why it was taken.
+    scheme : str
+        Name of the scheme used.
+    limited, limited_flux : (n,) float64
+        What the limiter did on the way to each time: the share of the faces whose flux it scaled,
+        and of the flux corrections that it took away.
     counts : dict
         Products, solves, sweeps, steps, rejected steps, assemblies.
     """
@@ -38,6 +42,9 @@ class Evolution:
     density: np.ndarray
     stepper: str
     reason: str
+    scheme: str
+    limited: np.ndarray
+    limited_flux: np.ndarray
     counts: dict[str, int]
 
 
@@ -62,7 +69,8 @@ def evolve(
     times : increasing floats
         Output times; they are met exactly.
     scheme : str
-        One of ``SCHEMES``; order 2 in the cell width.
+        One of ``SCHEMES``: "scharfetter-gummel" is of order 2 in the cell width, "high-order" of
+        order 6; "auto" takes high order where the density is resolved.
     stepper : str
         "auto" or a name of ``STEPPERS``.
     rtol : float
@@ -81,7 +89,7 @@ def evolve(
     """
     initial = np.ascontiguousarray(initial, dtype=np.float64)
     times = [float(time) for time in times]
-    check_scheme(scheme)
+    check_scheme(scheme, stepper)
     if initial.shape != grid.shape:
         raise CaseError(f"has shape {initial.shape}, the grid has {grid.shape}", "initial")
     if not (np.isfinite(initial).all() and initial.min() >= 0.0 and initial.max() > 0.0):
@@ -92,20 +100,23 @@ def evolve(
         raise CaseError(f"{rtol:g} is not allowed; take a number between 0 and 1", "density.rtol")
     problem.check(grid, times[0])
     system = System(problem, grid)
-    chosen, reason = choose_stepper(stepper, system, times)
-    march = March(system, chosen, rtol, times[-1] - times[0])
-    densities = [initial]
+    rest = gibbs(system)
+    row, _ = choose_scheme(scheme, stepper, system, times, initial, rest)
+    march, name, reason = march_of(row, stepper, system, times, rtol, rest)
+    densities, activities = [initial], [Activity()]
     for _, density, _ in march.frames(initial.reshape(-1), times):
         densities.append(density.reshape(grid.shape))
-    return Evolution(np.array(times), np.stack(densities), chosen.name, reason, dict(system.counts))
-
-
-def check_scheme(scheme: str) -> None:
-    """Raise CaseError for a scheme that does not exist."""
-    if scheme not in SCHEMES:
-        raise CaseError(
-            f"{scheme!r} is not a scheme; allowed are {', '.join(SCHEMES)}", "density.scheme"
-        )
+        activities.append(march.activity or Activity())
+    return Evolution(
+        np.array(times),
+        np.stack(densities),
+        name,
+        reason,
+        row.name,
+        np.array([activity.cut_share for activity in activities]),
+        np.array([activity.lost_share for activity in activities]),
+        dict(system.counts),
+    )
 
 
 def fixed_steps(

@@ -43,6 +43,15 @@ class March:
     rtol: float
     horizon: float
 
+    @property
+    def activity(self) -> None:
+        """There is no limiter to report on."""
+        return None
+
+    def change(self, density: np.ndarray, time: float) -> None:
+        """The generator's own."""
+        return None
+
     def advance(
         self, density: np.ndarray, start: float, stop: float, step: float
     ) -> tuple[np.ndarray, float]:

@@ -16,6 +16,7 @@ from ..errors import CaseError
 from ..problem import Problem
 from .force import Force
 from .generator import Generator
+from .high_rest import high_rest
 from .multilevel import null_state
 
 # Relative difference of int |gamma| between two quadratures along one edge, beyond which it
@@ -46,6 +47,9 @@ class StationaryState:
         |A rho_ss| in L1, relative to q.
     circulation : float
         Largest circulation of the force around a cell square, relative; NaN if not computed.
+    generator : Generator
+        Markov generator that is at rest there: the one given, or for high order without detailed
+        balance one of nearby rates.
     """
 
     density: np.ndarray
@@ -54,9 +58,12 @@ class StationaryState:
     detailed_balance: bool
     residual: float
     circulation: float
+    generator: Generator
 
 
-def stationary(generator: Generator, problem: Problem) -> StationaryState:
+def stationary(
+    generator: Generator, problem: Problem, scheme: str = "scharfetter-gummel"
+) -> StationaryState:
     """Stationary state of a generator in a closed box.
 
     Parameters
@@ -64,6 +71,9 @@ def stationary(generator: Generator, problem: Problem) -> StationaryState:
     generator : Generator
     problem : Problem
         The problem it came from; gives beta and fixes the constant of Phi~.
+    scheme : str
+        "high-order" solves for the rest state of the high-order operator, of order 6; under
+        detailed balance both schemes rest at the Gibbs state.
 
     Raises
     ------
@@ -72,7 +82,7 @@ def stationary(generator: Generator, problem: Problem) -> StationaryState:
         balance also if the noise vanishes at a point that cuts the box apart, as for Sigma = x^2;
         without it if Sigma is singular in a part of the box, as for diag(max(x, 0), 1).
     NumericalFailure
-        If the null vector is not found.
+        If the null vector is not found, or the grid is too large for high order.
     """
     grid = generator.grid
     if not grid.domain.closed:
@@ -82,6 +92,7 @@ def stationary(generator: Generator, problem: Problem) -> StationaryState:
             "coefficients that change in time leave no stationary density", "stationary"
         )
     psi = generator.potential.values
+    resting = generator
     if psi is not None:
         _check_integrable(Force(problem, grid))
         log_density = psi.min() - psi
@@ -93,18 +104,23 @@ def stationary(generator: Generator, problem: Problem) -> StationaryState:
     else:
         if generator.rates.raised:
             _check_rank(Force(problem, grid))
-        state = null_state(generator)
-        density, log_density = state.density, state.log_density
+        if scheme == "high-order":
+            log_density, resting = high_rest(generator, problem)
+            density = np.exp(log_density)
+        else:
+            state = null_state(generator)
+            density, log_density = state.density, state.log_density
         quasi_potential = -log_density / problem.beta
-    change = float(np.abs(generator.matvec(density)).sum()) * grid.cell_volume
+    change = float(np.abs(resting.matvec(density)).sum()) * grid.cell_volume
     circulation = generator.potential.circulation
     return StationaryState(
         density,
         log_density,
         quasi_potential,
         psi is not None,
-        change / generator.q,
+        change / resting.q,
         circulation if np.isfinite(circulation) else np.nan,
+        resting,
     )
 
 

@@ -47,6 +47,8 @@ OBSERVABLES: dict[str, str] = {
     "naive_free_energy": "free energy with the loss in place of the quasi-potential",
     "expected_loss": "expected loss",
     "loss_rate": "rate of change of the expected loss",
+    "limited": "share of the cell faces whose flux the limiter scaled down since the last frame",
+    "limited_flux": "share of the flux corrections taken away since the last frame",
     "loss_rate_dynkin": "rate of change of the expected loss by Dynkin's formula",
     "over_sides_rate": "density that jumps over the sides per unit time",
 }
