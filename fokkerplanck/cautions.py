@@ -91,7 +91,9 @@ def peclet_number(generator: Generator, density: np.ndarray) -> float:
     return float(np.sqrt(squares / weights)) if weights > 0.0 else 0.0
 
 
-def cautions(generator: Generator, density: np.ndarray, covariance: np.ndarray) -> list[str]:
+def cautions(
+    generator: Generator, density: np.ndarray, covariance: np.ndarray, order: int = 2
+) -> list[str]:
     """Sentences about what to read with care; empty when all is well.
 
     Parameters
@@ -101,6 +103,8 @@ def cautions(generator: Generator, density: np.ndarray, covariance: np.ndarray) 
         The density that should fit, e.g. the last one.
     covariance : (d, d)
         Its covariance.
+    order : int
+        Of the scheme in the cell width. What is said of lattice edges holds for order 2 only.
     """
     grid, rates = generator.grid, generator.rates
     found = []
@@ -110,6 +114,8 @@ def cautions(generator: Generator, density: np.ndarray, covariance: np.ndarray) 
             f"the domain cuts off the density: about {min(outside, 1.0):.1e} of its mass would lie "
             "beyond the reflecting sides; enlarge domain ranges"
         )
+    if order > 2:
+        return found
     width = float(np.sqrt(max(np.linalg.eigvalsh(covariance)[0], 0.0)))
     length = float(np.sqrt(((rates.offsets * grid.spacing) ** 2).sum(axis=1)).max())
     if length > REACH_WARNING * width:

@@ -94,7 +94,7 @@ def explain(case: Case) -> str:
     there = f" of {available / 2**30:.3g} GiB available" if available else ""
     lines.append(("memory", f"about {needed / 2**20:.3g} MiB{there}"))
     if grid.domain.closed and system.autonomous:
-        lines += [("caution", text) for text in _cautions(generator, case)]
+        lines += [("caution", text) for text in _cautions(generator, case, scheme.order)]
     return _table(lines)
 
 
@@ -201,7 +201,7 @@ def _condition(case: Case) -> float:
     return float((eigenvalues[:, -1] / smallest).max())
 
 
-def _cautions(generator: Generator, case: Case) -> list[str]:
+def _cautions(generator: Generator, case: Case, order: int) -> list[str]:
     """About the stationary state, where it is cheap; or why there is none."""
     if not generator.detailed_balance and generator.grid.size > SOLVED_CELLS:
         return []
@@ -209,7 +209,7 @@ def _cautions(generator: Generator, case: Case) -> list[str]:
         rest = stationary(generator, case.problem)
     except (CaseError, NumericalFailure) as failure:
         return [f"no stationary density: {failure}"]
-    return cautions(generator, rest.density, moments(generator, rest.density)[1])
+    return cautions(generator, rest.density, moments(generator, rest.density)[1], order)
 
 
 def _peclet(system: System) -> float:

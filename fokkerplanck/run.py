@@ -293,7 +293,7 @@ def _march(
     start = partial(initial_density, case, rest)
     measure = partial(_measured, observer, march)
     density = _frames(case, sink, clock, march, start, measure, progress)
-    found = _cautioned(system.at(asked.end), density)
+    found = _cautioned(system.at(asked.end), density, scheme.order)
     return [f"stepper {stepper}: {reason}", *found]
 
 
@@ -351,9 +351,9 @@ def _measured(
     return measured
 
 
-def _cautioned(generator: Generator, density: np.ndarray) -> list[str]:
+def _cautioned(generator: Generator, density: np.ndarray, order: int = 2) -> list[str]:
     """What to read with care, also as warnings."""
-    found = cautions(generator, density, moments(generator, density)[1])
+    found = cautions(generator, density, moments(generator, density)[1], order)
     for sentence in found:
         warnings.warn(sentence, CaseWarning, stacklevel=3)
     return found

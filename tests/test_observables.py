@@ -318,3 +318,5 @@ def test_caution_about_a_drift_that_smears(cells: int, warned: bool) -> None:
     assert (error > 0.05) == warned
     sentences = cautions(found, rest.density, np.diag([1.0, 0.25]))
     assert any("cell Peclet number" in text for text in sentences) == warned
+    of_high_order = cautions(found, rest.density, np.diag([1.0, 0.25]), order=6)
+    assert not any("Peclet" in text or "stencil" in text for text in of_high_order)
