@@ -14,6 +14,7 @@ from .domain import Axis, Domain
 from .grid import Grid
 from .store import (
     OBSERVABLES,
+    Discrete,
     EnsembleRecord,
     Frame,
     Header,
@@ -27,6 +28,7 @@ from .store import (
 )
 
 __all__ = [
+    "Discrete",
     "EnsembleRecord",
     "PassageRecord",
     "Result",
@@ -67,6 +69,7 @@ class Result:
     spectrum : SpectrumRecord or None
     ensemble : EnsembleRecord or None
     validation : ValidationRecord or None
+    discrete : Discrete or None
     passage : PassageRecord or None
     status : str
         "running", "complete" or "interrupted".
@@ -95,6 +98,7 @@ class Result:
     spectrum: SpectrumRecord | None = None
     ensemble: EnsembleRecord | None = None
     validation: ValidationRecord | None = None
+    discrete: Discrete | None = None
     passage: PassageRecord | None = None
     status: str = "complete"
     timings: dict[str, float] = field(default_factory=dict)
@@ -215,6 +219,8 @@ class Result:
                     writer.write_ensemble(self.ensemble)
                 if self.validation is not None:
                     writer.write_validation(self.validation)
+                if self.discrete is not None:
+                    writer.write_discrete(self.discrete)
                 if self.passage is not None:
                     writer.write_passage(self.passage)
                 status = "complete" if self.status == "complete" else "interrupted"
@@ -258,6 +264,7 @@ def open_result(path: str | Path) -> Result:
         spectrum=contents.spectrum,
         ensemble=contents.ensemble,
         validation=contents.validation,
+        discrete=contents.discrete,
         passage=contents.passage,
         status=contents.status,
         timings=contents.timings,

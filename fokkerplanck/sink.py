@@ -10,6 +10,7 @@ import numpy as np
 
 from .case import Case
 from .result import (
+    Discrete,
     EnsembleRecord,
     PassageRecord,
     Result,
@@ -46,6 +47,7 @@ class Sink:
         self.modes: SpectrumRecord | None = None
         self.walkers: EnsembleRecord | None = None
         self.comparison: ValidationRecord | None = None
+        self.steps: Discrete | None = None
         self.first_passage: PassageRecord | None = None
         if path is None:
             return
@@ -118,6 +120,12 @@ class Sink:
         if self.writer is not None:
             self.writer.write_validation(comparison)
 
+    def discrete(self, steps: Discrete) -> None:
+        """Take what the transfer operator says."""
+        self.steps = steps
+        if self.writer is not None:
+            self.writer.write_discrete(steps)
+
     def passage(self, found: PassageRecord) -> None:
         """Take the first passage."""
         self.first_passage = found
@@ -147,6 +155,7 @@ class Sink:
             spectrum=self.modes,
             ensemble=self.walkers,
             validation=self.comparison,
+            discrete=self.steps,
             passage=self.first_passage,
             timings=timings,
             notes=notes,

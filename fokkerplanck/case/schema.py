@@ -24,8 +24,9 @@ from pydantic import (
 from .. import __version__
 from ..errors import CaseError
 from ..problem.formula import number
+from ..problem.jumps import KINDS as JUMPS
 from ..problem.losses import KINDS
-from .records import FIGURES, INITIAL_KINDS, METHODS, PRECISIONS, SCHEMES, STEPPERS
+from .records import FIGURES, INITIAL_KINDS, METHODS, PRECISIONS, SCHEMES, STEP_NOISES, STEPPERS
 
 MODELS = tuple(KINDS)
 
@@ -189,8 +190,6 @@ class DriftSection(Section):
 class NoiseSection(Section):
     """``[noise]``: Sigma and beta, directly or from the batch size and the learning rate."""
 
-    unavailable = {"alpha": "the noise is Gaussian"}
-
     sigma: Any = None
     source: Literal["minibatch"] | None = None
     beta: Positive | None = None
@@ -199,6 +198,8 @@ class NoiseSection(Section):
     replacement: Annotated[bool, Field(strict=True)] = True
     momentum: Number | None = None
     friction: Positive | None = None
+    alpha: Number | None = None
+    jumps: Literal[JUMPS] | None = None  # type: ignore[valid-type]
 
     @model_validator(mode="after")
     def _temperature(self) -> NoiseSection:
@@ -351,6 +352,26 @@ class ValidationSection(Section):
     budget: Annotated[bool, Field(strict=True)] = True
 
 
+class DiscreteSection(Section):
+    """``[discrete]``: steps of SGD as a transfer operator (52)."""
+
+    noise: Literal[STEP_NOISES] = "auto"  # type: ignore[valid-type]
+    steps: Annotated[int, Field(strict=True, ge=1)] | None = None
+    end: Positive | None = None
+    frames: Annotated[int, Field(strict=True, ge=2)] = 11
+    rates: Annotated[Positives, Field(min_length=1)] | None = None
+    modes: Annotated[int, Field(strict=True, ge=1, le=100)] = 6
+    observables: list[Annotated[str, Field(strict=True)]] = Field(default_factory=list)
+    draws: Annotated[int, Field(strict=True, ge=1)] = 128
+    seed: Annotated[int, Field(strict=True, ge=0, lt=2**63)] = 20261
+
+    @model_validator(mode="after")
+    def _one_of(self) -> DiscreteSection:
+        if self.steps is not None and self.end is not None:
+            raise CaseError("is given beside steps; keep one", "end")
+        return self
+
+
 class OutputSection(Section):
     """``[output]``: what is written and drawn."""
 
@@ -386,9 +407,9 @@ class CaseFile(Section):
     """The whole file."""
 
     unavailable = dict.fromkeys(
-        ("control", "smoothing", "discrete"),
-        "its analyses are [density], [stationary], [spectrum], [passage], [ensemble] and "
-        "[validation]",
+        ("control", "smoothing"),
+        "its analyses are [density], [stationary], [spectrum], [passage], [ensemble], "
+        "[validation] and [discrete]",
     )
 
     title: Annotated[str, Field(strict=True)] = ""
@@ -405,6 +426,7 @@ class CaseFile(Section):
     passage: PassageSection | None = None
     ensemble: EnsembleSection | None = None
     validation: ValidationSection | None = None
+    discrete: DiscreteSection | None = None
     output: OutputSection = OutputSection()
     expect: dict[str, ExpectSection] = Field(default_factory=dict)
 

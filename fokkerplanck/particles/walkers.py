@@ -51,6 +51,7 @@ class Walkers:
         self.kernels: ModuleType = kernels_of(text)
         self.numbers = numbers.array
         self.data = _data(problem)
+        self.jumps = problem.jumps
         self.noise = np.zeros((1, 1)) if batches else _noise(problem)
         self.sides = _sides(grid, open_sides)
         self.blocks = -(-particles // BLOCK)
@@ -114,6 +115,11 @@ class Walkers:
                 kernels.advance_gaussian(
                     first, last, states, x, absorbed, t, steps, c, data,
                     chosen.rate, chosen.momentum, self.noise, sides,
+                )  # fmt: skip
+            elif self.jumps is not None:
+                kernels.advance_stable(
+                    first, last, states, x, absorbed, t, h, steps, c, data, self.jumps.alpha,
+                    np.array(self.jumps.strengths), self.jumps.kind == "isotropic", sides,
                 )  # fmt: skip
             else:
                 kernel = {

@@ -17,6 +17,7 @@ from .arrival import arrival_figures
 from .committor import committor_figures
 from .current import current_figures
 from .density import density_figures
+from .discrete import discrete_figures
 from .entropy_production import entropy_production_figures
 from .escape import escape_figures
 from .free_energy import free_energy_figures
@@ -35,6 +36,7 @@ STILLS: dict[str, Callable[[Result], dict[str, Figure]]] = {
     "quasi_potential": quasi_potential_figures,
     "current": current_figures,
     "entropy_production": entropy_production_figures,
+    "discrete": discrete_figures,
     "modes": modes_figures,
     "eigenvalues": eigenvalues_figures,
     "walkers": walkers_figures,
@@ -94,7 +96,7 @@ def draw(
     for name in chosen:
         if name not in FIGURES:
             raise CaseError(_unknown(name), "output.figures")
-    analyses = (result.stationary, result.spectrum, result.passage)
+    analyses = (result.stationary, result.spectrum, result.passage, result.discrete)
     if not len(result.kept_frames) and all(found is None for found in analyses):
         raise StoreError("this result has no frame yet, so there is nothing to draw")
     folder = Path(directory)
@@ -123,6 +125,7 @@ def _usual(result: Result) -> tuple[str, ...]:
         *(STATIONARY if analysed else ()),
         *(SPECTRUM if result.spectrum is not None else ()),
         *(PASSAGE if result.passage is not None else ()),
+        *(("discrete",) if result.discrete is not None else ()),
     )
 
 

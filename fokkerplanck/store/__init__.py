@@ -1,5 +1,6 @@
 """Result files: HDF5 that xarray, netCDF-4 and h5py read without options."""
 
+from .discrete import Discrete, RelationRow
 from .ensemble import EnsembleRecord
 from .layout import OBSERVABLES, RESERVED_NAMES, SCHEMA
 from .passage import PASSAGE_NUMBERS, EscapeRecord, PassageRecord
@@ -19,12 +20,14 @@ __all__ = [
     "Checkpoint",
     "Contents",
     "CriticalPoints",
+    "Discrete",
     "EnsembleRecord",
     "EscapeRecord",
     "Frame",
     "Header",
     "Loop",
     "PassageRecord",
+    "RelationRow",
     "ResultWriter",
     "SpectrumRecord",
     "Stationary",

@@ -11,6 +11,8 @@ import h5py
 import numpy as np
 
 from ..errors import StoreError
+from .discrete import Discrete
+from .discrete_group import read_discrete
 from .ensemble import EnsembleRecord
 from .ensemble_group import read_ensemble
 from .layout import LIBVER, ROOT_ATTRIBUTES, SCHEMA, axis_names, series_names
@@ -40,6 +42,7 @@ class Contents:
     spectrum: SpectrumRecord | None
     ensemble: EnsembleRecord | None
     validation: ValidationRecord | None
+    discrete: Discrete | None
     passage: PassageRecord | None
     timings: dict[str, float]
     notes: list[str]
@@ -69,6 +72,7 @@ def read(path: str | Path) -> Contents:
                 spectrum=read_spectrum(file),
                 ensemble=read_ensemble(file),
                 validation=read_validation(file),
+                discrete=read_discrete(file),
                 passage=read_passage(file),
                 timings={name: float(seconds) for name, seconds in timings.items()},
                 notes=attributes.get("notes", "").splitlines(),
