@@ -6,6 +6,8 @@ from dataclasses import dataclass, field
 
 import numpy as np
 
+from .brief import brief
+
 # Attributes of the group in a file.
 NUMBERS: dict[str, str] = {
     "rate": "learning rate",
@@ -68,7 +70,7 @@ class RelationRow:
         return (self.sampling + (self.grid if np.isfinite(self.grid) else 0.0)) / self.scale
 
 
-@dataclass(eq=False)
+@dataclass(eq=False, repr=False)
 class Discrete:
     """What the transfer operator of SGD says; all quantities dimensionless.
 
@@ -96,6 +98,8 @@ class Discrete:
     numbers : dict
         Of ``NUMBERS``, those that exist.
     """
+
+    __repr__ = brief
 
     noise: str
     iteration: np.ndarray
