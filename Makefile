@@ -40,17 +40,20 @@ study: $(VENV)/.test
 	@$(if $(case),,echo "say which: make study case=NAME" >&2; exit 2;) \
 	$(RUN) study "$(CASE)" $(args)
 
+# Kernels have threads of their own: more workers than two would only wait for each other.
+WORKERS := -n 2 --dist loadfile
+
 test: $(VENV)/.test
-	$(BIN)/python -m pytest $(args)
+	$(BIN)/python -m pytest $(WORKERS) $(args)
 
 check: $(VENV)/.dev
 	$(BIN)/ruff check .
 	$(BIN)/mypy
 	$(BIN)/python -m pytest -q tests/test_layers.py
-	$(BIN)/python -m pytest -q -m "not slow" --ignore tests/test_layers.py $(args)
+	$(BIN)/python -m pytest -q -m "not slow" $(WORKERS) --ignore tests/test_layers.py $(args)
 
 nojit: $(VENV)/.test
-	NUMBA_DISABLE_JIT=1 $(BIN)/python -m pytest -q -m "not slow" $(args)
+	NUMBA_DISABLE_JIT=1 $(BIN)/python -m pytest -q -m "not slow" $(WORKERS) $(args)
 
 bench: $(VENV)/.bench
 	$(BIN)/python -m benchmarks $(args)

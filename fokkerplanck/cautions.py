@@ -8,12 +8,15 @@ from __future__ import annotations
 import numpy as np
 
 from .density import Generator
+from .density.levy import LevySystem
 from .grid import Grid
 
 # Mass beyond reflecting sides that is worth a warning.
 OUTSIDE_WARNING = 1e-6
 # The longest offset should stay below this many standard deviations of the density.
 REACH_WARNING = 1.0
+# Share of the mass that has jumped over the sides: heavy tails always have some.
+TAIL_WARNING = 1e-2
 # Rms of the force along an edge, over the density. At one the covariances of circulating linear
 # problems are wrong by 10 to 50 %, and the error grows with its square.
 PECLET_WARNING = 1.0
@@ -41,6 +44,30 @@ def mass_outside(grid: Grid, density: np.ndarray) -> float:
             tail[decays] = edge[decays] * ratio[decays] / (1.0 - ratio[decays])
             total += float(tail.sum()) * grid.cell_volume
     return total
+
+
+def levy_cautions(system: LevySystem, rates: tuple[np.ndarray, np.ndarray]) -> list[str]:
+    """What the sides do to heavy tails, where it is more than ``TAIL_WARNING``.
+
+    Parameters
+    ----------
+    system : LevySystem
+    rates : (n,) arrays
+        Times, and the density that jumps over the sides per unit time.
+    """
+    jumps, domain = system.problem.jumps, system.grid.domain
+    assert jumps is not None
+    if not system.fractional.closed or all(axis.periodic for axis in domain.axes):
+        return []
+    time, rate = rates
+    total = float(np.sum(0.5 * (rate[1:] + rate[:-1]) * np.diff(time)))
+    if total <= TAIL_WARNING:
+        return []
+    return [
+        f"the tails fall like |theta|^(-{1.0 + jumps.alpha:g}) and the box cuts them off: jumps "
+        f"over its sides, which fold them back, carried {total:.2g} of the mass by the end and "
+        f"carry {rate[-1]:.2g} per unit time then; enlarge domain ranges"
+    ]
 
 
 def peclet_number(generator: Generator, density: np.ndarray) -> float:

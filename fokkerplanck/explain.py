@@ -24,8 +24,10 @@ from .density import (
 from .density.exponential import chebyshev_coefficients
 from .density.flux_march import expected_products
 from .density.force import Force
+from .density.levy import LEVY, LevySystem
 from .errors import CaseError, NumericalFailure
 from .observables import moments
+from .problem.tails import gradient_tail
 from .run import require_room
 from .start import initial_density, scheme_of
 from .steering import objective_of
@@ -42,6 +44,8 @@ def explain(case: Case) -> str:
     case.problem.check(case.grid)
     require_room(case)
     grid, problem = case.grid, case.problem
+    if problem.jumps is not None:
+        return _table(_levy_lines(case))
     system = System(problem, grid)
     generator = system.at(0.0)
     rates, potential = generator.rates, system.potential
@@ -86,11 +90,17 @@ def explain(case: Case) -> str:
     lines += _control(case) + _smoothing(case)
     if case.density is not None:
         lines += _steps(case, system, generator, scheme)
+    if problem.model is not None:
+        lines.append(("gradient noise", _tail(case)))
     needed, available = memory_needed(case, len(rates.offsets)), memory_available()
     there = f" of {available / 2**30:.3g} GiB available" if available else ""
     lines.append(("memory", f"about {needed / 2**20:.3g} MiB{there}"))
     if grid.domain.closed and system.autonomous:
         lines += [("caution", text) for text in _cautions(generator, case, scheme.order)]
+    return _table(lines)
+
+
+def _table(lines: list[tuple[str, str]]) -> str:
     width = max(len(name) for name, _ in lines)
     return "\n".join(f"{name:{width}}  {text}" for name, text in lines)
 
@@ -121,6 +131,46 @@ def _smoothing(case: Case) -> list[tuple[str, str]]:
     betas = ", ".join(f"{beta:g}" for beta in case.smoothing.beta)
     beside = f", beside Phi~ at beta = {betas}" if betas else ""
     return [("local entropy", f"(66) at gamma = {gammas}{beside}; minima matched")]
+
+
+def _levy_lines(case: Case) -> list[tuple[str, str]]:
+    """What there is to say of heavy-tailed noise (51)."""
+    grid, problem = case.grid, case.problem
+    system = LevySystem(problem, grid)
+    jumps = problem.jumps
+    assert jumps is not None
+    strengths = ", ".join(f"{strength:.5g}" for strength in sorted(set(jumps.strengths)))
+    operator = (
+        "power of the Laplacian with reflecting or periodic sides (spectral): jumps fold there"
+        if system.fractional.closed
+        else "fractional Laplacian of the lattice restricted to the box: jumps that leave are gone"
+    )
+    lines = [
+        ("case", f"{case.name}: {case.title}" if case.title else case.name),
+        ("parameters", f"{grid.ndim} ({', '.join(grid.names)}), beta = {problem.beta:g}"),
+        ("cells", " x ".join(str(n) for n in grid.shape) + f" = {grid.size:,}"),
+        ("cell widths", ", ".join(f"{h:.4g}" for h in grid.spacing)),
+    ]
+    lines += [(f"{axis.name} sides", " / ".join(axis.boundary)) for axis in grid.domain.axes]
+    return [
+        *lines,
+        ("noise", f"alpha = {jumps.alpha:g}, {jumps.kind}, strength {strengths}"),
+        ("jumps", operator),
+        ("stepper", f"{LEVY.name} ({LEVY.summary})"),
+        ("memory", f"about {memory_needed(case, 0) / 2**20:.3g} MiB"),
+    ]
+
+
+def _tail(case: Case) -> str:
+    """How heavy the tail of the samples' gradients is where the loss is smallest on the grid."""
+    model, grid = case.problem.model, case.grid
+    assert model is not None
+    cell = np.unravel_index(int(np.argmin(case.problem.loss_at(grid.points))), grid.shape)
+    place = np.array([centers[i] for centers, i in zip(grid.centers, cell, strict=True)])
+    try:
+        return gradient_tail(model, place).sentence
+    except CaseError as error:
+        return error.detail
 
 
 def _passage(case: Case) -> list[tuple[str, str]]:

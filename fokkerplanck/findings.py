@@ -10,8 +10,10 @@ import numpy as np
 from .result import Result
 from .store import (
     CriticalPoints,
+    Discrete,
     EscapeRecord,
     Loop,
+    RelationRow,
     SpectrumRecord,
     Stationary,
     ValidationRecord,
@@ -255,6 +257,71 @@ def smoothing_rows(result: Result) -> list[tuple[str, str]]:
             knob = key.partition("_")[0]
             rows.append((f"{what} changes its mind", f"at {knob} = {record.numbers[key]:.4g}"))
     return rows
+
+
+# What the relations say, short enough for a table.
+RELATION_TEXT = {
+    "dissipation": "(43) of the diffusion",
+    "virial": "E[-theta.b] = (eta/2) E|g_B|^2",
+    "second_order": "(57) to order 2",
+    "third_order": "(57) to order 3",
+    "fourth_order": "(57) to order 4",
+    "all_orders": "(57) to all orders",
+}
+
+
+def discrete_rows(names: tuple[str, ...], steps: Discrete) -> list[tuple[str, str]]:
+    """Rows about the transfer operator: what is stationary, how far from (48), the relations."""
+    numbers = steps.numbers
+    rows = [("steps of SGD", f"learning rate {numbers['rate']:g}; {steps.noise}")]
+    if steps.iteration.size:
+        drift = float(np.abs(steps.series["mass"] - steps.series["mass"][0]).max())
+        least = float(steps.series["minimum"].min())
+        rows.append(
+            (
+                "  evolved",
+                f"{steps.iteration[-1]} steps, mass drift {drift:.1e}, minimum {least:.1e}",
+            )
+        )
+    if numbers["multiplier"] < 1.0 - 1e-9:
+        rows.append(("  survival", f"{numbers['multiplier']:.6g} of the density per step"))
+    variances = ", ".join(f"{name} {steps.covariance[i, i]:.6g}" for i, name in enumerate(names))
+    rows.append(("  variance at rest", variances))
+    if "distance" in numbers:
+        text = f"total variation {numbers['distance']:.3g}"
+        if "distance_order" in numbers:
+            text += f", of order {numbers['distance_order']:.3g} in the learning rate"
+        rows.append(("  from rho_ss of (48)", text))
+    second = steps.multipliers[1:2]
+    if second.size:
+        rate = -math.log(abs(second[0])) / numbers["rate"] if abs(second[0]) > 0.0 else math.inf
+        rows.append(
+            ("  slowest mode", f"multiplier {_complex(second[0])}, decay {rate:.5g} per unit time")
+        )
+    if "walkers_p_value" in numbers:
+        rows.append(
+            (
+                "  walkers",
+                f"p = {numbers['walkers_p_value']:.2g} against as many steps of the density; "
+                f"{100.0 * numbers['walkers_distance']:.2g} % in a wrong bin, "
+                f"{100.0 * numbers['walkers_sampling']:.2g} % by their number alone",
+            )
+        )
+    return rows + [_relation_row(row) for row in steps.relations]
+
+
+def _relation_row(row: RelationRow) -> tuple[str, str]:
+    text = RELATION_TEXT.get(row.name, f"(53) for O = {row.name}")
+    known = f"known error {row.error:.1e}"
+    return (
+        f"  by {row.source}",
+        f"{text}: {row.left:.6g} against {row.right:.6g}, apart by {row.gap:.1e} ({known})",
+    )
+
+
+def _complex(value: complex) -> str:
+    text = f"{value.real:.6g}"
+    return text if abs(value.imag) < 1e-9 else f"{text} {value.imag:+.6g}i"
 
 
 def _verdict(comparison: ValidationRecord) -> str:

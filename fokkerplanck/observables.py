@@ -9,7 +9,9 @@ import numpy as np
 
 from .density.currents import entropy_rates
 from .density.generator import Generator
+from .density.levy import LevySystem
 from .density.stationary import StationaryState
+from .grid import Grid
 from .problem import Problem
 
 
@@ -136,9 +138,35 @@ class Observer:
         return {}
 
 
+def measure_levy(
+    system: LevySystem, density: np.ndarray, time: float
+) -> dict[str, float | np.ndarray]:
+    """What is measured of a density under heavy-tailed noise (51).
+
+    mass, minimum, mean (d,), covariance (d, d), entropy, expected_loss, and over_sides_rate: how
+    much of it per unit time would jump over the sides in a larger box. Moments are those inside
+    the box; on the whole line E|theta|^p is infinite from p = alpha on.
+    """
+    grid = system.grid
+    mean, covariance = grid_moments(grid, density)
+    return {
+        "mass": float(grid.integrate(density)),
+        "minimum": float(density.min()),
+        "mean": mean,
+        "covariance": covariance,
+        "entropy": float(grid.integrate(_x_log_y(density, -_log(density)))),
+        "expected_loss": float(grid.integrate(density * system.problem.loss_at(grid.points, time))),
+        "over_sides_rate": system.over_sides(density),
+    }
+
+
 def moments(generator: Generator, density: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
     """Mean (d,) and covariance (d, d) over the remaining mass, from cell-centre values."""
-    grid = generator.grid
+    return grid_moments(generator.grid, density)
+
+
+def grid_moments(grid: Grid, density: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+    """As :func:`moments`, for a density on any grid."""
     ndim = grid.ndim
     weights = density / density.sum()
     mean = np.empty(ndim)

@@ -12,6 +12,7 @@ from .case import Case, Expect
 from .errors import CaseError
 from .findings import (
     control_rows,
+    discrete_rows,
     passage_rows,
     smoothing_rows,
     spectrum_rows,
@@ -23,7 +24,7 @@ from .result import Result
 
 # "final.mean[0]", "stationary.entropy_production", "mass_drift"
 _NAME = re.compile(
-    r"^(?:(final|stationary|spectrum|passage|ensemble|validation|control|smoothing)\.)?"
+    r"^(?:(final|stationary|spectrum|passage|ensemble|validation|control|smoothing|discrete)\.)?"
     r"([a-z_]+)(?:\[(\d+(?:\s*,\s*\d+)*)\])?$"
 )
 # Rises of the naive free energy below this share of its range are the grid's error.
@@ -79,7 +80,8 @@ def number_of(name: str, result: Result) -> float:
     ``passage.<number>``, with the number of the start for ``mean_time``, ``deviation`` and
     ``committor``, start and way out for ``exit_probability``, and wells for ``times``,
     ``exit_time`` and the like; ``ensemble.<series>`` and ``validation.<series>`` at the last time;
-    ``control.<schedule>``, the costs, among them ``hjb``; ``smoothing.<number>``.
+    ``control.<schedule>``, the costs, among them ``hjb``; ``smoothing.<number>``;
+    ``discrete.<number>``, where ``<source>_<relation>`` is the relative gap of a relation.
 
     Raises
     ------
@@ -98,7 +100,8 @@ def number_of(name: str, result: Result) -> float:
         raise CaseError(
             "is not a number of a result; names are mass_drift, minimum, free_energy_increase, "
             "final.<observable>, stationary.<number>, spectrum.<series>[mode], passage.<number>, "
-            "ensemble.<series>, validation.<series>, control.<schedule> and smoothing.<number>",
+            "ensemble.<series>, validation.<series>, control.<schedule>, smoothing.<number> and "
+            "discrete.<number>",
             key,
         )
     place, quantity, index = parts[1], parts[2], parts[3]
@@ -106,6 +109,8 @@ def number_of(name: str, result: Result) -> float:
         values = _of_stationary(quantity, result, key)
     elif place in ("control", "smoothing"):
         values = _of_numbers(place, quantity, result, key)
+    elif place == "discrete":
+        values = _of_discrete(quantity, result, key)
     elif place == "spectrum":
         values = _of_spectrum(quantity, result, key)
     elif place == "passage":
@@ -180,6 +185,28 @@ def _of_walkers(place: str, quantity: str, result: Result, key: str) -> np.ndarr
     return np.asarray(found[quantity])
 
 
+def _of_discrete(quantity: str, result: Result, key: str) -> np.ndarray:
+    steps = result.discrete
+    if steps is None:
+        raise CaseError("does not exist: this case has no [discrete]", key)
+    found: dict[str, Any] = dict(steps.numbers)
+    found |= {"mean": steps.mean, "covariance": steps.covariance}
+    found |= {
+        "multiplier_modulus": np.abs(steps.multipliers),
+        "multiplier_real": steps.multipliers.real,
+        "stationary_minimum": steps.stationary.min(),
+    }
+    found |= {f"scan_{name}": values for name, values in steps.scan.items()}
+    found |= {f"{row.source}_{row.name}": row.gap for row in steps.relations}
+    if steps.iteration.size:
+        found |= {f"final_{name}": values[-1] for name, values in steps.series.items()}
+        found["mass_drift"] = np.abs(steps.series["mass"] - steps.series["mass"][0]).max()
+        found["minimum"] = steps.series["minimum"].min()
+    if quantity not in found:
+        raise CaseError(f"does not exist in this result; there are {', '.join(found)}", key)
+    return np.asarray(found[quantity])
+
+
 def _require(quantity: str, result: Result, key: str) -> None:
     if quantity not in result.observables:
         raise CaseError(
@@ -216,6 +243,8 @@ def summary(case: Case, result: Result) -> str:
         rows += spectrum_rows(result.spectrum)
     rows += passage_rows(result)
     rows += walker_rows(result)
+    if result.discrete is not None:
+        rows += discrete_rows(result.names, result.discrete)
     for note in result.notes:
         word, _, rest_of_note = note.partition(" ")
         told = word in ("scheme", "stepper")

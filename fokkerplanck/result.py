@@ -15,6 +15,7 @@ from .grid import Grid
 from .store import (
     OBSERVABLES,
     ControlRecord,
+    Discrete,
     EnsembleRecord,
     Frame,
     Header,
@@ -30,6 +31,7 @@ from .store import (
 
 __all__ = [
     "ControlRecord",
+    "Discrete",
     "EnsembleRecord",
     "PassageRecord",
     "Result",
@@ -73,6 +75,7 @@ class Result:
     validation : ValidationRecord or None
     control : ControlRecord or None
     smoothing : SmoothingRecord or None
+    discrete : Discrete or None
     passage : PassageRecord or None
     status : str
         "running", "complete" or "interrupted".
@@ -103,6 +106,7 @@ class Result:
     validation: ValidationRecord | None = None
     control: ControlRecord | None = None
     smoothing: SmoothingRecord | None = None
+    discrete: Discrete | None = None
     passage: PassageRecord | None = None
     status: str = "complete"
     timings: dict[str, float] = field(default_factory=dict)
@@ -227,6 +231,8 @@ class Result:
                     writer.write_control(self.control)
                 if self.smoothing is not None:
                     writer.write_smoothing(self.smoothing)
+                if self.discrete is not None:
+                    writer.write_discrete(self.discrete)
                 if self.passage is not None:
                     writer.write_passage(self.passage)
                 status = "complete" if self.status == "complete" else "interrupted"
@@ -272,6 +278,7 @@ def open_result(path: str | Path) -> Result:
         validation=contents.validation,
         control=contents.control,
         smoothing=contents.smoothing,
+        discrete=contents.discrete,
         passage=contents.passage,
         status=contents.status,
         timings=contents.timings,

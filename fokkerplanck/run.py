@@ -6,6 +6,7 @@ import json
 import platform
 import warnings
 from collections.abc import Callable
+from functools import partial
 from importlib.metadata import version
 from pathlib import Path
 from typing import Any
@@ -16,15 +17,17 @@ from tqdm import tqdm
 from . import __version__
 from .analysis import analyse, record_of, spectrum_of
 from .case import Case, memory_needed, require_memory
-from .cautions import cautions
+from .cautions import cautions, levy_cautions
 from .clock import Clock
 from .density import SCHEME_TABLE, Generator, Scheme, StationaryState, System, march_of, stationary
 from .density.controlled import ControlledSystem
 from .density.force import Force
+from .density.levy import LEVY, LevySystem, levy_march
 from .density.rates import sampled_offsets
 from .density.schemes import Marching
+from .discrete import discretise
 from .errors import CaseError, CaseWarning, NumericalFailure, StoreError
-from .observables import Observer, moments
+from .observables import Observer, measure_levy, moments
 from .result import Result, open_result
 from .sink import Sink
 from .smoothed import smooth
@@ -150,6 +153,8 @@ def _rest_for_passage(case: Case) -> bool:
 
 def _solve(case: Case, sink: Sink, clock: Clock, progress: bool) -> list[str]:
     """Compute everything the case asks for into the sink; returns notes."""
+    if case.problem.jumps is not None:
+        return _solve_levy(case, sink, clock, progress)
     with clock("assemble"):
         system = System(case.problem, case.grid)
         generator = system.at(0.0)
@@ -160,14 +165,14 @@ def _solve(case: Case, sink: Sink, clock: Clock, progress: bool) -> list[str]:
             system.adopt(generator)
         observer = Observer(case.problem, rest)
     notes: list[str] = []
-    walking, steered = observer, system
+    steered = system
     if case.control is not None:
         # Under a control F need not fall, and nothing rests.
         steered = _steered(case, sink, clock, observer, progress)
         observer = Observer(case.problem, None)
     if scheme is not None:
         notes = [f"scheme {scheme.name}: {why}"]
-        notes += _march(case, sink, clock, steered, observer, scheme, walking, progress)
+        notes += _march(case, sink, clock, steered, observer, scheme, rest, progress)
     if rest is not None:
         with clock("analyse"):
             if case.stationary is not None:
@@ -192,7 +197,41 @@ def _solve(case: Case, sink: Sink, clock: Clock, progress: bool) -> list[str]:
             notes += cares
             sink.passage(found)
     if case.ensemble is not None:
-        notes += _walk(case, sink, clock, walking, steered, progress)
+        notes += _walk(case, sink, clock, rest, steered, progress)
+    if case.validation is not None and sink.walkers is not None:
+        with clock("validate"):
+            sink.validation(validate(case, sink.walkers, sink.kept, sink.density))
+    if case.discrete is not None:
+        with clock("discrete"):
+            start = initial_density(case, rest)
+            density = None if rest is None else rest.density
+            steps, cares = discretise(case, start, generator, density, sink.walkers)
+            sink.discrete(steps)
+            notes += cares
+    return notes
+
+
+def _solve_levy(case: Case, sink: Sink, clock: Clock, progress: bool) -> list[str]:
+    """The same under heavy-tailed noise, which has no stationary state here to compare with."""
+    if case.control is not None:
+        raise CaseError("steers Gaussian noise; leave noise.alpha out", "control")
+    with clock("assemble"):
+        system = LevySystem(case.problem, case.grid)
+    notes: list[str] = []
+    asked = case.density
+    if asked is not None:
+        march = levy_march(system, asked.rtol, asked.end)
+        start = partial(initial_density, case)
+        measure = partial(measure_levy, system)
+        _frames(case, sink, clock, march, start, measure, progress)
+        notes = [f"stepper {LEVY.name}: {LEVY.summary}", *levy_cautions(system, _rates(sink))]
+        for sentence in notes[1:]:
+            warnings.warn(sentence, CaseWarning, stacklevel=3)
+    if case.smoothing is not None:
+        with clock("smooth"):
+            sink.smoothing(smooth(case))
+    if case.ensemble is not None:
+        notes += _walk(case, sink, clock, None, None, progress)
     if case.validation is not None and sink.walkers is not None:
         with clock("validate"):
             sink.validation(validate(case, sink.walkers, sink.kept, sink.density))
@@ -227,6 +266,14 @@ def _steered(
     return ControlledSystem(objective.family, objective.schedule(record.values[0]))
 
 
+def _rates(sink: Sink) -> tuple[np.ndarray, np.ndarray]:
+    """Output times, and how much of the density jumps over the sides per unit time."""
+    if sink.writer is not None and sink.path is not None:
+        contents = read(sink.path)
+        return contents.time, contents.observables["over_sides_rate"]
+    return np.array(sink.times), np.array([one["over_sides_rate"] for one in sink.measured])
+
+
 def _scheme_and_rest(
     case: Case, system: System
 ) -> tuple[Scheme | None, str, StationaryState | None]:
@@ -253,7 +300,12 @@ def _scheme_and_rest(
 
 
 def _walk(
-    case: Case, sink: Sink, clock: Clock, observer: Observer, system: System, progress: bool
+    case: Case,
+    sink: Sink,
+    clock: Clock,
+    rest: StationaryState | None,
+    system: System | None,
+    progress: bool,
 ) -> list[str]:
     """The walkers of [ensemble]."""
     assert case.density is not None
@@ -272,7 +324,7 @@ def _walk(
 
     with bar, clock("walk"):
         visited = visited_cells(sink.density(k) for k in sink.kept)
-        start = initial_density(case, observer.stationary)
+        start = initial_density(case, rest)
         pieces = system.factors if isinstance(system, ControlledSystem) else None
         record, notes = walk(case, start, visited, moved, pieces)
     sink.ensemble(record)
@@ -286,13 +338,12 @@ def _march(
     system: System,
     observer: Observer,
     scheme: Scheme,
-    starting: Observer,
+    started: StationaryState | None,
     progress: bool,
 ) -> list[str]:
     """The frames of [density]."""
     asked = case.density
     assert asked is not None
-    shape = case.grid.shape
     rest = observer.stationary
     march, stepper, reason = march_of(
         scheme,
@@ -302,13 +353,33 @@ def _march(
         asked.rtol,
         None if rest is None else rest.density,
     )
+    start = partial(initial_density, case, started)
+    measure = partial(_measured, observer, march)
+    density = _frames(case, sink, clock, march, start, measure, progress)
+    found = _cautioned(system.at(asked.end), density, scheme.order)
+    return [f"stepper {stepper}: {reason}", *found]
+
+
+def _frames(
+    case: Case,
+    sink: Sink,
+    clock: Clock,
+    march: Marching,
+    start: Callable[[], np.ndarray],
+    measure: Callable[[np.ndarray, float], dict[str, Any]],
+    progress: bool,
+) -> np.ndarray:
+    """March from frame to frame into the sink; returns the last density."""
+    asked = case.density
+    assert asked is not None
+    shape = case.grid.shape
     state = sink.checkpoint
     if state is None:
         with clock("assemble"):
-            density = initial_density(case, starting.stationary)
+            density = start()
         state = Checkpoint(0, asked.times[0], density)
         with clock("write"):
-            sink.frame(state, _measured(observer, march, density, 0.0))
+            sink.frame(state, measure(density, 0.0))
     flat, step = state.density.reshape(-1), state.step
     bar = tqdm(
         total=asked.end,
@@ -319,17 +390,16 @@ def _march(
     )
     with bar:
         for index in range(state.frame + 1, asked.frames):
-            start, stop = asked.times[index - 1], asked.times[index]
+            before, stop = asked.times[index - 1], asked.times[index]
             with clock("step"):
-                flat, step = march.advance(flat, start, stop, step)
+                flat, step = march.advance(flat, before, stop, step)
             density = flat.reshape(shape)
             with clock("measure"):
-                measured = _measured(observer, march, density, stop)
+                measured = measure(density, stop)
             with clock("write"):
                 sink.frame(Checkpoint(index, stop, density, step), measured)
-            bar.update(stop - start)
-    found = _cautioned(system.at(asked.end), flat.reshape(shape), scheme.order)
-    return [f"stepper {stepper}: {reason}", *found]
+            bar.update(stop - before)
+    return flat.reshape(shape)
 
 
 def _measured(

@@ -11,6 +11,7 @@ import numpy as np
 from .case import Case
 from .result import (
     ControlRecord,
+    Discrete,
     EnsembleRecord,
     PassageRecord,
     Result,
@@ -50,6 +51,7 @@ class Sink:
         self.comparison: ValidationRecord | None = None
         self.schedules: ControlRecord | None = None
         self.entropies: SmoothingRecord | None = None
+        self.steps: Discrete | None = None
         self.first_passage: PassageRecord | None = None
         if path is None:
             return
@@ -145,6 +147,12 @@ class Sink:
         if self.writer is not None:
             self.writer.write_smoothing(entropies)
 
+    def discrete(self, steps: Discrete) -> None:
+        """Take what the transfer operator says."""
+        self.steps = steps
+        if self.writer is not None:
+            self.writer.write_discrete(steps)
+
     def passage(self, found: PassageRecord) -> None:
         """Take the first passage."""
         self.first_passage = found
@@ -176,6 +184,7 @@ class Sink:
             validation=self.comparison,
             control=self.schedules,
             smoothing=self.entropies,
+            discrete=self.steps,
             passage=self.first_passage,
             timings=timings,
             notes=notes,

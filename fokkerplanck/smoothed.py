@@ -7,6 +7,7 @@ import math
 import numpy as np
 
 from .case import Case
+from .errors import CaseError
 from .smoothing import local_entropy, minima_table
 from .store import SmoothingRecord
 
@@ -21,6 +22,8 @@ def smooth(case: Case) -> SmoothingRecord:
     """
     asked, problem, grid = case.smoothing, case.problem, case.grid
     assert asked is not None
+    if problem.jumps is not None and asked.beta:
+        raise CaseError("asks for Phi~, which needs Gaussian noise; leave it out", "smoothing.beta")
     found = [local_entropy(problem, grid, gamma) for gamma in asked.gamma]
     table = minima_table(problem, grid, found, asked.beta)
     numbers = {"flattest": float(table.flattest)}

@@ -11,6 +11,7 @@ import numpy as np
 
 from .case import Case, Ensemble, Validation, apply_overrides, load_case
 from .density import System, evolve
+from .density.levy import evolve_levy
 from .errors import CaseError, StoreError
 from .grid import Grid
 from .particles import METHODS
@@ -176,22 +177,30 @@ def _masses(
     half = replace(case, grid=Grid(grid.domain, tuple(cells // 2 for cells in grid.shape)))
     asked = case.density
     assert asked is not None
-    scheme, _ = scheme_of(case, System(case.problem, grid))
-    path = evolve(
-        half.problem,
-        half.grid,
-        initial_density(half),
-        [0.0, *(asked.times[k] for k in frames)],
-        scheme=scheme.name,
-        stepper=asked.stepper,
-        rtol=asked.rtol,
-    )
+    times = [0.0, *(asked.times[k] for k in frames)]
     # Order 1 along axes without noise; of the order 6 of the other scheme 4 is counted on, which
     # leaves the error estimate on the safe side.
-    order = 1 if any(case.problem.noiseless) else min(scheme.order, COUNTED_ORDER)
+    order = 1 if any(case.problem.noiseless) else 2
+    if half.problem.jumps is not None:
+        other_path = evolve_levy(
+            half.problem, half.grid, initial_density(half), times, rtol=asked.rtol
+        )
+    else:
+        scheme, _ = scheme_of(case, System(case.problem, grid))
+        if order > 1:
+            order = min(scheme.order, COUNTED_ORDER)
+        other_path = evolve(
+            half.problem,
+            half.grid,
+            initial_density(half),
+            times,
+            scheme=scheme.name,
+            stepper=asked.stepper,
+            rtol=asked.rtol,
+        ).density
     factor = 2.0**order - 1.0
     values, extrapolated = [], []
-    for fine, density in zip(own, path.density[1:], strict=True):
+    for fine, density in zip(own, other_path[1:], strict=True):
         pooled = coarsened(fine, half.grid.shape)
         correction = (pooled - cell_masses(half.grid, density)) / factor
         better = np.maximum(pooled + correction, 0.0)

@@ -78,11 +78,16 @@ def walk(
 
 
 def chosen_method(case: Case) -> str:
-    """The method of a case; "auto" is SGD on data where there is a batch, else weak order 2."""
+    """The method of a case; "auto" is SGD on data where there is a batch, else weak order 2.
+
+    Heavy-tailed noise has a method of its own.
+    """
     assert case.ensemble is not None
     if case.ensemble.method != "auto":
         return case.ensemble.method
     problem = case.problem
+    if problem.jumps is not None:
+        return "stable"
     data = problem.model is not None and problem.batch_size is not None
     return "sgd" if data and problem.learning_rate is not None else "weak-2"
 

@@ -46,6 +46,7 @@ def of_data() -> fp.Problem:
 
 def moved(name: str, times: list[float], **more: object) -> Ensemble:
     problem = of_data() if METHODS[name].batches else quadratic()
+    problem = quadratic(alpha=1.5) if name == "stable" else problem
     step = None if METHODS[name].sgd else 0.1
     settings = {"particles": 5000, "trajectories": 40, "step": step, **more}
     return ensemble(problem, problem.grid(16), START, times, method=name, **settings)

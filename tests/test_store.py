@@ -6,7 +6,7 @@ from dataclasses import replace
 import h5py
 import numpy as np
 import pytest
-from store_samples import make_frame, make_header, write
+from store_samples import make_frame, make_header, make_spectrum, write
 
 from fokkerplanck.errors import CaseError, StoreError
 from fokkerplanck.store import Checkpoint, ResultWriter, read
@@ -220,3 +220,9 @@ def test_files_that_are_no_results(tmp_path):
         del file["loss"]
     with pytest.raises(StoreError, match="damaged"):
         read(tmp_path / "e.h5")
+
+
+def test_records_show_shapes_and_not_pages_of_numbers():
+    text = repr(make_spectrum((40, 40)))
+    assert "modes=5x40x40" in text
+    assert len(text) < 500

@@ -7,6 +7,7 @@ from .overrides import apply_overrides, parse_override
 from .records import (
     Case,
     Density,
+    Discrete,
     Ensemble,
     Expect,
     Initial,
@@ -19,6 +20,7 @@ from .records import (
 __all__ = [
     "Case",
     "Density",
+    "Discrete",
     "Ensemble",
     "Expect",
     "Initial",

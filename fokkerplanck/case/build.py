@@ -93,6 +93,8 @@ def build_problem(
         replacement=noise.replacement,
         momentum=noise.momentum,
         friction=noise.friction,
+        alpha=noise.alpha,
+        jumps=noise.jumps,
         title=file.title,
     )
 

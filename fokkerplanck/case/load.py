@@ -14,6 +14,8 @@ from ..domain import Domain
 from ..errors import CaseError
 from ..grid import Grid
 from ..problem import Problem
+from ..problem.formula import parse
+from ..problem.names import Names
 from .build import build_problem, constants_of
 from .bundled import find_case
 from .initial import initial_density
@@ -25,6 +27,7 @@ from .records import (
     Case,
     Control,
     Density,
+    Discrete,
     Ensemble,
     Expect,
     Output,
@@ -33,7 +36,14 @@ from .records import (
     Stationary,
     Validation,
 )
-from .schema import CaseFile, ControlSection, DensitySection, OutputSection, SpectrumSection
+from .schema import (
+    CaseFile,
+    ControlSection,
+    DensitySection,
+    DiscreteSection,
+    OutputSection,
+    SpectrumSection,
+)
 
 DEFAULT_FRAMES = 51
 
@@ -121,6 +131,7 @@ def _build(path: Path, text: str, data: dict[str, Any], overrides: dict[str, Any
     # Before the problem: its checks would evaluate the formulas on the grid.
     require_memory(estimate_bytes(grid.shape, frames=0))
     problem: Problem = build_problem(file, domain, constants, path.parent)
+    _check_jumps(file, problem)
     case = Case(
         name=path.stem,
         file=path,
@@ -143,6 +154,7 @@ def _build(path: Path, text: str, data: dict[str, Any], overrides: dict[str, Any
             if file.smoothing is None
             else Smoothing(tuple(file.smoothing.gamma), tuple(file.smoothing.beta))
         ),
+        discrete=None if file.discrete is None else _discrete(file.discrete, problem),
         output=_output(file.output),
         overrides=overrides,
         expect={
@@ -152,6 +164,51 @@ def _build(path: Path, text: str, data: dict[str, Any], overrides: dict[str, Any
     )
     require_memory(memory_needed(case))
     return case
+
+
+def _check_jumps(file: CaseFile, problem: Problem) -> None:
+    """What heavy-tailed noise has no meaning or no method for.
+
+    Raises
+    ------
+    CaseError
+    """
+    jumps = problem.jumps
+    if jumps is None:
+        return
+    reason = f"needs Gaussian noise, and noise.alpha is {jumps.alpha:g}"
+    for key in ("stationary", "spectrum", "passage", "discrete"):
+        if getattr(file, key) is not None:
+            raise CaseError(f"{reason}; leave the section out", key)
+    if file.initial.kind == "stationary":
+        raise CaseError(reason, "initial.kind")
+    if file.density is not None and file.density.stepper != "auto":
+        raise CaseError(f"{file.density.stepper} {reason}; take auto", "density.stepper")
+
+
+def _discrete(section: DiscreteSection, problem: Problem) -> Discrete:
+    rate = problem.learning_rate
+    if rate is None:
+        raise CaseError("is missing; [discrete] steps by it", "noise.learning_rate")
+    if problem.friction is not None:
+        raise CaseError("[discrete] is without momentum; leave it out", "noise.momentum")
+    names = Names(problem.names, {**problem.parameters, "beta": problem.beta})
+    for index, formula in enumerate(section.observables):
+        # Only to have what is wrong in it said now.
+        parse(formula, names, f"discrete.observables[{index}]")
+    steps = section.steps or 0
+    if section.end is not None:
+        steps = max(1, round(section.end / rate))
+    return Discrete(
+        section.noise,
+        steps,
+        section.frames,
+        tuple(section.rates or ()),
+        section.modes,
+        tuple(section.observables),
+        section.draws,
+        section.seed,
+    )
 
 
 def _spectrum(section: SpectrumSection, grid: Grid, problem: Problem) -> Spectrum:

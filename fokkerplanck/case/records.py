@@ -34,11 +34,14 @@ METHODS = (
     "langevin",
     "leimkuhler-matthews",
     "weak-2",
+    "stable",
 )
 # In step with the tables of `control` and `density`, which lie above; a test compares them.
 POLICIES = ("constant", "inverse-time", "step-decay", "cosine", "feedback", "printed")
 SCHEDULES = ("optimal", *POLICIES)
 CONTROLS = ("learning-rate", "batch-size")
+# How a step of SGD is drawn in [discrete].
+STEP_NOISES = ("auto", "gaussian", "minibatch")
 PRECISIONS = ("float64", "float32")
 # In step with the table of `plots`, which lies above; a test compares them.
 FIGURES = (
@@ -50,6 +53,7 @@ FIGURES = (
     "entropy_production",
     "schedules",
     "local_entropy",
+    "discrete",
     "modes",
     "eigenvalues",
     "walkers",
@@ -262,6 +266,46 @@ class Smoothing:
 
 
 @dataclass(frozen=True)
+class Discrete:
+    """Asks for the transfer operator of SGD (52) and what is stationary under it.
+
+    Parameters
+    ----------
+    noise : str
+        One of ``STEP_NOISES``; "auto" is the true mini-batches of a data model, else Gaussian.
+    steps : int
+        Iterations to evolve the density by; 0 for none.
+    frames : int
+        Iterations at which it is kept, evenly spaced, the start included.
+    rates : tuple of float
+        Learning rates, at the beta of the case, to compare with (48); the own one where empty.
+    modes : int
+        Eigenvalues of the operator.
+    observables : tuple of str
+        Formulas O of (53).
+    draws, seed : int
+        Mini-batches per cell where they are too many to enumerate.
+    """
+
+    noise: str = "auto"
+    steps: int = 0
+    frames: int = 11
+    rates: tuple[float, ...] = ()
+    modes: int = 6
+    observables: tuple[str, ...] = ()
+    draws: int = 128
+    seed: int = 20261
+
+    @property
+    def iterations(self) -> tuple[int, ...]:
+        """Numbers of steps at which the density is kept."""
+        if not self.steps:
+            return ()
+        shares = np.linspace(0, self.steps, min(self.frames, self.steps + 1))
+        return tuple(int(k) for k in shares.round())
+
+
+@dataclass(frozen=True)
 class Output:
     """What is written and drawn.
 
@@ -321,6 +365,7 @@ class Case:
     validation : Validation or None
     control : Control or None
     smoothing : Smoothing or None
+    discrete : Discrete or None
     output : Output
     expect : dict of str to Expect
         By the name of the number, e.g. ``"final.kl_to_stationary"``.
@@ -341,6 +386,7 @@ class Case:
     validation: Validation | None = None
     control: Control | None = None
     smoothing: Smoothing | None = None
+    discrete: Discrete | None = None
     output: Output = Output()
     overrides: dict[str, Any] = field(default_factory=dict)
     expect: dict[str, Expect] = field(default_factory=dict)

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Callable
-from typing import Annotated, Any, ClassVar, Literal
+from typing import Annotated, Any, Literal
 
 from pydantic import (
     BaseModel,
@@ -21,9 +21,9 @@ from pydantic import (
     model_validator,
 )
 
-from .. import __version__
 from ..errors import CaseError
 from ..problem.formula import number
+from ..problem.jumps import KINDS as JUMPS
 from ..problem.losses import KINDS
 from .records import (
     CONTROLS,
@@ -33,6 +33,7 @@ from .records import (
     POLICIES,
     PRECISIONS,
     SCHEMES,
+    STEP_NOISES,
     STEPPERS,
 )
 
@@ -106,18 +107,6 @@ class Section(BaseModel):
     """
 
     model_config = ConfigDict(extra="forbid", frozen=True)
-    # Keys of the file format whose analysis this version lacks, with what to use instead.
-    unavailable: ClassVar[dict[str, str]] = {}
-
-    @model_validator(mode="before")
-    @classmethod
-    def _available(cls, data: Any) -> Any:
-        for key in data if isinstance(data, dict) else ():
-            if key in cls.unavailable:
-                raise CaseError(
-                    f"is not available in version {__version__}; {cls.unavailable[key]}", key
-                )
-        return data
 
 
 def _class(value: Any) -> Any:
@@ -198,8 +187,6 @@ class DriftSection(Section):
 class NoiseSection(Section):
     """``[noise]``: Sigma and beta, directly or from the batch size and the learning rate."""
 
-    unavailable = {"alpha": "the noise is Gaussian"}
-
     sigma: Any = None
     source: Literal["minibatch"] | None = None
     beta: Positive | None = None
@@ -208,6 +195,8 @@ class NoiseSection(Section):
     replacement: Annotated[bool, Field(strict=True)] = True
     momentum: Number | None = None
     friction: Positive | None = None
+    alpha: Number | None = None
+    jumps: Literal[JUMPS] | None = None  # type: ignore[valid-type]
 
     @model_validator(mode="after")
     def _temperature(self) -> NoiseSection:
@@ -414,6 +403,26 @@ class SmoothingSection(Section):
     beta: Positives = Field(default_factory=list)
 
 
+class DiscreteSection(Section):
+    """``[discrete]``: steps of SGD as a transfer operator (52)."""
+
+    noise: Literal[STEP_NOISES] = "auto"  # type: ignore[valid-type]
+    steps: Annotated[int, Field(strict=True, ge=1)] | None = None
+    end: Positive | None = None
+    frames: Annotated[int, Field(strict=True, ge=2)] = 11
+    rates: Annotated[Positives, Field(min_length=1)] | None = None
+    modes: Annotated[int, Field(strict=True, ge=1, le=100)] = 6
+    observables: list[Annotated[str, Field(strict=True)]] = Field(default_factory=list)
+    draws: Annotated[int, Field(strict=True, ge=1)] = 128
+    seed: Annotated[int, Field(strict=True, ge=0, lt=2**63)] = 20261
+
+    @model_validator(mode="after")
+    def _one_of(self) -> DiscreteSection:
+        if self.steps is not None and self.end is not None:
+            raise CaseError("is given beside steps; keep one", "end")
+        return self
+
+
 class OutputSection(Section):
     """``[output]``: what is written and drawn."""
 
@@ -448,12 +457,6 @@ class ExpectSection(Section):
 class CaseFile(Section):
     """The whole file."""
 
-    unavailable = dict.fromkeys(
-        ("discrete",),
-        "its analyses are [density], [stationary], [spectrum], [passage], [ensemble], "
-        "[validation], [control] and [smoothing]",
-    )
-
     title: Annotated[str, Field(strict=True)] = ""
     parameters: dict[str, Any] = Field(default_factory=dict)
     # The model first: what is known of its keys serves the message for an unknown one.
@@ -470,6 +473,7 @@ class CaseFile(Section):
     validation: ValidationSection | None = None
     control: ControlSection | None = None
     smoothing: SmoothingSection | None = None
+    discrete: DiscreteSection | None = None
     output: OutputSection = OutputSection()
     expect: dict[str, ExpectSection] = Field(default_factory=dict)
 
@@ -481,8 +485,9 @@ class CaseFile(Section):
             raise CaseError("is missing; walkers are counted at the times of [density]", "density")
         if self.control is not None and self.density is None:
             raise CaseError("is missing; [control] steers its density up to its end", "density")
-        if self.control is not None and self.validation is not None:
-            raise CaseError("compares at u = 1; leave it out beside [control]", "validation")
+        for name in ("validation", "discrete"):
+            if self.control is not None and getattr(self, name) is not None:
+                raise CaseError("compares at u = 1; leave it out beside [control]", name)
         if self.validation is not None and self.ensemble is None:
             raise CaseError("is missing; [validation] compares it with the density", "ensemble")
         return self

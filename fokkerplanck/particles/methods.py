@@ -13,6 +13,8 @@ from ..problem import Problem
 from ..problem.names import nearest
 from .weights import symmetric_weights
 
+# The method for heavy-tailed noise, and for no other.
+STABLE = "stable"
 METHOD_KEY, STEP_KEY = "ensemble.method", "ensemble.step"
 # Default steps in units of 1/|Jacobian of the drift|, by weak order: errors of about a percent.
 DEFAULT_STEP = {1: 0.02, 2: 0.1}
@@ -74,6 +76,7 @@ METHODS = {
             "Leimkuhler-Matthews, second order at rest for constant isotropic noise",
         ),
         Method("weak-2", 2, 2, False, "", False, "stochastic Runge-Kutta RI6 of Roessler"),
+        Method("stable", 1, 1, False, "", False, "Euler with alpha-stable jumps"),
     )
 }
 
@@ -119,6 +122,9 @@ def settings(
     if name not in METHODS:
         raise CaseError(f"{name!r} is not a method; {nearest(name, METHODS)}", METHOD_KEY)
     method = METHODS[name]
+    if (name == STABLE) != (problem.jumps is not None):
+        wanted = f"takes {STABLE}" if problem.jumps is not None else "is Gaussian"
+        raise CaseError(f"{name} does not fit: the noise of this case {wanted}", METHOD_KEY)
     if not method.sgd:
         if replacement is not None:
             raise CaseError(f"{name} draws no samples, so replacement has no meaning", METHOD_KEY)

@@ -22,7 +22,7 @@ import numba
 from numba.misc.appdirs import AppDirs
 
 # In the order in which they refer to each other; the fields come before those that use them.
-BEFORE, AFTER = ("elementary", "random", "factor"), ("sides", "langevin", "sgd", "frame")
+BEFORE, AFTER = ("elementary", "random", "factor"), ("sides", "langevin", "sgd", "stable", "frame")
 HEADER = '''"""Kernels of one problem, written by fokkerplanck; may be deleted at any time."""
 
 import math

@@ -51,6 +51,7 @@ class Walkers:
         self.kernels: ModuleType = kernels_of(text)
         self.numbers = numbers.array
         self.data = _data(problem)
+        self.jumps = problem.jumps
         self.noise = np.zeros((1, 1)) if batches else _noise(problem)
         self.variable = problem.constant_sigma is None
         self.sides = _sides(grid, open_sides)
@@ -128,6 +129,11 @@ class Walkers:
                 kernels.advance_gaussian(
                     first, last, states, x, absorbed, t, steps, c, data,
                     rate, chosen.momentum, noise, sides,
+                )  # fmt: skip
+            elif self.jumps is not None:
+                kernels.advance_stable(
+                    first, last, states, x, absorbed, t, h, steps, c, data, self.jumps.alpha,
+                    np.array(self.jumps.strengths), self.jumps.kind == "isotropic", sides,
                 )  # fmt: skip
             else:
                 kernel = {

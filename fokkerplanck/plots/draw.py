@@ -17,6 +17,7 @@ from .arrival import arrival_figures
 from .committor import committor_figures
 from .current import current_figures
 from .density import density_figures
+from .discrete import discrete_figures
 from .entropy_production import entropy_production_figures
 from .escape import escape_figures
 from .free_energy import free_energy_figures
@@ -39,6 +40,7 @@ STILLS: dict[str, Callable[[Result], dict[str, Figure]]] = {
     "entropy_production": entropy_production_figures,
     "schedules": schedules_figures,
     "local_entropy": local_entropy_figures,
+    "discrete": discrete_figures,
     "modes": modes_figures,
     "eigenvalues": eigenvalues_figures,
     "walkers": walkers_figures,
@@ -99,8 +101,13 @@ def draw(
         if name not in FIGURES:
             raise CaseError(_unknown(name), "output.figures")
     analyses = (
-        result.stationary, result.spectrum, result.passage, result.control, result.smoothing,
-    )  # fmt: skip
+        result.stationary,
+        result.spectrum,
+        result.passage,
+        result.control,
+        result.smoothing,
+        result.discrete,
+    )
     if not len(result.kept_frames) and all(found is None for found in analyses):
         raise StoreError("this result has no frame yet, so there is nothing to draw")
     folder = Path(directory)
@@ -131,6 +138,7 @@ def _usual(result: Result) -> tuple[str, ...]:
         *(PASSAGE if result.passage is not None else ()),
         *(("schedules",) if result.control is not None else ()),
         *(("local_entropy",) if result.smoothing is not None else ()),
+        *(("discrete",) if result.discrete is not None else ()),
     )
 
 

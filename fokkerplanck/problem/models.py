@@ -155,6 +155,12 @@ class DataModel:
         parts = KINDS[self.kind].gradient(list(at[:, None, None]), self._columns, self.targets)
         return np.stack([part[0] for part in parts], axis=1) + self.l2 * at
 
+    def gradients_at(self, points: Sequence[Any]) -> np.ndarray:
+        """Gradients g_i of all samples, l2 theta included, at m points (d, m); shape (d, m, n)."""
+        at = [np.asarray(point, dtype=float)[:, None] for point in points]
+        parts = KINDS[self.kind].gradient(at, self._columns, self.targets)
+        return np.stack([part + self.l2 * one for part, one in zip(parts, at, strict=True)])
+
     def largest_curvature(self, points: Sequence[Any]) -> float:
         """Largest eigenvalue of the Hessian at any of the points; SGD needs eta below 2 over it."""
         hessian = self.hessian(points)

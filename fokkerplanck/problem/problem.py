@@ -18,6 +18,8 @@ from .checks import check
 from .field import Field
 from .forces import Drift, Loss, drift_field, loss_field
 from .formula import read_parameters
+from .jumps import Jumps, read_jumps
+from .model_field import ModelField
 from .models import DataModel
 from .names import Names, check_name
 from .noise import read_beta, read_settings, sigma_field
@@ -57,6 +59,10 @@ class Problem:
         (learning rate 1 where none is). The domain then has 2m axes, m parameters and their m
         velocities; loss, drift and sigma are those of the parameters:
         d theta = v dt, dv = -(friction v + grad Phi - f) dt + sqrt(2 friction Sigma/beta) dW.
+    alpha : number or str, optional
+        Tail index of the noise (51), in (0, 2]; 2 is Gaussian. Below 2 Sigma is constant.
+    jumps : str, optional
+        "isotropic" (default) or "components": independent jumps along the axes.
     title : str, optional
     gradient, hessian, div_sigma : callable, optional
         Derivatives of a callable loss, of shapes (d, ...) and (d, d, ...), and of a callable
@@ -73,6 +79,8 @@ class Problem:
     replacement : bool
     model : DataModel or None
         The loss, if it is one of data.
+    jumps : Jumps or None
+        Heavy-tailed noise in place of the Gaussian one; None where alpha is 2.
     title : str
 
     Raises
@@ -95,6 +103,7 @@ class Problem:
     learning_rate: float | None
     replacement: bool
     model: DataModel | None
+    jumps: Jumps | None
     title: str
     has_drift: bool
 
@@ -112,6 +121,8 @@ class Problem:
         replacement: bool = True,
         momentum: float | str | None = None,
         friction: float | str | None = None,
+        alpha: float | str | None = None,
+        jumps: str | None = None,
         title: str = "",
         gradient: Callable[..., Any] | None = None,
         hessian: Callable[..., Any] | None = None,
@@ -146,19 +157,29 @@ class Problem:
         constants = {**values, "beta": settings.beta}
         names = Names(tuple(axis.name for axis in free), constants, time=True)
         lengths = tuple(axis.length for axis in free)
+        field = sigma_field(sigma, names, lengths, model)
         given = {"gradient": gradient, "hessian": hessian, "div_sigma": div_sigma}
         self.__dict__.update(
             domain=box,
             parameters=values,
             **asdict(settings),
             model=model,
+            jumps=read_jumps(
+                alpha,
+                jumps,
+                values,
+                field.constant,
+                settings.beta,
+                settings.learning_rate,
+                heavy,
+            ),
             title=title,
             has_drift=drift is not None,
             _written=(loss, sigma, drift),
             _free=len(free),
             _loss=loss_field(loss, names, lengths),
             _drift=drift_field(drift, names, lengths),
-            _sigma=sigma_field(sigma, names, lengths, model),
+            _sigma=field,
             _given={
                 key: CallableField(
                     function,
@@ -228,6 +249,11 @@ class Problem:
         """Whether Sigma depends on t."""
         given = self._given.get("div_sigma")
         return self._sigma.time_dependent or (given is not None and given.time_dependent)
+
+    @property
+    def minibatch_noise(self) -> bool:
+        """Whether Sigma is the covariance of the sample gradients of the model."""
+        return isinstance(self._sigma, ModelField)
 
     @property
     def time_dependent(self) -> bool:

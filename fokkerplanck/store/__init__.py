@@ -1,6 +1,7 @@
 """Result files: HDF5 that xarray, netCDF-4 and h5py read without options."""
 
 from .control import ControlRecord, Search, SmoothingRecord
+from .discrete import Discrete, RelationRow
 from .ensemble import EnsembleRecord
 from .layout import OBSERVABLES, RESERVED_NAMES, SCHEMA
 from .passage import PASSAGE_NUMBERS, EscapeRecord, PassageRecord
@@ -21,12 +22,14 @@ __all__ = [
     "Contents",
     "ControlRecord",
     "CriticalPoints",
+    "Discrete",
     "EnsembleRecord",
     "EscapeRecord",
     "Frame",
     "Header",
     "Loop",
     "PassageRecord",
+    "RelationRow",
     "ResultWriter",
     "Search",
     "SmoothingRecord",

@@ -6,8 +6,10 @@ from dataclasses import dataclass
 
 import numpy as np
 
+from .brief import brief
 
-@dataclass(eq=False)
+
+@dataclass(eq=False, repr=False)
 class EnsembleRecord:
     """Walkers at the output times; all quantities are dimensionless.
 
@@ -37,6 +39,8 @@ class EnsembleRecord:
     trajectories : ndarray, shape (m, n, d), optional
         Places of the first m walkers.
     """
+
+    __repr__ = brief
 
     time: np.ndarray
     counts: np.ndarray

@@ -51,6 +51,7 @@ OBSERVABLES: dict[str, str] = {
     "limited_flux": "share of the flux corrections taken away since the last frame",
     "loss_rate_dynkin": "rate of change of the expected loss by Dynkin's formula",
     "schedule": "control u(t)",
+    "over_sides_rate": "density that jumps over the sides per unit time",
 }
 
 ROOT_ATTRIBUTES = frozenset(
@@ -61,7 +62,7 @@ ROOT_ATTRIBUTES = frozenset(
 )
 
 _FIXED = "time density loss sigma component component2 row column bound character"
-_GROUPS = "stationary spectrum passage ensemble validation checkpoint control smoothing"
+_GROUPS = "stationary spectrum passage ensemble validation discrete checkpoint control smoothing"
 _STATIONARY = (
     "quasi_potential current velocity integrated_potential stream_function angular_momentum "
     "critical point mode position value eigenvalues index pair side pairs shifts points"
@@ -71,8 +72,9 @@ _PASSAGE = (
     "mean_time deviation committor backward_committor exit_probability start survival arrival "
     "delay escape well well2 bottom basin loss_basin"
 )
+_DISCRETE = "iteration learning_rate"
 RESERVED_NAMES = frozenset(
-    [*f"{_FIXED} {_GROUPS} {_STATIONARY} {_SPECTRUM} {_PASSAGE}".split(), *OBSERVABLES]
+    [*f"{_FIXED} {_GROUPS} {_STATIONARY} {_SPECTRUM} {_PASSAGE} {_DISCRETE}".split(), *OBSERVABLES]
 )
 
 

@@ -6,6 +6,8 @@ from dataclasses import dataclass, field
 
 import numpy as np
 
+from .brief import brief
+
 # Numbers of a passage between two regions; attributes of the group in a file.
 PASSAGE_NUMBERS: dict[str, str] = {
     "transition_rate": "transitions per unit time of those that come from the source",
@@ -26,7 +28,7 @@ ESCAPE_ARRAYS: dict[str, tuple[str, int]] = {
 }
 
 
-@dataclass(eq=False)
+@dataclass(eq=False, repr=False)
 class EscapeRecord:
     """Wells of Phi~ and the times between them; dimensionless, n wells.
 
@@ -48,6 +50,8 @@ class EscapeRecord:
         Whether larger tr(H Sigma) escapes faster, from -1 to 1; NaN with one well.
     """
 
+    __repr__ = brief
+
     minima: np.ndarray
     basin: np.ndarray
     loss_minima: np.ndarray
@@ -65,7 +69,7 @@ class EscapeRecord:
     agreement: float
 
 
-@dataclass(eq=False)
+@dataclass(eq=False, repr=False)
 class PassageRecord:
     """First passage to a target; all quantities dimensionless, m starts, s ways out.
 
@@ -97,6 +101,8 @@ class PassageRecord:
         Density of the time of arrival by the way out.
     escape : EscapeRecord or None
     """
+
+    __repr__ = brief
 
     target: str = ""
     source: str = ""

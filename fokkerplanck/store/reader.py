@@ -12,6 +12,8 @@ import numpy as np
 
 from ..errors import StoreError
 from .control import ControlRecord, SmoothingRecord, read_control, read_smoothing
+from .discrete import Discrete
+from .discrete_group import read_discrete
 from .ensemble import EnsembleRecord
 from .ensemble_group import read_ensemble
 from .layout import LIBVER, ROOT_ATTRIBUTES, SCHEMA, axis_names, series_names
@@ -43,6 +45,7 @@ class Contents:
     validation: ValidationRecord | None
     control: ControlRecord | None
     smoothing: SmoothingRecord | None
+    discrete: Discrete | None
     passage: PassageRecord | None
     timings: dict[str, float]
     notes: list[str]
@@ -74,6 +77,7 @@ def read(path: str | Path) -> Contents:
                 validation=read_validation(file),
                 control=read_control(file),
                 smoothing=read_smoothing(file),
+                discrete=read_discrete(file),
                 passage=read_passage(file),
                 timings={name: float(seconds) for name, seconds in timings.items()},
                 notes=attributes.get("notes", "").splitlines(),

@@ -7,6 +7,7 @@ from dataclasses import dataclass
 import h5py
 import numpy as np
 
+from .brief import brief
 from .layout import add_axes, add_scale, add_variable, axis_names, set_attributes
 
 # Written last: without it the run was killed while it wrote the group.
@@ -21,7 +22,7 @@ _NUMBERS = {
 }
 
 
-@dataclass(eq=False)
+@dataclass(eq=False, repr=False)
 class SpectrumRecord:
     """Eigenvalues and modes of the generator by decreasing real part; dimensionless.
 
@@ -48,6 +49,8 @@ class SpectrumRecord:
         Rate at which every chi-square distance to rest falls at least.
     method : str
     """
+
+    __repr__ = brief
 
     real: np.ndarray
     imag: np.ndarray

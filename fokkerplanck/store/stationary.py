@@ -6,6 +6,8 @@ from dataclasses import dataclass, field
 
 import numpy as np
 
+from .brief import brief
+
 # Numbers beyond the four that every stationary state has; attributes of the group in a file.
 NUMBERS: dict[str, str] = {
     "tolerance": "largest circulation per cell still called detailed balance",
@@ -25,7 +27,7 @@ NUMBERS: dict[str, str] = {
 }
 
 
-@dataclass(frozen=True, eq=False)
+@dataclass(frozen=True, eq=False, repr=False)
 class CriticalPoints:
     """Critical points of one field, by index, then by value; dimensionless.
 
@@ -36,6 +38,8 @@ class CriticalPoints:
     eigenvalues : ndarray, shape (m, d)
         Of the Hessian, rising.
     """
+
+    __repr__ = brief
 
     position: np.ndarray
     value: np.ndarray
@@ -52,7 +56,7 @@ class CriticalPoints:
         return self.position[self.index == 0]
 
 
-@dataclass(frozen=True, eq=False)
+@dataclass(frozen=True, eq=False, repr=False)
 class Loop:
     """A closed curve, run through once.
 
@@ -74,6 +78,8 @@ class Loop:
     multiplier : float
         Floquet multiplier of the drift's cycle, below 1 where it attracts; NaN for streamlines.
     """
+
+    __repr__ = brief
 
     source: str
     points: np.ndarray
@@ -98,7 +104,7 @@ class Loop:
         return np.asarray(self.center + np.array(sums) / (3.0 * cross.sum()))
 
 
-@dataclass(eq=False)
+@dataclass(eq=False, repr=False)
 class Stationary:
     """The stationary state; all quantities are dimensionless.
 
@@ -136,6 +142,8 @@ class Stationary:
         How far the noise moves each pair, from Phi to Phi~.
     loops : tuple of Loop
     """
+
+    __repr__ = brief
 
     density: np.ndarray
     quasi_potential: np.ndarray

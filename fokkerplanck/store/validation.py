@@ -7,6 +7,7 @@ from dataclasses import dataclass
 import h5py
 import numpy as np
 
+from .brief import brief
 from .layout import add_scale, add_variable, set_attributes
 
 # Written last: without it the run was killed while it wrote the group.
@@ -30,7 +31,7 @@ _SERIES = {
 }
 
 
-@dataclass(eq=False)
+@dataclass(eq=False, repr=False)
 class ValidationRecord:
     """Density against walkers at some output times; all quantities are dimensionless.
 
@@ -48,6 +49,8 @@ class ValidationRecord:
     sentences : tuple of str
         One per time.
     """
+
+    __repr__ = brief
 
     time: np.ndarray
     series: dict[str, np.ndarray]

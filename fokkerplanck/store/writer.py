@@ -24,6 +24,8 @@ from .control import (
     fill_smoothing,
     read_search,
 )
+from .discrete import Discrete
+from .discrete_group import fill_discrete
 from .ensemble import EnsembleRecord
 from .ensemble_group import fill_ensemble
 from .layout import LIBVER, OBSERVABLES, SERIES_ROWS, add_variable, encode_attribute, series_names
@@ -220,6 +222,12 @@ class ResultWriter:
         """Write the group ``/ensemble``, replacing one that is there."""
         with _writing(self.path, "written"):
             fill_ensemble(self._file, ensemble)
+            self._file.flush()
+
+    def write_discrete(self, discrete: Discrete) -> None:
+        """Write the group ``/discrete``, replacing one that is there."""
+        with _writing(self.path, "written"):
+            fill_discrete(self._file, discrete)
             self._file.flush()
 
     def write_validation(self, validation: ValidationRecord) -> None:

@@ -1,0 +1,187 @@
+"""The section [discrete]: what a run keeps of it, reads back, expects, tells and draws."""
+
+from __future__ import annotations
+
+import copy
+from dataclasses import replace
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+
+from fokkerplanck import load_case, open_result, run
+from fokkerplanck.case import Case
+from fokkerplanck.errors import CaseError
+from fokkerplanck.plots.discrete import discrete_figures
+from fokkerplanck.report import expectations, number_of, summary
+from fokkerplanck.result import Result
+from fokkerplanck.store import Discrete
+
+TEXT = """
+title = "steps"
+[loss]
+formula = "x**2/2 + x**4/40"
+[noise]
+sigma = 1.0
+batch_size = 1
+learning_rate = 0.4
+[domain]
+x = { range = [-3.2, 3.2], cells = 40 }
+[initial]
+kind = "gaussian"
+mean = [0.5]
+std = 0.3
+[discrete]
+steps = 6
+frames = 4
+rates = [0.1, 0.2, 0.4]
+observables = ["x**2"]
+[output]
+figures = ["discrete"]
+"""
+
+
+def case(folder: Path, text: str = TEXT, **overrides: Any) -> Case:
+    path = folder / "steps.toml"
+    path.write_text(text)
+    return load_case(path, overrides)
+
+
+@pytest.fixture(scope="module")
+def result(tmp_path_factory: pytest.TempPathFactory) -> Result:
+    folder = tmp_path_factory.mktemp("steps")
+    return run(case(folder), folder / "steps.h5")
+
+
+def found(result: Result) -> Discrete:
+    assert result.discrete is not None
+    return result.discrete
+
+
+def test_what_is_kept(result: Result) -> None:
+    steps = found(result)
+    assert steps.iteration.tolist() == [0, 2, 4, 6]
+    assert steps.density.shape == (4, 40)
+    assert steps.series["mean"].shape == (4, 1)
+    np.testing.assert_allclose(steps.series["mass"], 1.0, atol=1e-13)
+    assert steps.density.min() >= 0.0
+    assert steps.multipliers[0] == pytest.approx(1.0, abs=1e-12)
+    assert np.abs(steps.multipliers).tolist() == sorted(np.abs(steps.multipliers))[::-1]
+    # Without [density] and [stationary] there is still (48) to compare with.
+    assert steps.scan["distance"][-1] == steps.numbers["distance"]
+    assert np.diff(steps.scan["distance"]).min() > 0.0
+    assert steps.numbers["distance_order"] == pytest.approx(1.0, abs=0.2)
+    row = steps.relation("transfer", "fourth_order")
+    assert row is not None
+    assert row.gap <= 1e-6
+    assert steps.relation("walkers", "virial") is None
+
+
+def test_memory_and_file_hold_the_same(result: Result, tmp_path: Path) -> None:
+    ours, again = found(result), found(run(case(tmp_path)))
+    copy = found(open_result(result.save(tmp_path / "copy.h5")))
+    for other in (again, copy):
+        for name in ("iteration", "density", "stationary", "multipliers", "scan_density", "mean"):
+            np.testing.assert_array_equal(getattr(ours, name), getattr(other, name))
+        for name in ("series", "scan"):
+            assert getattr(ours, name).keys() == getattr(other, name).keys()
+            for key, values in getattr(ours, name).items():
+                np.testing.assert_array_equal(values, getattr(other, name)[key])
+        assert ours.numbers == other.numbers
+        assert ours.relations == other.relations
+        assert ours.noise == other.noise == "Gaussian of covariance Sigma/|B|"
+
+
+def test_turning_modes_are_kept(result: Result, tmp_path: Path) -> None:
+    turned = copy.copy(result)
+    turned.discrete = replace(found(result), multipliers=np.array([1.0, 0.5 + 0.25j, 0.5 - 0.25j]))
+    again = found(open_result(turned.save(tmp_path / "turned.h5")))
+    np.testing.assert_array_equal(again.multipliers, found(turned).multipliers)
+    assert "0.5 +0.25i" in summary(case(tmp_path), turned)
+
+
+def test_expected_numbers(tmp_path: Path, result: Result) -> None:
+    assert number_of("discrete.transfer_second_order", result) > 1e-4
+    assert number_of("discrete.diffusion_dissipation", result) < 1e-2
+    assert number_of("discrete.covariance[0,0]", result) == found(result).covariance[0, 0]
+    assert number_of("discrete.multiplier_modulus[1]", result) < 1.0
+    assert number_of("discrete.mass_drift", result) <= 1e-13
+    assert number_of("discrete.scan_distance[0]", result) > 0.0
+    with pytest.raises(CaseError, match="there are rate, multiplier"):
+        number_of("discrete.nothing", result)
+    missed = case(tmp_path, expect={"discrete.folded": {"min": 1.0}})
+    assert expectations(missed, result)[0].startswith("discrete.folded = ")
+
+
+def test_table_and_figure(tmp_path: Path, result: Result) -> None:
+    text = summary(case(tmp_path), result)
+    assert "learning rate 0.4; Gaussian of covariance Sigma/|B|" in text
+    assert "(57) to order 3" in text
+    assert "(53) for O = x**2" in text
+    assert "of order" in text
+    marginal, distance = discrete_figures(result)["discrete"].axes
+    assert len(marginal.lines) == 4
+    np.testing.assert_array_equal(distance.lines[0].get_xdata(), [0.1, 0.2, 0.4])
+    assert discrete_figures(run(case(tmp_path, TEXT.replace("[discrete]", "[density]\nend = 1\n#")
+                                     .split("steps = 6")[0]))) == {}  # fmt: skip
+
+
+def test_steps_from_a_time_and_absorbing_sides(tmp_path: Path) -> None:
+    text = TEXT.replace("steps = 6\n", "end = 3.0\n").replace("rates = [0.1, 0.2, 0.4]\n", "")
+    text = text.replace("cells = 40", 'cells = 40, boundary = "absorbing"')
+    steps = found(run(case(tmp_path, text, **{"noise.sigma": 6.0})))
+    assert steps.iteration[-1] == 8
+    assert steps.series["mass"][-1] < 1.0 - 1e-5
+    assert 0.9 < steps.numbers["multiplier"] < 1.0
+    assert steps.relations == ()
+    assert "distance" not in steps.numbers
+
+
+def test_walkers_agree_with_as_many_steps(tmp_path: Path) -> None:
+    extra = '[density]\nend = 4.0\nframes = 2\n[ensemble]\nmethod = "sgd-gaussian"\n'
+    text = TEXT.replace("[discrete]", extra + "particles = 40000\n[discrete]")
+    steps = found(run(case(tmp_path, text)))
+    assert steps.numbers["walkers_p_value"] > 1e-3
+    row = steps.relation("walkers", "virial")
+    assert row is not None
+    assert row.gap <= 5.0 * row.error
+    diffusion = steps.relation("diffusion", "virial")
+    assert diffusion is not None
+    assert diffusion.gap > 0.05
+
+
+@pytest.mark.filterwarnings("ignore::fokkerplanck.errors.CaseWarning")
+@pytest.mark.parametrize(
+    ("change", "key", "text"),
+    [
+        ({"noise.learning_rate": 2.5}, "noise.learning_rate", "above the stability edge"),
+        (
+            {"domain.x.range": [-1.0, 1.0], "initial.mean": 0.0, "initial.std": 0.1},
+            "noise.learning_rate",
+            "enlarge the range",
+        ),
+        ({"discrete.rates": [0.4, 2.6]}, "discrete.rates", "leave it out"),
+        ({"discrete.observables": ["z"]}, "discrete.observables[0]", "z"),
+        ({"discrete.noise": "minibatch"}, "discrete.noise", "loss.model"),
+        ({"noise.momentum": 0.5}, "domain", "velocity"),
+        ({"discrete.frames": 1}, "discrete.frames", "2"),
+    ],
+)
+def test_refusals(change: dict[str, Any], key: str, text: str, tmp_path: Path) -> None:
+    with pytest.raises(CaseError, match=text) as caught:
+        run(case(tmp_path, **change))
+    assert caught.value.key == key
+
+
+@pytest.mark.filterwarnings("ignore::fokkerplanck.errors.CaseWarning")
+def test_notes(tmp_path: Path) -> None:
+    fine = run(case(tmp_path))
+    assert not [note for note in fine.notes if "step" in note]
+    edge = {"noise.learning_rate": 2.02, "domain.x.range": [-9, 9], "noise.sigma": 0.02}
+    text = TEXT.replace("rates = [0.1, 0.2, 0.4]\n", "")
+    soft = text.replace("x**2/2 + x**4/40", "sqrt(1 + x**2)")
+    noted = run(case(tmp_path, soft, **edge, **{"initial.std": 0.6, "domain.x.cells": 120}))
+    assert any("overshoot" in note for note in noted.notes)
+    thin = run(case(tmp_path, text, **{"noise.sigma": 0.01, "initial.std": 0.4}))
+    assert any("narrower than half a cell" in note for note in thin.notes)
