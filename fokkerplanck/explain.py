@@ -29,7 +29,8 @@ from .errors import CaseError, NumericalFailure
 from .observables import moments
 from .problem.tails import gradient_tail
 from .run import require_room
-from .start import scheme_of
+from .start import initial_density, scheme_of
+from .steering import objective_of
 from .transit import check_regions
 
 # Products timed for the estimate of the wall time.
@@ -65,7 +66,7 @@ def explain(case: Case) -> str:
         ),
     ]
     scheme, why = SCHEME_TABLE["scharfetter-gummel"], ""
-    if case.density is not None:
+    if case.density is not None and case.control is None:
         scheme, why = scheme_of(case, system)
     lines.append(("scheme", f"{scheme.name} ({scheme.summary})" + (f": {why}" if why else "")))
     if any(problem.noiseless):
@@ -86,6 +87,7 @@ def explain(case: Case) -> str:
     check_regions(case, generator)
     if case.passage is not None:
         lines += _passage(case)
+    lines += _control(case) + _smoothing(case)
     if case.density is not None:
         lines += _steps(case, system, generator, scheme)
     if problem.model is not None:
@@ -101,6 +103,34 @@ def explain(case: Case) -> str:
 def _table(lines: list[tuple[str, str]]) -> str:
     width = max(len(name) for name, _ in lines)
     return "\n".join(f"{name:{width}}  {text}" for name, text in lines)
+
+
+def _control(case: Case) -> list[tuple[str, str]]:
+    """What [control] asks for, once its problem and costs are known to fit."""
+    if case.control is None or case.density is None:
+        return []
+    asked = case.control
+    objective_of(case, initial_density(case))
+    named = asked.schedule if isinstance(asked.schedule, str) else "the values given"
+    what = f"{named}: u in (0, 1] times the {asked.of.replace('-', ' ')}'s largest noise"
+    if asked.of == "learning-rate":
+        what = f"{named}: u in (0, 1] times the learning rate (59)"
+    what += f", constant on {asked.intervals} intervals of {case.density.end / asked.intervals:.3g}"
+    if asked.schedule == "optimal":
+        what += "; L-BFGS-B on the exact gradient, from coarse grids to this one"
+    if asked.feedback:
+        what += "; best feedback by the HJB equation"
+    return [("control", what)]
+
+
+def _smoothing(case: Case) -> list[tuple[str, str]]:
+    """What [smoothing] asks for."""
+    if case.smoothing is None:
+        return []
+    gammas = ", ".join(f"{gamma:g}" for gamma in case.smoothing.gamma)
+    betas = ", ".join(f"{beta:g}" for beta in case.smoothing.beta)
+    beside = f", beside Phi~ at beta = {betas}" if betas else ""
+    return [("local entropy", f"(66) at gamma = {gammas}{beside}; minima matched")]
 
 
 def _levy_lines(case: Case) -> list[tuple[str, str]]:

@@ -204,6 +204,61 @@ def walker_rows(result: Result) -> list[tuple[str, str]]:
     return rows
 
 
+def control_rows(result: Result) -> list[tuple[str, str]]:
+    """Rows about the schedule, what others cost, and how well (60) holds along the run."""
+    record = result.control
+    if record is None:
+        return []
+    what = record.of.replace("-", " ")
+    text = f"{record.names[0]}, {record.values.shape[1]} intervals of u for the {what}"
+    if record.history.size:
+        text += f", {record.history.size} iterations"
+    rows = [("schedule", text)]
+    ranked = sorted(zip(record.costs, record.names, strict=True))
+    if math.isfinite(record.hjb):
+        rows.append(("  cost, feedback (HJB)", f"{record.hjb:.6g}"))
+    rows += [(f"  cost, {name}", f"{cost:.6g}") for cost, name in ranked]
+    if "loss_rate_dynkin" in result.observables and len(result.time):
+        left, right = result.loss_rate, result.loss_rate_dynkin
+        scale = float(np.abs(left).max())
+        if scale > 0.0:
+            gap = float(np.abs(left - right).max()) / scale
+            rows.append(("both sides of (60)", f"agree to {gap:.1e} of the largest rate"))
+    return rows
+
+
+def smoothing_rows(result: Result) -> list[tuple[str, str]]:
+    """Rows about what smoothing and noise make of the minima of the loss."""
+    record = result.smoothing
+    if record is None:
+        return []
+    words = {"loss": "Phi", "quasi_potential": "Phi~", "local_entropy": "Phi_ent"}
+    rows = []
+    for name, knob, places, depths, count in zip(
+        record.fields, record.knobs, record.places, record.depths, record.counts, strict=True
+    ):
+        head = f"minima of {words[name]}"
+        if name != "loss":
+            head += f", {'gamma' if name == 'local_entropy' else 'beta'} = {knob:g}"
+        alive = np.flatnonzero(~np.isnan(depths))
+        if not alive.size:
+            rows.append((head, f"{int(count)}, none of them near one of Phi"))
+            continue
+        best = int(alive[np.argmin(depths[alive])])
+        flat = best == int(record.flatness.argmin()) and record.flatness.size > 1
+        text = f"{int(count)}, deepest {_place(result.names, places[best])}"
+        text += ", the flattest of Phi" if flat else ""
+        if alive.size > 1:
+            second = float(np.sort(depths[alive])[1])
+            text += f", by {second:.4g}"
+        rows.append((head, text))
+    for key, what in (("gamma_crossing", "Phi_ent"), ("beta_crossing", "Phi~")):
+        if key in record.numbers:
+            knob = key.partition("_")[0]
+            rows.append((f"{what} changes its mind", f"at {knob} = {record.numbers[key]:.4g}"))
+    return rows
+
+
 # What the relations say, short enough for a table.
 RELATION_TEXT = {
     "dissipation": "(43) of the diffusion",

@@ -35,6 +35,7 @@ class Observer:
         density: np.ndarray,
         time: float,
         change: np.ndarray | None = None,
+        scales: tuple[float, float] = (1.0, 1.0),
     ) -> dict[str, float | np.ndarray]:
         """All observables of one density.
 
@@ -47,6 +48,8 @@ class Observer:
         change : ndarray of the grid's shape, optional
             d rho/dt for the loss_rate; that of the generator by default. Dissipation and entropy
             production are the generator's always, of order 2: there they are >= 0.
+        scales : pair of float
+            Factors of drift and covariance under a control; then ``loss_rate_dynkin`` is (60).
 
         Returns
         -------
@@ -64,7 +67,8 @@ class Observer:
         grid = generator.grid
         own = generator.matvec(density)
         change = own if change is None else change
-        loss, rate = self._loss_fields(generator, time)
+        loss, fall, curvature = self._loss_fields(generator, time)
+        rate = scales[0] * fall + scales[1] * curvature
         mass = float(grid.integrate(density))
         mean, covariance = moments(generator, density)
         entropy = float(grid.integrate(_x_log_y(density, -_log(density))))
@@ -107,15 +111,19 @@ class Observer:
         speeds = slice(self.problem.ndim // 2, None)
         return 0.5 * float((mean[speeds] ** 2 + np.diag(covariance)[speeds]).sum())
 
-    def _loss_fields(self, generator: Generator, time: float) -> tuple[np.ndarray, np.ndarray]:
-        """Phi and the generator's action on it, drift . grad Phi + tr(Sigma H)/beta."""
+    def _loss_fields(
+        self, generator: Generator, time: float
+    ) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
+        """Phi and the parts of the generator's action on it, drift . grad Phi, tr(Sigma H)/beta."""
         if not self.problem.time_dependent:
             if "fields" not in self._cache:
                 self._cache["fields"] = self._evaluate(generator, 0.0)
             return self._cache["fields"]
         return self._evaluate(generator, time)
 
-    def _evaluate(self, generator: Generator, time: float) -> tuple[np.ndarray, np.ndarray]:
+    def _evaluate(
+        self, generator: Generator, time: float
+    ) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
         problem, points = self.problem, generator.grid.points
         rate = np.einsum(
             "i...,i...->...", problem.drift_at(points, time), problem.gradient_at(points, time)
@@ -123,10 +131,10 @@ class Observer:
         curvature = np.einsum(
             "ij...,ij...->...", problem.sigma_at(points, time), problem.hessian_at(points, time)
         )
-        return problem.loss_at(points, time), rate + curvature / problem.beta
+        return problem.loss_at(points, time), rate, curvature / problem.beta
 
     @cached_property
-    def _cache(self) -> dict[str, tuple[np.ndarray, np.ndarray]]:
+    def _cache(self) -> dict[str, tuple[np.ndarray, np.ndarray, np.ndarray]]:
         return {}
 
 

@@ -11,8 +11,10 @@ import numpy as np
 from .case import Case, Expect
 from .errors import CaseError
 from .findings import (
+    control_rows,
     discrete_rows,
     passage_rows,
+    smoothing_rows,
     spectrum_rows,
     stationary_rows,
     table,
@@ -22,7 +24,7 @@ from .result import Result
 
 # "final.mean[0]", "stationary.entropy_production", "mass_drift"
 _NAME = re.compile(
-    r"^(?:(final|stationary|spectrum|passage|ensemble|validation|discrete)\.)?"
+    r"^(?:(final|stationary|spectrum|passage|ensemble|validation|control|smoothing|discrete)\.)?"
     r"([a-z_]+)(?:\[(\d+(?:\s*,\s*\d+)*)\])?$"
 )
 # Rises of the naive free energy below this share of its range are the grid's error.
@@ -78,6 +80,7 @@ def number_of(name: str, result: Result) -> float:
     ``passage.<number>``, with the number of the start for ``mean_time``, ``deviation`` and
     ``committor``, start and way out for ``exit_probability``, and wells for ``times``,
     ``exit_time`` and the like; ``ensemble.<series>`` and ``validation.<series>`` at the last time;
+    ``control.<schedule>``, the costs, among them ``hjb``; ``smoothing.<number>``;
     ``discrete.<number>``, where ``<source>_<relation>`` is the relative gap of a relation.
 
     Raises
@@ -97,12 +100,15 @@ def number_of(name: str, result: Result) -> float:
         raise CaseError(
             "is not a number of a result; names are mass_drift, minimum, free_energy_increase, "
             "final.<observable>, stationary.<number>, spectrum.<series>[mode], passage.<number>, "
-            "ensemble.<series>, validation.<series> and discrete.<number>",
+            "ensemble.<series>, validation.<series>, control.<schedule>, smoothing.<number> and "
+            "discrete.<number>",
             key,
         )
     place, quantity, index = parts[1], parts[2], parts[3]
     if place == "stationary":
         values = _of_stationary(quantity, result, key)
+    elif place in ("control", "smoothing"):
+        values = _of_numbers(place, quantity, result, key)
     elif place == "discrete":
         values = _of_discrete(quantity, result, key)
     elif place == "spectrum":
@@ -135,6 +141,17 @@ def _of_stationary(quantity: str, result: Result, key: str) -> np.ndarray:
             f"does not exist in this result; its stationary numbers are {', '.join(found)}", key
         )
     return np.asarray(found[quantity])
+
+
+def _of_numbers(place: str, quantity: str, result: Result, key: str) -> np.ndarray:
+    record = result.control if place == "control" else result.smoothing
+    if record is None:
+        raise CaseError(f"does not exist: this case has no [{place}]", key)
+    if quantity not in record.numbers:
+        raise CaseError(
+            f"does not exist in this result; there are {', '.join(record.numbers)}", key
+        )
+    return np.asarray(record.numbers[quantity])
 
 
 def _of_spectrum(quantity: str, result: Result, key: str) -> np.ndarray:
@@ -221,6 +238,7 @@ def summary(case: Case, result: Result) -> str:
         rows += _evolution_rows(result)
     if result.stationary is not None:
         rows += stationary_rows(result.names, result.stationary)
+    rows += control_rows(result) + smoothing_rows(result)
     if result.spectrum is not None:
         rows += spectrum_rows(result.spectrum)
     rows += passage_rows(result)

@@ -14,12 +14,14 @@ from .domain import Axis, Domain
 from .grid import Grid
 from .store import (
     OBSERVABLES,
+    ControlRecord,
     Discrete,
     EnsembleRecord,
     Frame,
     Header,
     PassageRecord,
     ResultWriter,
+    SmoothingRecord,
     SpectrumRecord,
     Stationary,
     ValidationRecord,
@@ -28,10 +30,12 @@ from .store import (
 )
 
 __all__ = [
+    "ControlRecord",
     "Discrete",
     "EnsembleRecord",
     "PassageRecord",
     "Result",
+    "SmoothingRecord",
     "SpectrumRecord",
     "Stationary",
     "ValidationRecord",
@@ -69,6 +73,8 @@ class Result:
     spectrum : SpectrumRecord or None
     ensemble : EnsembleRecord or None
     validation : ValidationRecord or None
+    control : ControlRecord or None
+    smoothing : SmoothingRecord or None
     discrete : Discrete or None
     passage : PassageRecord or None
     status : str
@@ -98,6 +104,8 @@ class Result:
     spectrum: SpectrumRecord | None = None
     ensemble: EnsembleRecord | None = None
     validation: ValidationRecord | None = None
+    control: ControlRecord | None = None
+    smoothing: SmoothingRecord | None = None
     discrete: Discrete | None = None
     passage: PassageRecord | None = None
     status: str = "complete"
@@ -219,6 +227,10 @@ class Result:
                     writer.write_ensemble(self.ensemble)
                 if self.validation is not None:
                     writer.write_validation(self.validation)
+                if self.control is not None:
+                    writer.write_control(self.control)
+                if self.smoothing is not None:
+                    writer.write_smoothing(self.smoothing)
                 if self.discrete is not None:
                     writer.write_discrete(self.discrete)
                 if self.passage is not None:
@@ -264,6 +276,8 @@ def open_result(path: str | Path) -> Result:
         spectrum=contents.spectrum,
         ensemble=contents.ensemble,
         validation=contents.validation,
+        control=contents.control,
+        smoothing=contents.smoothing,
         discrete=contents.discrete,
         passage=contents.passage,
         status=contents.status,

@@ -20,6 +20,7 @@ from .case import Case, memory_needed, require_memory
 from .cautions import cautions, levy_cautions
 from .clock import Clock
 from .density import SCHEME_TABLE, Generator, Scheme, StationaryState, System, march_of, stationary
+from .density.controlled import ControlledSystem
 from .density.force import Force
 from .density.levy import LEVY, LevySystem, levy_march
 from .density.rates import sampled_offsets
@@ -29,7 +30,9 @@ from .errors import CaseError, CaseWarning, NumericalFailure, StoreError
 from .observables import Observer, measure_levy, moments
 from .result import Result, open_result
 from .sink import Sink
+from .smoothed import smooth
 from .start import initial_density, scheme_of
+from .steering import objective_of, steer
 from .store import Checkpoint, Header, read
 from .transit import check_regions, transit
 from .validate import validate
@@ -40,6 +43,8 @@ from .walk import visited_cells, walk
 STATIONARY_CELLS = {1: 1_000_000, 2: 600_000, 3: 300_000}
 
 BAR = "{desc} {percentage:3.0f}% {bar} t = {n:.4g}/{total:.4g} [{elapsed}<{remaining}]"
+
+CONTROL_BAR = "{desc} {bar} {n} iterations [{elapsed}] {postfix}"
 
 # Overrides that leave the numbers of a run as they are.
 HARMLESS = ("expect", "output.figures", "title")
@@ -160,9 +165,14 @@ def _solve(case: Case, sink: Sink, clock: Clock, progress: bool) -> list[str]:
             system.adopt(generator)
         observer = Observer(case.problem, rest)
     notes: list[str] = []
+    steered = system
+    if case.control is not None:
+        # Under a control F need not fall, and nothing rests.
+        steered = _steered(case, sink, clock, observer, progress)
+        observer = Observer(case.problem, None)
     if scheme is not None:
         notes = [f"scheme {scheme.name}: {why}"]
-        notes += _march(case, sink, clock, system, observer, scheme, progress)
+        notes += _march(case, sink, clock, steered, observer, scheme, rest, progress)
     if rest is not None:
         with clock("analyse"):
             if case.stationary is not None:
@@ -173,6 +183,9 @@ def _solve(case: Case, sink: Sink, clock: Clock, progress: bool) -> list[str]:
             if case.density is None:
                 notes += _cautioned(generator, rest.density)
             sink.stationary(record)
+    if case.smoothing is not None:
+        with clock("smooth"):
+            sink.smoothing(smooth(case))
     if case.spectrum is not None:
         with clock("analyse"):
             modes, left_out = spectrum_of(generator, case.spectrum.count, rest)
@@ -184,7 +197,7 @@ def _solve(case: Case, sink: Sink, clock: Clock, progress: bool) -> list[str]:
             notes += cares
             sink.passage(found)
     if case.ensemble is not None:
-        notes += _walk(case, sink, clock, rest, progress)
+        notes += _walk(case, sink, clock, rest, steered, progress)
     if case.validation is not None and sink.walkers is not None:
         with clock("validate"):
             sink.validation(validate(case, sink.walkers, sink.kept, sink.density))
@@ -200,6 +213,8 @@ def _solve(case: Case, sink: Sink, clock: Clock, progress: bool) -> list[str]:
 
 def _solve_levy(case: Case, sink: Sink, clock: Clock, progress: bool) -> list[str]:
     """The same under heavy-tailed noise, which has no stationary state here to compare with."""
+    if case.control is not None:
+        raise CaseError("steers Gaussian noise; leave noise.alpha out", "control")
     with clock("assemble"):
         system = LevySystem(case.problem, case.grid)
     notes: list[str] = []
@@ -212,12 +227,43 @@ def _solve_levy(case: Case, sink: Sink, clock: Clock, progress: bool) -> list[st
         notes = [f"stepper {LEVY.name}: {LEVY.summary}", *levy_cautions(system, _rates(sink))]
         for sentence in notes[1:]:
             warnings.warn(sentence, CaseWarning, stacklevel=3)
+    if case.smoothing is not None:
+        with clock("smooth"):
+            sink.smoothing(smooth(case))
     if case.ensemble is not None:
-        notes += _walk(case, sink, clock, None, progress)
+        notes += _walk(case, sink, clock, None, None, progress)
     if case.validation is not None and sink.walkers is not None:
         with clock("validate"):
             sink.validation(validate(case, sink.walkers, sink.kept, sink.density))
     return notes
+
+
+def _steered(
+    case: Case, sink: Sink, clock: Clock, observer: Observer, progress: bool
+) -> ControlledSystem:
+    """The system of [control], once its schedule is found."""
+    assert case.control is not None
+    if case.validation is not None:
+        raise CaseError("compares at u = 1; leave it out beside [control]", "validation")
+    with clock("control"):
+        objective = objective_of(case, initial_density(case, observer.stationary))
+        bar = tqdm(
+            total=case.control.iterations if case.control.schedule == "optimal" else None,
+            desc=f"{case.name} control",
+            disable=not progress,
+            bar_format=CONTROL_BAR,
+        )
+
+        def moved(stage: str, count: int, cost: float) -> None:
+            bar.set_postfix_str(stage if np.isnan(cost) else f"{stage}, cost {cost:.6g}", False)
+            bar.update(1 if stage == "optimum" else 0)
+            if sink.stopped():
+                raise KeyboardInterrupt
+
+        with bar:
+            record = steer(case, objective, resumed=sink.search(), moved=moved, ended=sink.searched)
+        sink.control(record)
+    return ControlledSystem(objective.family, objective.schedule(record.values[0]))
 
 
 def _rates(sink: Sink) -> tuple[np.ndarray, np.ndarray]:
@@ -234,6 +280,15 @@ def _scheme_and_rest(
     """The scheme of [density], why that one, and its stationary state where there is one."""
     if case.density is None:
         return None, "", rest_state(case, system)
+    if case.control is not None:
+        if case.density.scheme == "high-order":
+            raise CaseError(
+                "'high-order' has fluxes of one temperature; under [control] take auto or "
+                "scharfetter-gummel",
+                "density.scheme",
+            )
+        why = "its rates follow the control"
+        return SCHEME_TABLE["scharfetter-gummel"], why, rest_state(case, system)
     scheme, why = scheme_of(case, system)
     free = case.density.scheme == "auto"
     try:
@@ -245,7 +300,12 @@ def _scheme_and_rest(
 
 
 def _walk(
-    case: Case, sink: Sink, clock: Clock, rest: StationaryState | None, progress: bool
+    case: Case,
+    sink: Sink,
+    clock: Clock,
+    rest: StationaryState | None,
+    system: System | None,
+    progress: bool,
 ) -> list[str]:
     """The walkers of [ensemble]."""
     assert case.density is not None
@@ -264,7 +324,9 @@ def _walk(
 
     with bar, clock("walk"):
         visited = visited_cells(sink.density(k) for k in sink.kept)
-        record, notes = walk(case, initial_density(case, rest), visited, moved)
+        start = initial_density(case, rest)
+        pieces = system.factors if isinstance(system, ControlledSystem) else None
+        record, notes = walk(case, start, visited, moved, pieces)
     sink.ensemble(record)
     return notes
 
@@ -276,6 +338,7 @@ def _march(
     system: System,
     observer: Observer,
     scheme: Scheme,
+    started: StationaryState | None,
     progress: bool,
 ) -> list[str]:
     """The frames of [density]."""
@@ -290,7 +353,7 @@ def _march(
         asked.rtol,
         None if rest is None else rest.density,
     )
-    start = partial(initial_density, case, rest)
+    start = partial(initial_density, case, started)
     measure = partial(_measured, observer, march)
     density = _frames(case, sink, clock, march, start, measure, progress)
     found = _cautioned(system.at(asked.end), density, scheme.order)
@@ -342,13 +405,17 @@ def _frames(
 def _measured(
     observer: Observer, march: Marching, density: np.ndarray, time: float
 ) -> dict[str, float | np.ndarray]:
-    """Observables of a frame, and what the limiter did on the way to it."""
+    """Observables of a frame, the control, and what the limiter did on the way to it."""
+    system, scales, control = march.system, (1.0, 1.0), {}
+    if isinstance(system, ControlledSystem):
+        u, lever = system.schedule.at(time), system.schedule.lever
+        scales, control = (lever.drift(u), lever.noise(u)), {"schedule": u}
     change = march.change(density, time)
-    measured = observer.measure(march.system.at(time), density, time, change)
+    measured = observer.measure(system.at(time), density, time, change, scales)
     if march.activity is not None:
         measured["limited"] = march.activity.cut_share
         measured["limited_flux"] = march.activity.lost_share
-    return measured
+    return {**measured, **control}
 
 
 def _cautioned(generator: Generator, density: np.ndarray, order: int = 2) -> list[str]:

@@ -10,16 +10,18 @@ import numpy as np
 
 from .case import Case
 from .result import (
+    ControlRecord,
     Discrete,
     EnsembleRecord,
     PassageRecord,
     Result,
+    SmoothingRecord,
     SpectrumRecord,
     Stationary,
     ValidationRecord,
     open_result,
 )
-from .store import Checkpoint, Frame, Header, ResultWriter, read
+from .store import Checkpoint, Frame, Header, ResultWriter, Search, read
 
 
 class Sink:
@@ -47,6 +49,8 @@ class Sink:
         self.modes: SpectrumRecord | None = None
         self.walkers: EnsembleRecord | None = None
         self.comparison: ValidationRecord | None = None
+        self.schedules: ControlRecord | None = None
+        self.entropies: SmoothingRecord | None = None
         self.steps: Discrete | None = None
         self.first_passage: PassageRecord | None = None
         if path is None:
@@ -120,6 +124,29 @@ class Sink:
         if self.writer is not None:
             self.writer.write_validation(comparison)
 
+    def search(self) -> Search | None:
+        """Where the optimiser of an interrupted run stood."""
+        return None if self.writer is None else self.writer.search()
+
+    def searched(self, search: Search) -> None:
+        """Keep where the optimiser stands; KeyboardInterrupt if the run is to stop."""
+        if self.writer is not None:
+            self.writer.write_search(search)
+        if self.stopped():
+            raise KeyboardInterrupt
+
+    def control(self, schedules: ControlRecord) -> None:
+        """Take the schedules."""
+        self.schedules = schedules
+        if self.writer is not None:
+            self.writer.write_control(schedules)
+
+    def smoothing(self, entropies: SmoothingRecord) -> None:
+        """Take the local entropies."""
+        self.entropies = entropies
+        if self.writer is not None:
+            self.writer.write_smoothing(entropies)
+
     def discrete(self, steps: Discrete) -> None:
         """Take what the transfer operator says."""
         self.steps = steps
@@ -155,6 +182,8 @@ class Sink:
             spectrum=self.modes,
             ensemble=self.walkers,
             validation=self.comparison,
+            control=self.schedules,
+            smoothing=self.entropies,
             discrete=self.steps,
             passage=self.first_passage,
             timings=timings,

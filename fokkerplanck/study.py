@@ -46,6 +46,8 @@ def study(case: Case, levels: int = 3) -> str:
     """
     if case.density is None:
         raise CaseError("a study needs the section [density]", "density", case.file)
+    if case.control is not None:
+        raise CaseError("is not part of a study; leave it out", "control", case.file)
     grids = _ladder(case, levels)
     # One scheme for all levels, that of the case's own grid.
     scheme, _ = scheme_of(case, System(case.problem, case.grid))

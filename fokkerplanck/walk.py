@@ -9,6 +9,7 @@ import numpy as np
 
 from .case import Case
 from .particles import METHODS, Ensemble, Gaussian, ensemble, stability_bound
+from .particles.ensemble import Pieces
 from .particles.methods import DEFAULT_STEP, fastest_rate
 from .store import EnsembleRecord
 
@@ -26,6 +27,7 @@ def walk(
     start: np.ndarray,
     visited: np.ndarray,
     progress: Callable[[float], object] | None = None,
+    pieces: Pieces | None = None,
 ) -> tuple[EnsembleRecord, list[str]]:
     """Run the ensemble that a case asks for, at output times of its density.
 
@@ -39,6 +41,8 @@ def walk(
         Cells that the steps must be small enough for.
     progress : callable, optional
         Called with the time reached.
+    pieces : callable, optional
+        Factors of drift and noise, as :func:`~fokkerplanck.particles.ensemble.ensemble` takes them.
 
     Returns
     -------
@@ -66,6 +70,7 @@ def walk(
         step=_step(case, method, visited),
         trajectories=asked.trajectories,
         progress=progress,
+        pieces=pieces,
     )
     names = [field.name for field in fields(EnsembleRecord)]
     record = EnsembleRecord(**{name: getattr(found, name) for name in names})

@@ -25,17 +25,20 @@ from .overrides import apply_overrides, overridden
 from .passage import passage
 from .records import (
     Case,
+    Control,
     Density,
     Discrete,
     Ensemble,
     Expect,
     Output,
+    Smoothing,
     Spectrum,
     Stationary,
     Validation,
 )
 from .schema import (
     CaseFile,
+    ControlSection,
     DensitySection,
     DiscreteSection,
     OutputSection,
@@ -145,6 +148,12 @@ def _build(path: Path, text: str, data: dict[str, Any], overrides: dict[str, Any
         validation=(
             None if file.validation is None else Validation(**file.validation.model_dump())
         ),
+        control=None if file.control is None else _control(file.control),
+        smoothing=(
+            None
+            if file.smoothing is None
+            else Smoothing(tuple(file.smoothing.gamma), tuple(file.smoothing.beta))
+        ),
         discrete=None if file.discrete is None else _discrete(file.discrete, problem),
         output=_output(file.output),
         overrides=overrides,
@@ -217,6 +226,16 @@ def _spectrum(section: SpectrumSection, grid: Grid, problem: Problem) -> Spectru
 def _output(section: OutputSection) -> Output:
     figures = None if section.figures is None else tuple(section.figures)
     return Output(section.every_frame, section.precision, figures)
+
+
+def _control(section: ControlSection) -> Control:
+    given = section.model_dump()
+    if isinstance(section.schedule, list):
+        given |= {"schedule": tuple(section.schedule), "intervals": len(section.schedule)}
+    elif section.intervals is None:
+        given["intervals"] = Control.intervals
+    given["compare"] = None if section.compare is None else tuple(section.compare)
+    return Control(**given)
 
 
 def _density(section: DensitySection) -> Density:

@@ -36,6 +36,10 @@ METHODS = (
     "weak-2",
     "stable",
 )
+# In step with the tables of `control` and `density`, which lie above; a test compares them.
+POLICIES = ("constant", "inverse-time", "step-decay", "cosine", "feedback", "printed")
+SCHEDULES = ("optimal", *POLICIES)
+CONTROLS = ("learning-rate", "batch-size")
 # How a step of SGD is drawn in [discrete].
 STEP_NOISES = ("auto", "gaussian", "minibatch")
 PRECISIONS = ("float64", "float32")
@@ -47,6 +51,8 @@ FIGURES = (
     "quasi_potential",
     "current",
     "entropy_production",
+    "schedules",
+    "local_entropy",
     "discrete",
     "modes",
     "eigenvalues",
@@ -209,6 +215,57 @@ class Validation:
 
 
 @dataclass(frozen=True)
+class Control:
+    """Asks for the density to be steered (59).
+
+    Parameters
+    ----------
+    schedule : str or tuple of float
+        One of ``SCHEDULES``, a formula of t, or one value per interval; u in (0, 1].
+    of : str
+        One of ``CONTROLS``: what u scales.
+    intervals : int
+        Equal parts of the run on which u is constant.
+    lowest : float
+        Least control that policies and optima may use.
+    terminal, running : str or None
+        Cost at the end, the loss where left out, and per unit time, a formula of the axes, t and u.
+    compare : tuple of str or None
+        Policies whose costs are found too; None for all that fit, if the schedule is "optimal".
+    feedback : bool
+        Whether to find the best feedback u(t, theta) as well.
+    iterations : int
+        Of the optimiser, on the grid of the case, at most.
+    """
+
+    schedule: str | tuple[float, ...] = "optimal"
+    of: str = "learning-rate"
+    intervals: int = 200
+    lowest: float = 1e-3
+    terminal: str | None = None
+    running: str | None = None
+    compare: tuple[str, ...] | None = None
+    feedback: bool = False
+    iterations: int = 300
+
+
+@dataclass(frozen=True)
+class Smoothing:
+    """Asks for local entropy (66) and its minima.
+
+    Parameters
+    ----------
+    gamma : tuple of float
+        Inverse variances of the kernel.
+    beta : tuple of float
+        Inverse temperatures at which Phi~ is set beside it.
+    """
+
+    gamma: tuple[float, ...]
+    beta: tuple[float, ...] = ()
+
+
+@dataclass(frozen=True)
 class Discrete:
     """Asks for the transfer operator of SGD (52) and what is stationary under it.
 
@@ -306,6 +363,8 @@ class Case:
     passage : Passage or None
     ensemble : Ensemble or None
     validation : Validation or None
+    control : Control or None
+    smoothing : Smoothing or None
     discrete : Discrete or None
     output : Output
     expect : dict of str to Expect
@@ -325,6 +384,8 @@ class Case:
     passage: Passage | None = None
     ensemble: Ensemble | None = None
     validation: Validation | None = None
+    control: Control | None = None
+    smoothing: Smoothing | None = None
     discrete: Discrete | None = None
     output: Output = Output()
     overrides: dict[str, Any] = field(default_factory=dict)

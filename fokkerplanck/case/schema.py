@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Callable
-from typing import Annotated, Any, ClassVar, Literal
+from typing import Annotated, Any, Literal
 
 from pydantic import (
     BaseModel,
@@ -21,12 +21,21 @@ from pydantic import (
     model_validator,
 )
 
-from .. import __version__
 from ..errors import CaseError
 from ..problem.formula import number
 from ..problem.jumps import KINDS as JUMPS
 from ..problem.losses import KINDS
-from .records import FIGURES, INITIAL_KINDS, METHODS, PRECISIONS, SCHEMES, STEP_NOISES, STEPPERS
+from .records import (
+    CONTROLS,
+    FIGURES,
+    INITIAL_KINDS,
+    METHODS,
+    POLICIES,
+    PRECISIONS,
+    SCHEMES,
+    STEP_NOISES,
+    STEPPERS,
+)
 
 MODELS = tuple(KINDS)
 
@@ -98,18 +107,6 @@ class Section(BaseModel):
     """
 
     model_config = ConfigDict(extra="forbid", frozen=True)
-    # Keys of the file format whose analysis this version lacks, with what to use instead.
-    unavailable: ClassVar[dict[str, str]] = {}
-
-    @model_validator(mode="before")
-    @classmethod
-    def _available(cls, data: Any) -> Any:
-        for key in data if isinstance(data, dict) else ():
-            if key in cls.unavailable:
-                raise CaseError(
-                    f"is not available in version {__version__}; {cls.unavailable[key]}", key
-                )
-        return data
 
 
 def _class(value: Any) -> Any:
@@ -352,6 +349,60 @@ class ValidationSection(Section):
     budget: Annotated[bool, Field(strict=True)] = True
 
 
+def _schedule(value: Any, info: ValidationInfo) -> str | list[float]:
+    if isinstance(value, str):
+        return value
+    entries = value if isinstance(value, list | tuple) else [value]
+    if not entries:
+        raise CaseError("has no value; give one per interval")
+    values = []
+    for index, entry in enumerate(entries):
+        place = f"[{index}]" if isinstance(value, list | tuple) else ""
+        u = _number(entry, info)
+        if not 0.0 < u <= 1.0:
+            raise CaseError(f"{entry!r} is outside (0, 1]; u scales the largest rate", place)
+        values.append(u)
+    return values
+
+
+def _lowest(value: Any, info: ValidationInfo) -> float:
+    result = _number(value, info)
+    if not 0.0 < result <= 1.0:
+        raise CaseError(f"{value!r} is outside (0, 1]; it is the least u")
+    return result
+
+
+class ControlSection(Section):
+    """``[control]``: a schedule of the learning rate or the batch size."""
+
+    schedule: Annotated[Any, PlainValidator(_schedule)] = "optimal"
+    of: Literal[CONTROLS] = "learning-rate"  # type: ignore[valid-type]
+    intervals: Annotated[int, Field(strict=True, ge=1)] | None = None
+    lowest: Annotated[float, BeforeValidator(_lowest)] = 1e-3
+    terminal: Annotated[str, Field(strict=True)] | None = None
+    running: Annotated[str, Field(strict=True)] | None = None
+    compare: list[Literal[POLICIES]] | None = None  # type: ignore[valid-type]
+    feedback: Annotated[bool, Field(strict=True)] = False
+    iterations: Annotated[int, Field(strict=True, ge=1)] = 300
+
+    @model_validator(mode="after")
+    def _counted(self) -> ControlSection:
+        values = self.schedule
+        if isinstance(values, list) and self.intervals not in (None, len(values)):
+            raise CaseError(
+                f"{self.intervals} is not the number of values in schedule, {len(values)}",
+                "intervals",
+            )
+        return self
+
+
+class SmoothingSection(Section):
+    """``[smoothing]``: local entropy (66) for some gamma, beside Phi~ for some beta."""
+
+    gamma: Annotated[Positives, Field(min_length=1)]
+    beta: Positives = Field(default_factory=list)
+
+
 class DiscreteSection(Section):
     """``[discrete]``: steps of SGD as a transfer operator (52)."""
 
@@ -406,12 +457,6 @@ class ExpectSection(Section):
 class CaseFile(Section):
     """The whole file."""
 
-    unavailable = dict.fromkeys(
-        ("control", "smoothing"),
-        "its analyses are [density], [stationary], [spectrum], [passage], [ensemble], "
-        "[validation] and [discrete]",
-    )
-
     title: Annotated[str, Field(strict=True)] = ""
     parameters: dict[str, Any] = Field(default_factory=dict)
     # The model first: what is known of its keys serves the message for an unknown one.
@@ -426,6 +471,8 @@ class CaseFile(Section):
     passage: PassageSection | None = None
     ensemble: EnsembleSection | None = None
     validation: ValidationSection | None = None
+    control: ControlSection | None = None
+    smoothing: SmoothingSection | None = None
     discrete: DiscreteSection | None = None
     output: OutputSection = OutputSection()
     expect: dict[str, ExpectSection] = Field(default_factory=dict)
@@ -436,6 +483,11 @@ class CaseFile(Section):
             raise CaseError("is missing; give [loss], [drift] or both", "loss")
         if self.ensemble is not None and self.density is None:
             raise CaseError("is missing; walkers are counted at the times of [density]", "density")
+        if self.control is not None and self.density is None:
+            raise CaseError("is missing; [control] steers its density up to its end", "density")
+        for name in ("validation", "discrete"):
+            if self.control is not None and getattr(self, name) is not None:
+                raise CaseError("compares at u = 1; leave it out beside [control]", name)
         if self.validation is not None and self.ensemble is None:
             raise CaseError("is missing; [validation] compares it with the density", "ensemble")
         return self

@@ -71,10 +71,13 @@ class March:
         """
         if stop == start:
             return density, step
-        if self.stepper.exact and self.system.autonomous:
-            self.system.counts["steps"] += 1
-            return self.stepper.step(self.system, density, start, stop - start), step
-        return self._controlled(density, start, stop, step)
+        for first, last in self.system.pieces(start, stop):
+            if self.stepper.exact and self.system.piecewise:
+                self.system.counts["steps"] += 1
+                density = self.stepper.step(self.system, density, first, last - first)
+            else:
+                density, step = self._controlled(density, first, last, step)
+        return density, step
 
     def frames(
         self, density: np.ndarray, times: Sequence[float], step: float = 0.0

@@ -12,7 +12,7 @@ left without any edge get weak ones along the axes, of the order of the squared 
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from itertools import product as cartesian
 
@@ -23,6 +23,9 @@ from . import kernels
 from .corners import LONG, stranded
 from .force import EDGE_NODES, Force, Potential
 from .selling import decompose, offset_of
+
+# What an edge stores, from its conductance and its integral P of the force: usually its two rates.
+Law = Callable[[np.ndarray, np.ndarray], tuple[np.ndarray, np.ndarray]]
 
 # Cells per axis that `sampled_offsets` looks at.
 SAMPLES = 24
@@ -98,7 +101,7 @@ def patches(grid: Grid, offset: tuple[int, ...]) -> Iterator[Patch]:
         yield Patch(source, target, any(wrapped for _, _, wrapped in combination))
 
 
-def assemble(force: Force, potential: Potential) -> Rates:
+def assemble(force: Force, potential: Potential, law: Law | None = None) -> Rates:
     """Build the rates of a problem on a grid at one time.
 
     Parameters
@@ -107,8 +110,10 @@ def assemble(force: Force, potential: Potential) -> Rates:
     potential : Potential
         Where its values are known, P is their exact difference, which makes exp(-Psi) the
         stationary state to rounding.
+    law : callable, optional
+        What to store in place of the rates, from conductance and P; additive in the conductance.
     """
-    grid = force.grid
+    grid, law = force.grid, law or _two_rates
     rows, raised = _selling_weights(force)
     still = [axis for axis, flag in enumerate(force.problem.noiseless) if flag]
     units = [tuple(int(i == axis) for i in range(grid.ndim)) for axis in still]
@@ -117,13 +122,13 @@ def assemble(force: Force, potential: Potential) -> Rates:
         for patch in patches(grid, offset):
             conductance = 0.5 * (weight[patch.source] + weight[patch.target])
             along = _along(force, potential, offset, patch)
-            table.add(offset, patch, *_two_rates(conductance, along))
+            table.add(offset, patch, *law(conductance, along))
         if not grid.domain.closed:
-            _diffusive_exits(force, table, offset, weight)
+            _diffusive_exits(force, table, offset, weight, law)
     for axis in still:
         _upwind(force, table, axis)
     if any(abs(step) >= LONG for offset in rows for step in offset):
-        _join_corners(force, potential, table)
+        _join_corners(force, potential, table, law)
     return table.rates(raised)
 
 
@@ -134,7 +139,7 @@ def _along(force: Force, potential: Potential, offset: tuple[int, ...], patch: P
     return force.line_integral(offset, patch.source)
 
 
-def _join_corners(force: Force, potential: Potential, table: _Table) -> None:
+def _join_corners(force: Force, potential: Potential, table: _Table, law: Law) -> None:
     """Weak edges along the noisy axes, for cells without others.
 
     Their conductance is the smallest eigenvalue that D is left with anywhere.
@@ -153,7 +158,7 @@ def _join_corners(force: Force, potential: Potential, table: _Table) -> None:
             touched = alone[patch.source] | alone[patch.target]
             conductance = touched * 0.5 * (weak[patch.source] + weak[patch.target])
             along = _along(force, potential, offset, patch)
-            table.add(offset, patch, *_two_rates(conductance, along))
+            table.add(offset, patch, *law(conductance, along))
 
 
 def _two_rates(conductance: np.ndarray, along: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
@@ -190,7 +195,7 @@ def _selling_weights(force: Force) -> tuple[dict[tuple[int, ...], np.ndarray], i
 
 
 def _diffusive_exits(
-    force: Force, table: _Table, offset: tuple[int, ...], weight: np.ndarray
+    force: Force, table: _Table, offset: tuple[int, ...], weight: np.ndarray, law: Law
 ) -> None:
     """Edges of both directions that meet an absorbing side, cut at their true distance.
 
@@ -210,7 +215,7 @@ def _diffusive_exits(
         if cells.size:
             inside = share[cells]
             along = _cut_integral(force, index[:, cells], step, inside)
-            rate, _ = _two_rates(weight.reshape(-1)[cells] / inside, along)
+            rate, _ = law(weight.reshape(-1)[cells] / inside, along)
             table.leave(offset, cells, side[cells], rate)
 
 

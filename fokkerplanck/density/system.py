@@ -41,6 +41,15 @@ class System:
         """Whether one generator serves all times."""
         return not self.problem.time_dependent
 
+    def pieces(self, start: float, stop: float) -> list[tuple[float, float]]:
+        """Stretches between two times on each of which the coefficients are smooth in time."""
+        return [(start, stop)]
+
+    @property
+    def piecewise(self) -> bool:
+        """Whether the coefficients are constant on each of the :meth:`pieces`."""
+        return self.autonomous
+
     def at(self, time: float) -> Generator:
         """Generator with the coefficients of one time; the last one is kept."""
         if self._generator is None or (not self.autonomous and time != self._time):

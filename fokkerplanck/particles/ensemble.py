@@ -3,18 +3,20 @@
 from __future__ import annotations
 
 import itertools
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 
 from ..errors import CaseError
 from ..grid import Grid
 from ..problem import Problem
-from .methods import settings
+from .methods import Settings, settings
 from .recorder import Ensemble, Recorder
 from .start import Start
 from .threads import team
 from .walkers import Walkers
 
 Progress = Callable[[float], object]
+# (from, to, drift factor, noise factor) between two times: how a control changes the motion.
+Pieces = Callable[[float, float], Iterable[tuple[float, float, float, float]]]
 
 
 def ensemble(
@@ -30,6 +32,7 @@ def ensemble(
     replacement: bool | None = None,
     open_sides: bool = False,
     trajectories: int = 0,
+    pieces: Pieces | None = None,
     progress: Progress | None = None,
 ) -> Ensemble:
     """Move walkers and count them on a grid.
@@ -55,6 +58,9 @@ def ensemble(
         Let walkers pass the reflecting sides, as SGD itself does; they are counted in ``outside``.
     trajectories : int
         Walkers whose places are kept at every output time.
+    pieces : callable, optional
+        Factors of drift and noise between two times, constant on each piece (59). A step of SGD
+        takes its learning rate times the drift's factor; its noise follows, or must be left.
     progress : callable, optional
         Called with the time reached after every interval.
 
@@ -86,12 +92,40 @@ def ensemble(
     if seed < 0:
         raise CaseError(f"{seed} is negative; a seed is a whole number >= 0", "ensemble.seed")
     chosen = settings(problem, grid, method, step, replacement)
+    if pieces is not None:
+        _require_steerable(problem, chosen, pieces, times[-1])
     with team() as threads:
         walkers = Walkers(problem, grid, start, chosen, particles, seed, open_sides, threads)
         recorder = Recorder(walkers, trajectories, len(times))
         for number, time in enumerate(times):
+            if pieces is not None and number:
+                for _, stop, drift, noise in pieces(times[number - 1], time):
+                    walkers.steer(drift, noise)
+                    walkers.advance(stop)
             walkers.advance(time)
             recorder.record(number)
             if progress is not None:
                 progress(walkers.time)
     return recorder.result(seed)
+
+
+def _require_steerable(problem: Problem, chosen: Settings, pieces: Pieces, end: float) -> None:
+    if problem.time_dependent or problem.friction is not None:
+        raise CaseError("steers neither coefficients that depend on t nor momentum", "control")
+    if chosen.method.isotropic:
+        raise CaseError(
+            f"{chosen.method.name} keeps its noise from step to step; under [control] take weak-2",
+            "ensemble.method",
+        )
+    if chosen.method.sgd:
+        if end < chosen.step:
+            raise CaseError(
+                f"the horizon {end:g} is shorter than a step, the learning rate {chosen.step:g}",
+                "density.end",
+            )
+        if any(abs(m - a * a) > 1e-12 for _, _, a, m in pieces(0.0, end)):
+            raise CaseError(
+                f"{chosen.method.name} has a fixed batch; for a schedule of the batch size take "
+                "langevin or weak-2",
+                "ensemble.method",
+            )

@@ -53,6 +53,7 @@ class Walkers:
         self.data = _data(problem)
         self.jumps = problem.jumps
         self.noise = np.zeros((1, 1)) if batches else _noise(problem)
+        self.variable = problem.constant_sigma is None
         self.sides = _sides(grid, open_sides)
         self.blocks = -(-particles // BLOCK)
         # The walkers that fill the last block are gone from the start.
@@ -66,8 +67,17 @@ class Walkers:
         self.absorbed = np.zeros((self.blocks, 2 * grid.ndim), dtype=np.int64)
         self.time, self.iteration = 0.0, 0
         self.largest_step = 0.0
+        # Under a control: drift and time run by the first, 2 Sigma/beta by the second besides.
+        self.pace, self.heat = 1.0, 1.0
         # Leimkuhler-Matthews: what the places lack of those to be shown, in normals to come.
         self.lag = 0.0
+
+    def steer(self, drift: float, noise: float) -> None:
+        """Scale the drift and the covariance of the noise from here on.
+
+        With drift a and noise m a step of length h is one of length a h at m/a times 1/beta.
+        """
+        self.pace, self.heat = drift, noise / drift
 
     def advance(self, time: float) -> None:
         """Move to an output time, or to the iteration nearest to it."""
@@ -95,6 +105,10 @@ class Walkers:
     def _run(self, t: float, h: float, steps: int) -> None:
         chosen, kernels, sides = self.chosen, self.kernels, self.sides
         c, data, x, states, absorbed = self.numbers, self.data, self.x, self.states, self.absorbed
+        rate, noise = chosen.rate, self.noise
+        if (self.pace, self.heat) != (1.0, 1.0):
+            rate, h = rate * self.pace, h * self.pace
+            noise = noise * (self.heat if self.variable else math.sqrt(self.heat))
 
         weights = np.array(chosen.weights)
 
@@ -109,12 +123,12 @@ class Walkers:
                 mode = EPOCHS if chosen.method.batches == "epochs" else mode
                 kernels.advance_batches(
                     first, last, states, self.marks, x, absorbed, self.iteration, steps, c, data,
-                    chosen.rate, chosen.momentum, chosen.batch, mode, sides,
+                    rate, chosen.momentum, chosen.batch, mode, sides,
                 )  # fmt: skip
             elif chosen.method.sgd:
                 kernels.advance_gaussian(
                     first, last, states, x, absorbed, t, steps, c, data,
-                    chosen.rate, chosen.momentum, self.noise, sides,
+                    rate, chosen.momentum, noise, sides,
                 )  # fmt: skip
             elif self.jumps is not None:
                 kernels.advance_stable(
@@ -128,7 +142,7 @@ class Walkers:
                     "weak-2": kernels.advance_weak_2,
                 }[chosen.method.name]
                 kernel(
-                    first, last, states, x, absorbed, t, h, steps, c, data, self.noise, sides
+                    first, last, states, x, absorbed, t, h, steps, c, data, noise, sides
                 )  # fmt: skip
 
         self.threads.run(call, self.blocks)

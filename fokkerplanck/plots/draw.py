@@ -21,10 +21,12 @@ from .discrete import discrete_figures
 from .entropy_production import entropy_production_figures
 from .escape import escape_figures
 from .free_energy import free_energy_figures
+from .local_entropy import local_entropy_figures
 from .mean_time import mean_time_figures
 from .modes import eigenvalues_figures, modes_figures
 from .observables import observables_figures
 from .quasi_potential import quasi_potential_figures
+from .schedules import schedules_figures
 from .style import DPI, STYLE
 from .walkers import walkers_figures
 
@@ -36,6 +38,8 @@ STILLS: dict[str, Callable[[Result], dict[str, Figure]]] = {
     "quasi_potential": quasi_potential_figures,
     "current": current_figures,
     "entropy_production": entropy_production_figures,
+    "schedules": schedules_figures,
+    "local_entropy": local_entropy_figures,
     "discrete": discrete_figures,
     "modes": modes_figures,
     "eigenvalues": eigenvalues_figures,
@@ -96,7 +100,14 @@ def draw(
     for name in chosen:
         if name not in FIGURES:
             raise CaseError(_unknown(name), "output.figures")
-    analyses = (result.stationary, result.spectrum, result.passage, result.discrete)
+    analyses = (
+        result.stationary,
+        result.spectrum,
+        result.passage,
+        result.control,
+        result.smoothing,
+        result.discrete,
+    )
     if not len(result.kept_frames) and all(found is None for found in analyses):
         raise StoreError("this result has no frame yet, so there is nothing to draw")
     folder = Path(directory)
@@ -125,6 +136,8 @@ def _usual(result: Result) -> tuple[str, ...]:
         *(STATIONARY if analysed else ()),
         *(SPECTRUM if result.spectrum is not None else ()),
         *(PASSAGE if result.passage is not None else ()),
+        *(("schedules",) if result.control is not None else ()),
+        *(("local_entropy",) if result.smoothing is not None else ()),
         *(("discrete",) if result.discrete is not None else ()),
     )
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
+from copy import copy
 from dataclasses import asdict
 from functools import cached_property
 from typing import Any, NoReturn
@@ -21,7 +22,7 @@ from .jumps import Jumps, read_jumps
 from .model_field import ModelField
 from .models import DataModel
 from .names import Names, check_name
-from .noise import read_settings, sigma_field
+from .noise import read_beta, read_settings, sigma_field
 
 Points = Sequence[Any]
 
@@ -327,6 +328,20 @@ class Problem:
     def grid(self, cells: int | Sequence[int]) -> Grid:
         """Grid of this domain, with ``cells`` for all axes or one number per axis."""
         return Grid.of(self.domain, cells)
+
+    def with_beta(self, beta: float) -> Problem:
+        """The same loss, drift and Sigma at another temperature.
+
+        ``beta`` in a formula keeps the value it was read with.
+
+        Raises
+        ------
+        CaseError
+            Unless beta > 0.
+        """
+        other = copy(self)
+        other.__dict__["beta"] = read_beta(beta, {})
+        return other
 
     def check(self, grid: Grid, t: float = 0.0) -> None:
         """Raise :class:`CaseError` if a coefficient has no meaning at a cell centre.

@@ -1,5 +1,6 @@
 """Result files: HDF5 that xarray, netCDF-4 and h5py read without options."""
 
+from .control import ControlRecord, Search, SmoothingRecord
 from .discrete import Discrete, RelationRow
 from .ensemble import EnsembleRecord
 from .layout import OBSERVABLES, RESERVED_NAMES, SCHEMA
@@ -19,6 +20,7 @@ __all__ = [
     "SCHEMA",
     "Checkpoint",
     "Contents",
+    "ControlRecord",
     "CriticalPoints",
     "Discrete",
     "EnsembleRecord",
@@ -29,6 +31,8 @@ __all__ = [
     "PassageRecord",
     "RelationRow",
     "ResultWriter",
+    "Search",
+    "SmoothingRecord",
     "SpectrumRecord",
     "Stationary",
     "ValidationRecord",

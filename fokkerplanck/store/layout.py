@@ -50,6 +50,7 @@ OBSERVABLES: dict[str, str] = {
     "limited": "share of the cell faces whose flux the limiter scaled down since the last frame",
     "limited_flux": "share of the flux corrections taken away since the last frame",
     "loss_rate_dynkin": "rate of change of the expected loss by Dynkin's formula",
+    "schedule": "control u(t)",
     "over_sides_rate": "density that jumps over the sides per unit time",
 }
 
@@ -61,7 +62,7 @@ ROOT_ATTRIBUTES = frozenset(
 )
 
 _FIXED = "time density loss sigma component component2 row column bound character"
-_GROUPS = "stationary spectrum passage ensemble validation discrete checkpoint"
+_GROUPS = "stationary spectrum passage ensemble validation discrete checkpoint control smoothing"
 _STATIONARY = (
     "quasi_potential current velocity integrated_potential stream_function angular_momentum "
     "critical point mode position value eigenvalues index pair side pairs shifts points"

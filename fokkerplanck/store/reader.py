@@ -11,6 +11,7 @@ import h5py
 import numpy as np
 
 from ..errors import StoreError
+from .control import ControlRecord, SmoothingRecord, read_control, read_smoothing
 from .discrete import Discrete
 from .discrete_group import read_discrete
 from .ensemble import EnsembleRecord
@@ -42,6 +43,8 @@ class Contents:
     spectrum: SpectrumRecord | None
     ensemble: EnsembleRecord | None
     validation: ValidationRecord | None
+    control: ControlRecord | None
+    smoothing: SmoothingRecord | None
     discrete: Discrete | None
     passage: PassageRecord | None
     timings: dict[str, float]
@@ -72,6 +75,8 @@ def read(path: str | Path) -> Contents:
                 spectrum=read_spectrum(file),
                 ensemble=read_ensemble(file),
                 validation=read_validation(file),
+                control=read_control(file),
+                smoothing=read_smoothing(file),
                 discrete=read_discrete(file),
                 passage=read_passage(file),
                 timings={name: float(seconds) for name, seconds in timings.items()},

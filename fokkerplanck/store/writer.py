@@ -15,6 +15,15 @@ import h5py
 import numpy as np
 
 from ..errors import StoreError
+from .control import (
+    ControlRecord,
+    Search,
+    SmoothingRecord,
+    fill_control,
+    fill_search,
+    fill_smoothing,
+    read_search,
+)
 from .discrete import Discrete
 from .discrete_group import fill_discrete
 from .ensemble import EnsembleRecord
@@ -105,8 +114,10 @@ class ResultWriter:
         return cls(target, file, frames=0, slot=0, sequence=0)
 
     @classmethod
-    def resume(cls, path: str | Path, header: Header) -> tuple[ResultWriter, Checkpoint]:
+    def resume(cls, path: str | Path, header: Header) -> tuple[ResultWriter, Checkpoint | None]:
         """Open an unfinished file; frames after its last valid checkpoint are dropped.
+
+        There is no checkpoint yet where the run was stopped while it looked for a schedule.
 
         Raises
         ------
@@ -120,6 +131,14 @@ class ResultWriter:
             check_same_run(file, header, target)
             reached = complete_frames(file)
             found = [item for item in read_slots(file) if item[2].frame < reached]
+            if not found and read_search(file) is not None:
+                with _writing(target, "resumed"):
+                    writer = cls(target, file, 0, 0, 0)
+                    writer._truncate(None)
+                    file.attrs["history"] += f"\n{_now()} resumed before the first frame"
+                    file.attrs["status"] = "running"
+                    file.flush()
+                return writer, None
             if not found:
                 raise StoreError(
                     "this run was stopped before its first checkpoint; start it again with "
@@ -217,6 +236,28 @@ class ResultWriter:
             fill_validation(self._file, validation)
             self._file.flush()
 
+    def search(self) -> Search | None:
+        """Where the optimiser of the control stood."""
+        return read_search(self._file)
+
+    def write_search(self, search: Search) -> None:
+        """Keep where the optimiser of the control stands."""
+        with _writing(self.path, "written"):
+            fill_search(self._file, search)
+            self._file.flush()
+
+    def write_control(self, control: ControlRecord) -> None:
+        """Write the group ``/control``, replacing values that are there."""
+        with _writing(self.path, "written"):
+            fill_control(self._file, control)
+            self._file.flush()
+
+    def write_smoothing(self, smoothing: SmoothingRecord) -> None:
+        """Write the group ``/smoothing``, replacing one that is there."""
+        with _writing(self.path, "written"):
+            fill_smoothing(self._file, smoothing)
+            self._file.flush()
+
     def write_passage(self, passage: PassageRecord) -> None:
         """Write the group ``/passage``, replacing one that is there."""
         with _writing(self.path, "written"):
@@ -304,15 +345,15 @@ class ResultWriter:
             )
         return {name: file[name] for name in names}
 
-    def _truncate(self, checkpoint: Checkpoint) -> None:
+    def _truncate(self, checkpoint: Checkpoint | None) -> None:
         """Drop every frame after the checkpoint."""
         file = self._file
         for name in ["time", *series_names(file)]:
             file[name].resize(self.frames, axis=0)
         if not self._every_frame:
             # Shrinking frees the density that was the last one when the run was interrupted.
-            file["density"].resize(1, axis=0)
-            if self.frames > 1:
+            file["density"].resize(min(1, self.frames), axis=0)
+            if self.frames > 1 and checkpoint is not None:
                 self._pending = checkpoint.density.copy()
         file["density"].resize(self.frames, axis=0)
 
