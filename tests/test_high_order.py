@@ -8,7 +8,7 @@ import numpy as np
 import pytest
 import reference_high
 from fields import ANY, CLOSED, random_density, settings_of
-from hypothesis import given, settings
+from hypothesis import given, reject, settings
 from hypothesis import strategies as st
 from measures import compiled_only, distance, examples
 from test_orders import TIME_PROBLEMS, TURN, side
@@ -28,7 +28,7 @@ from fokkerplanck.density import (
 from fokkerplanck.density.correction import add_fluxes, hold_entropy, relative_entropy
 from fokkerplanck.density.high_matrix import to_scipy
 from fokkerplanck.density.integral import integral
-from fokkerplanck.errors import CaseError
+from fokkerplanck.errors import CaseError, NumericalFailure
 from fokkerplanck.gallery import ExactProblem
 from fokkerplanck.grid import Grid
 from fokkerplanck.problem import Problem
@@ -196,7 +196,13 @@ def test_rest_is_exact_and_the_entropy_falls(
     )
     grid = setting.grid
     system = System(setting.problem, grid)
-    rest = stationary(system.at(0.0), setting.problem, "high-order")
+    try:
+        rest = stationary(system.at(0.0), setting.problem, "high-order")
+    except NumericalFailure:
+        # On a handful of cells the null vector of A_h need not be anything like a density.
+        assert min(grid.shape) < 8
+        assert system.potential.values is None
+        reject()
     assert rest.detailed_balance == (system.potential.values is not None)
     assert rest.density.min() > 0.0
     assert rest.residual <= 1e-12
