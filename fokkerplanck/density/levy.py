@@ -60,6 +60,15 @@ class LevySystem:
         """Whether the coefficients are the same at all times."""
         return not self.problem.time_dependent
 
+    @property
+    def piecewise(self) -> bool:
+        """Whether the coefficients are constant on each of the :meth:`pieces`."""
+        return self.autonomous
+
+    def pieces(self, start: float, stop: float) -> list[tuple[float, float]]:
+        """Stretches between two times on each of which the coefficients are smooth in time."""
+        return [(start, stop)]
+
     def at(self, time: float) -> Rates:
         """Rate of the fastest part, for the first guess of a step."""
         return Rates(self.transport.rate(time) + self.fractional.q)
