@@ -17,32 +17,29 @@ from tqdm import tqdm
 from . import __version__
 from .analysis import analyse, record_of, spectrum_of
 from .case import Case, memory_needed, require_memory
-from .cautions import cautions, levy_cautions
+from .cautions import levy_cautions
 from .clock import Clock
-from .density import SCHEME_TABLE, Generator, Scheme, StationaryState, System, march_of, stationary
+from .density import SCHEME_TABLE, Scheme, StationaryState, System, stationary
 from .density.controlled import ControlledSystem
 from .density.force import Force
 from .density.levy import LEVY, LevySystem, levy_march
 from .density.rates import sampled_offsets
-from .density.schemes import Marching
 from .discrete import discretise
 from .errors import CaseError, CaseWarning, NumericalFailure, StoreError
-from .observables import Observer, measure_levy, moments
+from .evolution import cautioned, march_density, march_frames, move_walkers, rates_over_sides
+from .observables import Observer, measure_levy
 from .result import Result, open_result
 from .sink import Sink
 from .smoothed import smooth
 from .start import initial_density, scheme_of
 from .steering import objective_of, steer
-from .store import Checkpoint, Header, read
+from .store import Header, read
 from .transit import check_regions, transit
 from .validate import validate
-from .walk import visited_cells, walk
 
 # Beyond these sizes a case that does not ask for the stationary state does without it when
 # detailed balance fails: the linear solve would cost more than the run.
 STATIONARY_CELLS = {1: 1_000_000, 2: 600_000, 3: 300_000}
-
-BAR = "{desc} {percentage:3.0f}% {bar} t = {n:.4g}/{total:.4g} [{elapsed}<{remaining}]"
 
 CONTROL_BAR = "{desc} {bar} {n} iterations [{elapsed}] {postfix}"
 
@@ -172,7 +169,7 @@ def _solve(case: Case, sink: Sink, clock: Clock, progress: bool) -> list[str]:
         observer = Observer(case.problem, None)
     if scheme is not None:
         notes = [f"scheme {scheme.name}: {why}"]
-        notes += _march(case, sink, clock, steered, observer, scheme, rest, progress)
+        notes += march_density(case, sink, clock, steered, observer, scheme, rest, progress)
     if rest is not None:
         with clock("analyse"):
             if case.stationary is not None:
@@ -181,7 +178,7 @@ def _solve(case: Case, sink: Sink, clock: Clock, progress: bool) -> list[str]:
             else:
                 record = record_of(case.problem, generator, rest)
             if case.density is None:
-                notes += _cautioned(generator, rest.density)
+                notes += cautioned(generator, rest.density)
             sink.stationary(record)
     if case.smoothing is not None:
         with clock("smooth"):
@@ -197,7 +194,7 @@ def _solve(case: Case, sink: Sink, clock: Clock, progress: bool) -> list[str]:
             notes += cares
             sink.passage(found)
     if case.ensemble is not None:
-        notes += _walk(case, sink, clock, rest, steered, progress)
+        notes += move_walkers(case, sink, clock, rest, steered, progress)
     if case.validation is not None and sink.walkers is not None:
         with clock("validate"):
             sink.validation(validate(case, sink.walkers, sink.kept, sink.density))
@@ -223,15 +220,16 @@ def _solve_levy(case: Case, sink: Sink, clock: Clock, progress: bool) -> list[st
         march = levy_march(system, asked.rtol, asked.end)
         start = partial(initial_density, case)
         measure = partial(measure_levy, system)
-        _frames(case, sink, clock, march, start, measure, progress)
-        notes = [f"stepper {LEVY.name}: {LEVY.summary}", *levy_cautions(system, _rates(sink))]
-        for sentence in notes[1:]:
+        march_frames(case, sink, clock, march, start, measure, progress)
+        cares = levy_cautions(system, rates_over_sides(sink))
+        notes = [f"stepper {LEVY.name}: {LEVY.summary}", *cares]
+        for sentence in cares:
             warnings.warn(sentence, CaseWarning, stacklevel=3)
     if case.smoothing is not None:
         with clock("smooth"):
             sink.smoothing(smooth(case))
     if case.ensemble is not None:
-        notes += _walk(case, sink, clock, None, None, progress)
+        notes += move_walkers(case, sink, clock, None, None, progress)
     if case.validation is not None and sink.walkers is not None:
         with clock("validate"):
             sink.validation(validate(case, sink.walkers, sink.kept, sink.density))
@@ -266,14 +264,6 @@ def _steered(
     return ControlledSystem(objective.family, objective.schedule(record.values[0]))
 
 
-def _rates(sink: Sink) -> tuple[np.ndarray, np.ndarray]:
-    """Output times, and how much of the density jumps over the sides per unit time."""
-    if sink.writer is not None and sink.path is not None:
-        contents = read(sink.path)
-        return contents.time, contents.observables["over_sides_rate"]
-    return np.array(sink.times), np.array([one["over_sides_rate"] for one in sink.measured])
-
-
 def _scheme_and_rest(
     case: Case, system: System
 ) -> tuple[Scheme | None, str, StationaryState | None]:
@@ -297,133 +287,6 @@ def _scheme_and_rest(
         if not free or scheme.name != "high-order":
             raise
         return SCHEME_TABLE["scharfetter-gummel"], str(failure), rest_state(case, system)
-
-
-def _walk(
-    case: Case,
-    sink: Sink,
-    clock: Clock,
-    rest: StationaryState | None,
-    system: System | None,
-    progress: bool,
-) -> list[str]:
-    """The walkers of [ensemble]."""
-    assert case.density is not None
-    assert case.ensemble is not None
-    bar = tqdm(
-        total=case.ensemble.times(case.density)[-1],
-        desc=f"{case.name} walkers",
-        disable=not progress,
-        bar_format=BAR,
-    )
-
-    def moved(time: float) -> None:
-        bar.update(time - bar.n)
-        if sink.stopped():
-            raise KeyboardInterrupt
-
-    with bar, clock("walk"):
-        visited = visited_cells(sink.density(k) for k in sink.kept)
-        start = initial_density(case, rest)
-        pieces = system.factors if isinstance(system, ControlledSystem) else None
-        record, notes = walk(case, start, visited, moved, pieces)
-    sink.ensemble(record)
-    return notes
-
-
-def _march(
-    case: Case,
-    sink: Sink,
-    clock: Clock,
-    system: System,
-    observer: Observer,
-    scheme: Scheme,
-    started: StationaryState | None,
-    progress: bool,
-) -> list[str]:
-    """The frames of [density]."""
-    asked = case.density
-    assert asked is not None
-    rest = observer.stationary
-    march, stepper, reason = march_of(
-        scheme,
-        asked.stepper,
-        system,
-        asked.times,
-        asked.rtol,
-        None if rest is None else rest.density,
-    )
-    start = partial(initial_density, case, started)
-    measure = partial(_measured, observer, march)
-    density = _frames(case, sink, clock, march, start, measure, progress)
-    found = _cautioned(system.at(asked.end), density, scheme.order)
-    return [f"stepper {stepper}: {reason}", *found]
-
-
-def _frames(
-    case: Case,
-    sink: Sink,
-    clock: Clock,
-    march: Marching,
-    start: Callable[[], np.ndarray],
-    measure: Callable[[np.ndarray, float], dict[str, Any]],
-    progress: bool,
-) -> np.ndarray:
-    """March from frame to frame into the sink; returns the last density."""
-    asked = case.density
-    assert asked is not None
-    shape = case.grid.shape
-    state = sink.checkpoint
-    if state is None:
-        with clock("assemble"):
-            density = start()
-        state = Checkpoint(0, asked.times[0], density)
-        with clock("write"):
-            sink.frame(state, measure(density, 0.0))
-    flat, step = state.density.reshape(-1), state.step
-    bar = tqdm(
-        total=asked.end,
-        initial=state.time,
-        desc=case.name,
-        disable=not progress,
-        bar_format=BAR,
-    )
-    with bar:
-        for index in range(state.frame + 1, asked.frames):
-            before, stop = asked.times[index - 1], asked.times[index]
-            with clock("step"):
-                flat, step = march.advance(flat, before, stop, step)
-            density = flat.reshape(shape)
-            with clock("measure"):
-                measured = measure(density, stop)
-            with clock("write"):
-                sink.frame(Checkpoint(index, stop, density, step), measured)
-            bar.update(stop - before)
-    return flat.reshape(shape)
-
-
-def _measured(
-    observer: Observer, march: Marching, density: np.ndarray, time: float
-) -> dict[str, float | np.ndarray]:
-    """Observables of a frame, the control, and what the limiter did on the way to it."""
-    system, scales, control = march.system, (1.0, 1.0), {}
-    if isinstance(system, ControlledSystem):
-        u, lever = system.schedule.at(time), system.schedule.lever
-        scales, control = (lever.drift(u), lever.noise(u)), {"schedule": u}
-    change = march.change(density, time)
-    measured = observer.measure(system.at(time), density, time, change, scales)
-    if march.activity is not None:
-        measured["limited"] = march.activity.cut_share
-        measured["limited_flux"] = march.activity.lost_share
-    return {**measured, **control}
-
-
-def _cautioned(generator: Generator, density: np.ndarray, order: int = 2) -> list[str]:
-    """What to read with care, also as warnings."""
-    found = cautions(generator, density, moments(generator, density)[1], order)
-    for sentence in found:
-        warnings.warn(sentence, CaseWarning, stacklevel=3)
-    return found
 
 
 def _complete(path: Path, header: Header) -> bool:

@@ -40,6 +40,7 @@ LAYERS = {
     "walk": 7,
     "discrete": 7,
     "transit": 7,
+    "evolution": 8,
     "validate": 8,
     "run": 9,
     "plots": 8,
@@ -63,7 +64,7 @@ HOMES = {
     "sympy": {"problem", "gallery", "particles"},
     "pydantic": {"case"},
     "argparse": {"cli"},
-    "tqdm": {"run"},
+    "tqdm": {"run", "evolution"},
 }
 HEAVY = ("numpy", "scipy", "numba", "sympy", "matplotlib", "h5py", "pydantic", "pyamg", "tqdm")
 

@@ -15,7 +15,8 @@ from ..problem.formula import read_parameters
 from ..problem.landscape import Landscape
 from ..problem.noise import read_settings
 from .data import read_model
-from .schema import CaseFile, ModelSection, as_number
+from .schema import CaseFile, ModelSection
+from .values import as_number
 
 # What of [noise] beta depends on.
 BETA_KEYS = ("beta", "batch_size", "learning_rate", "momentum")

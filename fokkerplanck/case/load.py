@@ -16,6 +16,7 @@ from ..grid import Grid
 from ..problem import Problem
 from ..problem.formula import parse
 from ..problem.names import Names
+from .analyses import ControlSection, DiscreteSection, SpectrumSection
 from .build import build_problem, constants_of
 from .bundled import find_case
 from .initial import initial_density
@@ -36,14 +37,7 @@ from .records import (
     Stationary,
     Validation,
 )
-from .schema import (
-    CaseFile,
-    ControlSection,
-    DensitySection,
-    DiscreteSection,
-    OutputSection,
-    SpectrumSection,
-)
+from .schema import CaseFile, DensitySection, OutputSection
 
 DEFAULT_FRAMES = 51
 

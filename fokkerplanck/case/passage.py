@@ -7,8 +7,8 @@ import numpy as np
 from ..errors import CaseError
 from ..grid import Grid
 from ..problem.condition import Condition
+from .analyses import PassageSection
 from .records import Passage
-from .schema import PassageSection
 
 DEFAULT_FRAMES = 201
 # Stands for all absorbing sides.

@@ -6,12 +6,9 @@ records. pydantic knows the place of an error, and `messages` puts it into the k
 
 from __future__ import annotations
 
-import math
-from collections.abc import Callable
 from typing import Annotated, Any, Literal
 
 from pydantic import (
-    BaseModel,
     BeforeValidator,
     ConfigDict,
     Field,
@@ -22,91 +19,28 @@ from pydantic import (
 )
 
 from ..errors import CaseError
-from ..problem.formula import number
 from ..problem.jumps import KINDS as JUMPS
 from ..problem.losses import KINDS
+from .analyses import (
+    ControlSection,
+    DiscreteSection,
+    EnsembleSection,
+    PassageSection,
+    SmoothingSection,
+    SpectrumSection,
+    StationarySection,
+    ValidationSection,
+)
 from .records import (
-    CONTROLS,
     FIGURES,
     INITIAL_KINDS,
-    METHODS,
-    POLICIES,
     PRECISIONS,
     SCHEMES,
-    STEP_NOISES,
     STEPPERS,
 )
+from .values import Fraction, NotNegative, Number, Numbers, Positive, Positives, Section
 
 MODELS = tuple(KINDS)
-
-
-def as_number(value: Any, constants: dict[str, float]) -> float:
-    """A finite number, or a formula of the parameters, as a float; CaseError otherwise."""
-    if isinstance(value, bool) or not isinstance(value, int | float | str):
-        raise CaseError(f"{value!r} is not a number or a formula in a string")
-    result = float(number(value, constants)) if isinstance(value, str) else float(value)
-    if not math.isfinite(result):
-        raise CaseError(f"{value!r} is not a finite number")
-    return result
-
-
-def _number(value: Any, info: ValidationInfo) -> float:
-    return as_number(value, info.context or {})
-
-
-def _positive(value: Any, info: ValidationInfo) -> float:
-    result = _number(value, info)
-    if not result > 0:
-        raise CaseError(f"{value!r} is not positive; it must be a number > 0")
-    return result
-
-
-def _not_negative(value: Any, info: ValidationInfo) -> float:
-    result = _number(value, info)
-    if not result >= 0:
-        raise CaseError(f"{value!r} is negative; it must be a number >= 0")
-    return result
-
-
-def _fraction(value: Any, info: ValidationInfo) -> float:
-    result = _number(value, info)
-    if not 0 < result < 1:
-        raise CaseError(f"{value!r} is out of range; it must be a number > 0 and < 1")
-    return result
-
-
-def _each(read: Callable[[Any, ValidationInfo], float]) -> BeforeValidator:
-    """Reads a number or a list of numbers as a list; the key has an index only for a list."""
-
-    def entries(value: Any, info: ValidationInfo) -> list[float]:
-        if not isinstance(value, list | tuple):
-            return [read(value, info)]
-        result = []
-        for index, entry in enumerate(value):
-            try:
-                result.append(read(entry, info))
-            except CaseError as error:
-                raise CaseError(error.detail, f"[{index}]") from None
-        return result
-
-    return BeforeValidator(entries)
-
-
-Number = Annotated[float, BeforeValidator(_number)]
-Positive = Annotated[float, BeforeValidator(_positive)]
-NotNegative = Annotated[float, BeforeValidator(_not_negative)]
-Fraction = Annotated[float, BeforeValidator(_fraction)]
-Numbers = Annotated[list[float], _each(_number)]
-Positives = Annotated[list[float], _each(_positive)]
-
-
-class Section(BaseModel):
-    """A table of the case file; keys it does not know are errors.
-
-    The key of a CaseError raised inside is relative to the table.
-    """
-
-    model_config = ConfigDict(extra="forbid", frozen=True)
 
 
 def _class(value: Any) -> Any:
@@ -270,156 +204,6 @@ class DensitySection(Section):
             raise CaseError(f"the last one, {last:g}, lies beyond end = {self.end:g}", "times")
         if last == 0 and self.end is None:
             raise CaseError("has nothing after t = 0; give a time > 0", "times")
-        return self
-
-
-class StationarySection(Section):
-    """``[stationary]``: its presence asks for the stationary state."""
-
-
-class SpectrumSection(Section):
-    """``[spectrum]``: the slowest modes of the generator."""
-
-    count: Annotated[int, Field(strict=True, ge=1)] = 6
-
-
-def _points(value: Any, info: ValidationInfo) -> list[list[float]]:
-    """One point or a list of points; a bare number is a point of one axis."""
-    rows = value if isinstance(value, list | tuple) else [value]
-    nested = bool(rows) and all(isinstance(row, list | tuple) for row in rows)
-    result = []
-    for index, row in enumerate(rows if nested else [rows]):
-        try:
-            result.append([_number(entry, info) for entry in row])
-        except CaseError as error:
-            raise CaseError(error.detail, f"[{index}]" if nested else "") from None
-    return result
-
-
-class PassageSection(Section):
-    """``[passage]``: first passage to a target, escape from minima, or both."""
-
-    target: Annotated[str, Field(strict=True)] | None = None
-    source: Annotated[str, Field(strict=True)] | None = None
-    start: Annotated[list[list[float]], BeforeValidator(_points)] | None = None
-    end: Positive | None = None
-    frames: Annotated[int, Field(strict=True, ge=2)] | None = None
-    escape: Annotated[bool, Field(strict=True)] | None = None
-
-    @model_validator(mode="after")
-    def _together(self) -> PassageSection:
-        if self.target is None:
-            for key in ("source", "start", "end"):
-                if getattr(self, key) is not None:
-                    raise CaseError(
-                        f'is missing beside {key}; give a condition such as "x > 0", or "boundary"',
-                        "target",
-                    )
-            if self.escape is False:
-                raise CaseError("is false and there is no target: nothing is asked for", "escape")
-        if self.frames is not None and self.end is None:
-            raise CaseError("has no use without end, the last time of arrival", "frames")
-        return self
-
-
-class EnsembleSection(Section):
-    """``[ensemble]``: walkers beside the density."""
-
-    method: Literal[METHODS] = "auto"  # type: ignore[valid-type]
-    particles: Annotated[int, Field(strict=True, ge=1, le=10**9)] = 1_000_000
-    seed: Annotated[int, Field(strict=True, ge=0, lt=2**63)] = 20261
-    step: Positive | None = None
-    end: Positive | None = None
-    trajectories: Annotated[int, Field(strict=True, ge=0)] = 0
-
-    @model_validator(mode="after")
-    def _few_kept(self) -> EnsembleSection:
-        if self.trajectories > self.particles:
-            raise CaseError(
-                f"{self.trajectories} is more than there are particles, {self.particles}",
-                "trajectories",
-            )
-        return self
-
-
-class ValidationSection(Section):
-    """``[validation]``: density against ensemble."""
-
-    significance: Fraction = 1e-3
-    budget: Annotated[bool, Field(strict=True)] = True
-
-
-def _schedule(value: Any, info: ValidationInfo) -> str | list[float]:
-    if isinstance(value, str):
-        return value
-    entries = value if isinstance(value, list | tuple) else [value]
-    if not entries:
-        raise CaseError("has no value; give one per interval")
-    values = []
-    for index, entry in enumerate(entries):
-        place = f"[{index}]" if isinstance(value, list | tuple) else ""
-        u = _number(entry, info)
-        if not 0.0 < u <= 1.0:
-            raise CaseError(f"{entry!r} is outside (0, 1]; u scales the largest rate", place)
-        values.append(u)
-    return values
-
-
-def _lowest(value: Any, info: ValidationInfo) -> float:
-    result = _number(value, info)
-    if not 0.0 < result <= 1.0:
-        raise CaseError(f"{value!r} is outside (0, 1]; it is the least u")
-    return result
-
-
-class ControlSection(Section):
-    """``[control]``: a schedule of the learning rate or the batch size."""
-
-    schedule: Annotated[Any, PlainValidator(_schedule)] = "optimal"
-    of: Literal[CONTROLS] = "learning-rate"  # type: ignore[valid-type]
-    intervals: Annotated[int, Field(strict=True, ge=1)] | None = None
-    lowest: Annotated[float, BeforeValidator(_lowest)] = 1e-3
-    terminal: Annotated[str, Field(strict=True)] | None = None
-    running: Annotated[str, Field(strict=True)] | None = None
-    compare: list[Literal[POLICIES]] | None = None  # type: ignore[valid-type]
-    feedback: Annotated[bool, Field(strict=True)] = False
-    iterations: Annotated[int, Field(strict=True, ge=1)] = 300
-
-    @model_validator(mode="after")
-    def _counted(self) -> ControlSection:
-        values = self.schedule
-        if isinstance(values, list) and self.intervals not in (None, len(values)):
-            raise CaseError(
-                f"{self.intervals} is not the number of values in schedule, {len(values)}",
-                "intervals",
-            )
-        return self
-
-
-class SmoothingSection(Section):
-    """``[smoothing]``: local entropy (66) for some gamma, beside Phi~ for some beta."""
-
-    gamma: Annotated[Positives, Field(min_length=1)]
-    beta: Positives = Field(default_factory=list)
-
-
-class DiscreteSection(Section):
-    """``[discrete]``: steps of SGD as a transfer operator (52)."""
-
-    noise: Literal[STEP_NOISES] = "auto"  # type: ignore[valid-type]
-    steps: Annotated[int, Field(strict=True, ge=1)] | None = None
-    end: Positive | None = None
-    frames: Annotated[int, Field(strict=True, ge=2)] = 11
-    rates: Annotated[Positives, Field(min_length=1)] | None = None
-    modes: Annotated[int, Field(strict=True, ge=1, le=100)] = 6
-    observables: list[Annotated[str, Field(strict=True)]] = Field(default_factory=list)
-    draws: Annotated[int, Field(strict=True, ge=1)] = 128
-    seed: Annotated[int, Field(strict=True, ge=0, lt=2**63)] = 20261
-
-    @model_validator(mode="after")
-    def _one_of(self) -> DiscreteSection:
-        if self.steps is not None and self.end is not None:
-            raise CaseError("is given beside steps; keep one", "end")
         return self
 
 

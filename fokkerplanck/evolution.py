@@ -1,0 +1,161 @@
+"""What a case moves on in time: densities from frame to frame, walkers beside them."""
+
+from __future__ import annotations
+
+import warnings
+from collections.abc import Callable
+from functools import partial
+from typing import Any
+
+import numpy as np
+from tqdm import tqdm
+
+from .case import Case
+from .cautions import cautions
+from .clock import Clock
+from .density import Generator, Scheme, StationaryState, System, march_of
+from .density.controlled import ControlledSystem
+from .density.schemes import Marching
+from .errors import CaseWarning
+from .observables import Observer, moments
+from .sink import Sink
+from .start import initial_density
+from .store import Checkpoint, read
+from .walk import visited_cells, walk
+
+BAR = "{desc} {percentage:3.0f}% {bar} t = {n:.4g}/{total:.4g} [{elapsed}<{remaining}]"
+
+
+def march_density(
+    case: Case,
+    sink: Sink,
+    clock: Clock,
+    system: System,
+    observer: Observer,
+    scheme: Scheme,
+    started: StationaryState | None,
+    progress: bool,
+) -> list[str]:
+    """The frames of [density]."""
+    asked = case.density
+    assert asked is not None
+    rest = observer.stationary
+    march, stepper, reason = march_of(
+        scheme,
+        asked.stepper,
+        system,
+        asked.times,
+        asked.rtol,
+        None if rest is None else rest.density,
+    )
+    start = partial(initial_density, case, started)
+    measure = partial(_measured, observer, march)
+    density = march_frames(case, sink, clock, march, start, measure, progress)
+    found = cautioned(system.at(asked.end), density, scheme.order)
+    return [f"stepper {stepper}: {reason}", *found]
+
+
+def march_frames(
+    case: Case,
+    sink: Sink,
+    clock: Clock,
+    march: Marching,
+    start: Callable[[], np.ndarray],
+    measure: Callable[[np.ndarray, float], dict[str, Any]],
+    progress: bool,
+) -> np.ndarray:
+    """March from frame to frame into the sink; returns the last density."""
+    asked = case.density
+    assert asked is not None
+    shape = case.grid.shape
+    state = sink.checkpoint
+    if state is None:
+        with clock("assemble"):
+            density = start()
+        state = Checkpoint(0, asked.times[0], density)
+        with clock("write"):
+            sink.frame(state, measure(density, 0.0))
+    flat, step = state.density.reshape(-1), state.step
+    bar = tqdm(
+        total=asked.end,
+        initial=state.time,
+        desc=case.name,
+        disable=not progress,
+        bar_format=BAR,
+    )
+    with bar:
+        for index in range(state.frame + 1, asked.frames):
+            before, stop = asked.times[index - 1], asked.times[index]
+            with clock("step"):
+                flat, step = march.advance(flat, before, stop, step)
+            density = flat.reshape(shape)
+            with clock("measure"):
+                measured = measure(density, stop)
+            with clock("write"):
+                sink.frame(Checkpoint(index, stop, density, step), measured)
+            bar.update(stop - before)
+    return flat.reshape(shape)
+
+
+def _measured(
+    observer: Observer, march: Marching, density: np.ndarray, time: float
+) -> dict[str, float | np.ndarray]:
+    """Observables of a frame, the control, and what the limiter did on the way to it."""
+    system, scales, control = march.system, (1.0, 1.0), {}
+    if isinstance(system, ControlledSystem):
+        u, lever = system.schedule.at(time), system.schedule.lever
+        scales, control = (lever.drift(u), lever.noise(u)), {"schedule": u}
+    change = march.change(density, time)
+    measured = observer.measure(system.at(time), density, time, change, scales)
+    if march.activity is not None:
+        measured["limited"] = march.activity.cut_share
+        measured["limited_flux"] = march.activity.lost_share
+    return {**measured, **control}
+
+
+def cautioned(generator: Generator, density: np.ndarray, order: int = 2) -> list[str]:
+    """What to read with care, also as warnings."""
+    found = cautions(generator, density, moments(generator, density)[1], order)
+    for sentence in found:
+        warnings.warn(sentence, CaseWarning, stacklevel=3)
+    return found
+
+
+def rates_over_sides(sink: Sink) -> tuple[np.ndarray, np.ndarray]:
+    """Output times, and how much of the density jumps over the sides per unit time."""
+    if sink.writer is not None and sink.path is not None:
+        contents = read(sink.path)
+        return contents.time, contents.observables["over_sides_rate"]
+    return np.array(sink.times), np.array([one["over_sides_rate"] for one in sink.measured])
+
+
+def move_walkers(
+    case: Case,
+    sink: Sink,
+    clock: Clock,
+    rest: StationaryState | None,
+    system: System | None,
+    progress: bool,
+) -> list[str]:
+    """The walkers of [ensemble]."""
+    assert case.density is not None
+    assert case.ensemble is not None
+    bar = tqdm(
+        total=case.ensemble.times(case.density)[-1],
+        desc=f"{case.name} walkers",
+        disable=not progress,
+        bar_format=BAR,
+    )
+
+    def moved(time: float) -> None:
+        bar.update(time - bar.n)
+        if sink.stopped():
+            raise KeyboardInterrupt
+
+    with bar, clock("walk"):
+        visited = visited_cells(sink.density(k) for k in sink.kept)
+        start = initial_density(case, rest)
+        pieces = system.factors if isinstance(system, ControlledSystem) else None
+        record, notes = walk(case, start, visited, moved, pieces)
+    sink.ensemble(record)
+    return notes
