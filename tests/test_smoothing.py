@@ -12,6 +12,8 @@ from scipy.linalg import expm
 
 from fokkerplanck import load_case, open_result, run
 from fokkerplanck.density import evolve, gaussian_density
+from fokkerplanck.density.critical import CriticalPoint
+from fokkerplanck.density.samples import Samples
 from fokkerplanck.errors import CaseError
 from fokkerplanck.problem import Problem
 from fokkerplanck.smoothing import (
@@ -21,6 +23,7 @@ from fokkerplanck.smoothing import (
     local_entropy,
     minima_table,
 )
+from fokkerplanck.smoothing.minima import _row
 
 HESSIANS = {
     1: np.array([[2.5]]),
@@ -146,6 +149,22 @@ def test_minima_are_matched_and_counted() -> None:
     integrand = problem.gradient_at([x])[0] / sigma
     exact = np.trapezoid(integrand, x) + math.log(sigma[-1] / sigma[0]) / 4.0
     assert -table.depths[1, 0] == pytest.approx(exact, abs=1e-3)
+
+
+def test_the_nearest_of_two_counterparts_is_kept() -> None:
+    samples = Samples((np.linspace(-1.0, 1.0, 9),), np.zeros(9), (None,))
+
+    def point(x: float, value: float) -> CriticalPoint:
+        return CriticalPoint(np.array([x]), value, np.array([1.0]))
+
+    own = [point(-0.5, 0.0), point(0.5, 0.1)]
+    near, far = point(-0.45, 3.0), point(-0.2, 2.0)
+    for points in ([near, far], [far, near]):
+        places, depths = _row(samples, own, points)
+        assert places[0, 0] == -0.45
+        assert depths[0] == 1.0
+        assert np.isnan(places[1, 0])
+        assert np.isnan(depths[1])
 
 
 def test_crossing_by_laplace() -> None:
