@@ -8,7 +8,7 @@ from importlib import import_module
 
 NAMES = (
     *("startup", "stream", "stationary", "passage", "arrhenius", "three_d", "particles"),
-    *("diffusion_limit", "problem_p"),
+    *("diffusion_limit", "work_precision", "scaling", "problem_p"),
 )
 
 
