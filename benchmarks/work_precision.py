@@ -17,15 +17,14 @@ P_CELLS: Mapping[str, tuple[int, ...]] = {
     "Crank-Nicolson": (32, 64, 128, 256),
     "FiPy": (32, 64, 128),
 }
-TURNED = {"fplanck, turned by hand": (32, 64, 128, 256)}
 # Cells per axis, problem by problem, solver by solver.
 PLAN: Mapping[str, Mapping[str, tuple[int, ...]]] = {
-    "P, k = 1": {**P_CELLS, "fplanck": (32, 64, 128, 256), "py-pde": (32, 64, 128)},
-    "P, k = 4": {**P_CELLS, **TURNED, "py-pde": (32, 64, 128)},
+    "P, k = 1": {**P_CELLS, "fplanck": (32, 64, 128, 256), "py-pde": (64, 128, 256)},
+    "P, k = 4": {**P_CELLS, "fplanck, turned by hand": (32, 64, 128), "py-pde": (64, 128)},
     "P, k = 100": {
         **P_CELLS,
         "high-order": (48, 64, 80, 96, 128, 192, 256),
-        "fplanck, turned by hand": (32, 64),
+        "fplanck, turned by hand": (32,),
     },
     "cross-diffusion": {
         "high-order": (32, 44, 64, 88, 128, 176),
@@ -44,7 +43,7 @@ PLAN: Mapping[str, Mapping[str, tuple[int, ...]]] = {
     },
 }
 QUICK_SIZES = 2
-TIMEOUT_S = 60.0
+TIMEOUT_S = 75.0
 # Errors to be reached; the times to them go into the notes.
 TARGETS = {
     "P, k = 1": (2.2e-4,),
@@ -137,9 +136,9 @@ def report(records: Sequence[Mapping[str, Any]], quick: bool) -> str:
         "Errors are against the exact density at the solver's own cell centres; a minimum below "
         f"-{NEGATIVE:g} is marked in the figure.",
         *(adapter(label).NOTE for label in CURVES),
-        "FiPy ends at 128^2: its finest grid takes minutes (see problem_p); fplanck has no tensors "
-        "that vary, and py-pde is explicit, with steps that a condition number of 100 makes "
-        "too small to wait for.",
+        "FiPy ends at 128^2: its finer grids take minutes (see problem_p). fplanck has no tensors "
+        "that vary, and its adapters as those of FiPy and py-pde are for P; py-pde, which takes "
+        "most of a minute to compile, was not asked for k = 100.",
         *target_notes(records),
     ]
     shown = [row(r) for r in records]
