@@ -163,7 +163,7 @@ def single(problem: str, cells: int) -> dict[str, Any]:
 
 def _cell(record: dict[str, Any], stage: str) -> str:
     if record["status"] != "ok":
-        return record["status"]
+        return "failed" if record["status"].startswith("failed") else "late"
     found = record["stages"].get(stage)
     if found is None:
         return ""
@@ -194,6 +194,7 @@ def report(records: list[dict[str, Any]], quick: bool) -> str:
         "Stationary state: the null vector by multilevel aggregation, hierarchy included, whether "
         "or not detailed balance would give it away.",
         f"Beyond {MOST_CELLS} cells only assembly and products.",
+        *(f"{r['shape']}: {r['status']}." for r in records if r["status"] != "ok"),
     ]
     return save("scaling", TITLE, columns, rows, notes, records, quick)
 

@@ -82,8 +82,9 @@ def measure(
     # Two rates per offset, the total rate, x and the result, each moved once.
     per_cell = 16 * offsets + 24
     operator = fp.density.high_order(exact.problem, grid)
-    # Drift along each axis, x and the result; a constant tensor is one line, which stays near.
-    varying = operator.tensors.shape[0] > 1 or operator.tensors.shape[1] > 1
+    # Drift along each axis, x and the result; a constant tensor is one line, which stays near but
+    # in one dimension.
+    varying = operator.tensors[0].size == grid.size
     entries = grid.ndim + int(operator.mixed.sum()) if varying else 0
     high_per_cell = 8 * (grid.ndim + entries) + 16
     matrix = generator.to_scipy().tocsr()
