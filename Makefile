@@ -19,7 +19,7 @@ help:
 	@echo "make test              the whole test suite"
 	@echo "make check             lint, types, layers and the fast tests"
 	@echo "make nojit             the fast tests with compilation switched off"
-	@echo "make bench             our solver and others side by side, into benchmarks/results"
+	@echo "make bench             our solver and others side by side, into benchmarks/results/summary.md"
 	@echo "make clean             remove .venv and everything built; results in runs stay"
 	@echo "make clean-cache       remove compiled kernels"
 	@echo

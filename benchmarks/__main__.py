@@ -1,4 +1,7 @@
-"""``python -m benchmarks [NAME ...] [--quick]``: runs them and prints one table each."""
+"""``python -m benchmarks [NAME ...] [--quick]``: runs them, prints one table each and collects all.
+
+The page ``results/summary.md`` holds the tables and figures of all benchmarks run so far.
+"""
 
 from __future__ import annotations
 
@@ -6,9 +9,11 @@ import argparse
 import sys
 from importlib import import_module
 
+from .report import summarise
+
 NAMES = (
     *("startup", "stream", "stationary", "passage", "arrhenius", "three_d", "particles"),
-    *("diffusion_limit", "problem_p"),
+    *("diffusion_limit", "work_precision", "scaling", "problem_p"),
 )
 
 
@@ -34,6 +39,7 @@ def main() -> int:
         except Exception as error:
             print(f"{name} failed: {error}", file=sys.stderr)
             failed += 1
+    print(f"all tables: {summarise(NAMES, chosen.quick)}", file=sys.stderr)
     return min(failed, 1)
 
 

@@ -30,9 +30,9 @@ COLUMNS = (
 TITLE = "Problem P: Ornstein-Uhlenbeck transient to t = 1, noise of condition number k"
 
 
-def single(label: str, k: float, cells: int, timeout: float) -> dict[str, Any]:
+def single(label: str, problem: str, cells: int, timeout: float) -> dict[str, Any]:
     """One measurement in its own process; a crash or a timeout becomes a status."""
-    command = [sys.executable, "-m", "benchmarks.single", label, str(k), str(cells)]
+    command = [sys.executable, "-m", "benchmarks.single", label, problem, str(cells)]
     try:
         done = subprocess.run(command, cwd=ROOT, capture_output=True, text=True, timeout=timeout)
     except subprocess.TimeoutExpired:
@@ -100,7 +100,7 @@ def run(quick: bool = False, cells: Sequence[int] = (), timeout: float = TIMEOUT
             slow = ""
             for size in sizes:
                 # What did not finish on a coarser grid will not on a finer one.
-                found = {"status": slow} if slow else single(label, k, size, timeout)
+                found = {"status": slow} if slow else single(label, f"P, k = {k:g}", size, timeout)
                 slow = found["status"] if found["status"].startswith("not done") else ""
                 records.append({"k": k, "cells": size, "solver": label, **found})
                 print(f"  k = {k:g}, {size}^2, {label}: {found['status']}", file=sys.stderr)

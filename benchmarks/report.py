@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 from collections.abc import Mapping, Sequence
+from pathlib import Path
 from typing import Any
 
 from .machine import ROOT, describe
@@ -69,3 +70,47 @@ def save(
     content = {"title": title, "machine": machine, "notes": list(notes), "records": list(records)}
     (folder / f"{name}.json").write_text(json.dumps(content, indent=1) + "\n")
     return f"{title}\n\n{shown}\n\n" + "\n".join(f"- {note}" for note in notes)
+
+
+def summarise(names: Sequence[str], quick: bool = False) -> Path:
+    """Collect what is in ``results/`` on one page, ``summary.md``, each table with its machine.
+
+    Parameters
+    ----------
+    names : strings
+        File stems in the order of the page; others follow, those without results are left out.
+    quick : bool
+        Those of ``results/quick/``.
+
+    Returns
+    -------
+    path
+        Of the page.
+    """
+    folder = RESULTS / "quick" if quick else RESULTS
+    page = folder / "summary.md"
+    stored = [path.stem for path in sorted(folder.glob("*.json"))]
+    parts = ["# Benchmarks"]
+    for name in [*(n for n in names if n in stored), *(n for n in stored if n not in names)]:
+        content = json.loads((folder / f"{name}.json").read_text())
+        machine = content["machine"]
+        lines = (folder / f"{name}.md").read_text().splitlines()
+        shown = [line for line in lines if line.startswith("|")]
+        figure = [f"![{content['title']}]({name}.png)", ""]
+        parts.append(
+            "\n".join(
+                [
+                    f"## {content['title']}",
+                    "",
+                    f"{machine['processor']}, {machine['cores']} cores, {machine['memory']}; "
+                    f"commit {machine['commit']}, {machine['date']}; notes and settings in "
+                    f"[{name}.md]({name}.md).",
+                    "",
+                    *(figure if (folder / f"{name}.png").exists() else []),
+                    *shown,
+                ]
+            )
+        )
+    folder.mkdir(parents=True, exist_ok=True)
+    page.write_text("\n\n".join(parts) + "\n")
+    return page

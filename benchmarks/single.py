@@ -1,4 +1,4 @@
-"""One solver on problem P in a process of its own: ``python -m benchmarks.single LABEL K CELLS``.
+"""One solver in a process of its own: ``python -m benchmarks.single LABEL PROBLEM CELLS``.
 
 Prints one line of JSON: ``status`` and, where solved, times in seconds and errors.
 """
@@ -13,25 +13,24 @@ from typing import Any
 
 import numpy as np
 
-from fokkerplanck.gallery import ornstein_uhlenbeck_2d
-
 from .machine import version
 from .peers import NotExpressible, adapter
+from .problems import PROBLEMS
 
 # Repeats end when either is used up; a slow tool is timed once or twice.
 REPEATS = 7
 REPEAT_BUDGET_S = 10.0
 
 
-def measure(label: str, k: float, cells: int) -> dict[str, Any]:
+def measure(label: str, problem: str, cells: int) -> dict[str, Any]:
     """Time and error of one tool.
 
     Parameters
     ----------
     label : str
-        Key of ``peers.ADAPTERS``.
-    k : float
-        Condition number of Sigma.
+        Key of ``peers.ADAPTERS`` or ``peers.CURVES``.
+    problem : str
+        Key of ``problems.PROBLEMS``.
     cells : int
         Per axis.
 
@@ -39,12 +38,12 @@ def measure(label: str, k: float, cells: int) -> dict[str, Any]:
     -------
     dict
         ``setup_s`` (once per problem), ``first_s`` (first solve: compilation, caches),
-        ``solve_s`` (median of the later ones), ``l1``, ``minimum``, ``mass_drift``.
+        ``solve_s`` (median of the later ones), ``l1``, ``l2``, ``minimum``, ``mass_drift``.
     """
     tool = adapter(label)
     if tool.REQUIRES != "fokkerplanck" and version(tool.REQUIRES) is None:
         return {"status": "not installed"}
-    exact = ornstein_uhlenbeck_2d(k)
+    exact = PROBLEMS[problem]()
     begin = time.perf_counter()
     try:
         solve = tool.prepare(exact, cells)
@@ -60,7 +59,8 @@ def measure(label: str, k: float, cells: int) -> dict[str, Any]:
         times.append(time.perf_counter() - again)
     cell_volume = exact.problem.grid(cells).cell_volume
     assert exact.density is not None
-    error = np.abs(density - exact.density(exact.end, points)).sum() * cell_volume
+    gap = density - exact.density(exact.end, points)
+    error = np.abs(gap).sum() * cell_volume
     return {
         "status": "ok" if np.isfinite(error) else "not finite",
         "setup_s": ready - begin,
@@ -68,6 +68,7 @@ def measure(label: str, k: float, cells: int) -> dict[str, Any]:
         "solve_s": statistics.median(times or [first]),
         "repeats": len(times),
         "l1": float(error),
+        "l2": float(np.sqrt(np.square(gap).sum() * cell_volume)),
         "minimum": float(density.min()),
         "mass_drift": float(density.sum() * cell_volume - 1.0),
     }
@@ -77,10 +78,10 @@ def main() -> None:
     """Command line of one measurement."""
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("label")
-    parser.add_argument("k", type=float)
+    parser.add_argument("problem", choices=PROBLEMS)
     parser.add_argument("cells", type=int)
     chosen = parser.parse_args()
-    print(json.dumps(measure(chosen.label, chosen.k, chosen.cells)))
+    print(json.dumps(measure(chosen.label, chosen.problem, chosen.cells)))
 
 
 if __name__ == "__main__":

@@ -16,7 +16,7 @@ import numpy as np
 
 Solve = Callable[[], tuple[np.ndarray, tuple[np.ndarray, ...]]]
 
-# Label in the table -> module of this package.
+# Label -> module of this package: side by side on problem P ...
 ADAPTERS = {
     "fokkerplanck": "ours",
     "fplanck": "fplanck",
@@ -25,7 +25,16 @@ ADAPTERS = {
     "FiPy": "fipy",
     "FiPy, implicit Euler": "fipy_euler",
 }
-
+# ... and on the curves.
+CURVES = {
+    "high-order": "ours_high",
+    "scharfetter-gummel": "ours_low",
+    "Crank-Nicolson": "crank_nicolson",
+    "fplanck": "fplanck",
+    "fplanck, turned by hand": "fplanck_turned",
+    "py-pde": "py_pde",
+    "FiPy": "fipy",
+}
 
 # Why a tool that needs Sigma diagonal is not run twice on a problem that is so already.
 NOTHING_TO_TURN = "nothing to turn"
@@ -37,4 +46,4 @@ class NotExpressible(Exception):
 
 def adapter(label: str) -> ModuleType:
     """Module of one tool; imports the tool only when it prepares."""
-    return import_module(f".{ADAPTERS[label]}", __name__)
+    return import_module(f".{(ADAPTERS | CURVES)[label]}", __name__)

@@ -88,7 +88,7 @@ class HighOrder:
 
     @cached_property
     def _sums(self) -> np.ndarray:
-        return np.zeros(-(-self.shape[0] // stencils.PLANES))
+        return np.zeros(stencils.task_count(self.shape[0]))
 
     def combine(
         self,

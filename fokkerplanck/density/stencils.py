@@ -12,13 +12,15 @@ One file, because a cached kernel does not notice changes in jitted callees of o
 
 from __future__ import annotations
 
+from typing import Any
+
 import numba
 import numpy as np
 
 # Sides.
 REFLECTING, ABSORBING, PERIODIC = 0, 1, 2
-# Planes per task: fixed, so that sums do not depend on the threads.
-PLANES = 32
+# Most planes per task, and fewest: the first seven of a task are computed by its neighbour too.
+PLANES, FEWEST_PLANES = 32, 8
 # Cells that a face looks at on either side.
 REACH = 3
 
@@ -30,8 +32,13 @@ T6, T4, T2 = (0.75, -0.15, 1.0 / 60.0), (8.0 / 12.0, -1.0 / 12.0, 0.0), (0.5, 0.
 # Derivative at an absorbing side, where the density is zero, from the two cells next to it.
 WALL = (3.0, -1.0 / 3.0)
 
+# Without reference counts, and so without new arrays: counting the views of a line took longer than
+# computing it.
+UNCOUNTED: dict[str, Any] = {"_nrt": False}
+bare = numba.njit(cache=True, **UNCOUNTED)
 
-@numba.njit(cache=True)
+
+@bare
 def _weights(width):
     """R and G of a face with ``width`` cells on either side, padded to three."""
     if width >= 3:
@@ -41,7 +48,7 @@ def _weights(width):
     return R2, G2
 
 
-@numba.njit(cache=True)
+@bare
 def _derivative(i, n, periodic, places, weights):
     """Cells and weights of the first derivative in cell i of n; returns how many there are."""
     width = REACH if periodic else min(i, n - 1 - i, REACH)
@@ -61,8 +68,8 @@ def _derivative(i, n, periodic, places, weights):
     return 2 * width
 
 
-@numba.njit(cache=True)
-def _subtract_along(values, periodic, out):
+@bare
+def _subtract_along(values, periodic, places, weights, out):
     """out -= T values along one line."""
     n = values.size
     a, b, c = T6
@@ -73,16 +80,15 @@ def _subtract_along(values, periodic, out):
         middle = out[REACH : REACH + inner]
         for j in range(inner):
             middle[j] -= a * (p1[j] - m1[j]) + b * (p2[j] - m2[j]) + c * (p3[j] - m3[j])
-    places, weights = np.empty(6, np.int64), np.empty(6)
-    for j in range(n):
-        if REACH <= j < n - REACH:
-            continue
+    # The ends; a test in every cell would cost as much as the cell.
+    for end in range(min(n, 2 * REACH)):
+        j = end if end < REACH or inner <= 0 else end + inner
         count = _derivative(j, n, periodic, places, weights)
         for k in range(count):
             out[j] -= weights[k] * values[places[k]]
 
 
-@numba.njit(cache=True)
+@bare
 def _face(q, p, size, f, n, lower, upper, out):
     """Flux through face f of an axis with n cells, one plane of cells at a time.
 
@@ -124,7 +130,7 @@ def _face(q, p, size, f, n, lower, upper, out):
         out[j] -= g[0] * (b[j] - a[j]) + g[1] * (d[j] - c[j]) + g[2] * (h[j] - e[j])
 
 
-@numba.njit(cache=True)
+@bare
 def _faces_along(q, p, lower, upper, out):
     """Fluxes through all n + 1 faces along one line."""
     n = q.size
@@ -143,9 +149,8 @@ def _faces_along(q, p, lower, upper, out):
         )  # fmt: skip
         for j in range(inner):
             middle[j] -= G6[0] * (b[j] - a[j]) + G6[1] * (d[j] - c[j]) + G6[2] * (h[j] - e[j])
-    for f in range(n + 1):
-        if REACH <= f <= n - REACH:
-            continue
+    for end in range(min(n + 1, 2 * REACH)):
+        f = end if end < REACH or inner <= 0 else end + inner
         if lower == PERIODIC:
             total = 0.0
             for k in range(REACH):
@@ -169,7 +174,7 @@ def _faces_along(q, p, lower, upper, out):
         out[f] = total
 
 
-@numba.njit(cache=True)
+@bare
 def _subtract_across(x, tensor, i, j, axis, sides, places, weights, out):
     """out -= T (tensor x) along axis 0 or 1, in the line (i, j)."""
     n = x.shape[axis]
@@ -211,10 +216,10 @@ def _subtract_across(x, tensor, i, j, axis, sides, places, weights, out):
             out[m] -= weight * (f[m] * ahead[m] - g[m] * behind[m])
 
 
-@numba.njit(cache=True)
-def _sum_abs(values):
+@bare
+def _sum_abs(values, lanes):
     """Sum of |values| in eight lanes, which the compiler may add side by side."""
-    lanes = np.zeros(8)
+    lanes[:] = 0.0
     whole = values.size // 8 * 8
     for m in range(0, whole, 8):
         for k in range(8):
@@ -227,7 +232,7 @@ def _sum_abs(values):
     return total
 
 
-@numba.njit(cache=True)
+@bare
 def _carried(x, drift, tensors, mixed, sides, axis, i, j, places, weights, line, out):
     """q of one axis in the line (i, j): drift x - sum over the other axes of T (D x)."""
     here, speed = x[i, j], drift[axis, i, j]
@@ -243,12 +248,12 @@ def _carried(x, drift, tensors, mixed, sides, axis, i, j, places, weights, line,
             factor = tensor[i if tensor.shape[0] > 1 else 0, j if tensor.shape[1] > 1 else 0]
             for m in range(out.size):
                 line[m] = factor[m] * here[m]
-            _subtract_along(line, sides[2, 0] == PERIODIC, out)
+            _subtract_along(line, sides[2, 0] == PERIODIC, places, weights, out)
         else:
             _subtract_across(x, tensor, i, j, other, sides, places, weights, out)
 
 
-@numba.njit(cache=True)
+@bare
 def _times(tensor, x, i, j, out):
     """One line of D x."""
     factor = tensor[i if tensor.shape[0] > 1 else 0, j if tensor.shape[1] > 1 else 0]
@@ -257,23 +262,23 @@ def _times(tensor, x, i, j, out):
         out[m] = factor[m] * here[m]
 
 
-@numba.njit(cache=True)
-def _task(
-    x, drift, tensors, mixed, sides, a, b, c, y, total, weight, out, faces, f0, f1, f2, low, high
-):
+@bare
+def _planes(
+    x, drift, tensors, mixed, sides, a, b, c, y, total, weight, out, faces, f0, f1, f2, low, high,
+    places, weights, lanes, lines, rows, planes,
+):  # fmt: skip
     """The planes ``low`` to ``high`` of :func:`divergence`; returns the sum of |out|.
 
-    With ``faces`` the fluxes themselves are written to f0, f1 and f2, and out is left alone.
+    With ``faces`` the fluxes themselves are written to f0, f1 and f2, and out is left alone. The
+    last six arrays are room to work in.
     """
     n0, n1, n2 = x.shape
     size = 2 * REACH
-    places, weights = np.empty(6, np.int64), np.empty(6)
-    line, q, p, flux = np.empty(n2), np.empty(n2), np.empty(n2), np.empty(n2 + 1)
-    ring_q, ring_p = np.empty((size, n1 * n2)), np.empty((size, n1 * n2))
-    below, above = np.empty(n1 * n2), np.empty(n1 * n2)
-    row_q, row_p = np.empty((size, n2)), np.empty((size, n2))
-    behind, ahead = np.empty(n2), np.empty(n2)
-    result = np.empty(n1 * n2)
+    line, q, p, flux = lines[0, :n2], lines[1, :n2], lines[2, :n2], lines[3, : n2 + 1]
+    behind, ahead = lines[4, :n2], lines[5, :n2]
+    row_q, row_p = rows[:size], rows[size:]
+    ring_q, ring_p = planes[:size], planes[size : 2 * size]
+    below, above, result = planes[2 * size], planes[2 * size + 1], planes[2 * size + 2]
     sum_abs = 0.0
     wrapped0, wrapped1 = sides[0, 0] == PERIODIC, sides[1, 0] == PERIODIC
     filled = low - REACH
@@ -319,7 +324,9 @@ def _task(
                     ready += 1
                 _face(row_q, row_p, size, f, n1, sides[1, 0], sides[1, 1], ahead)
                 if faces:
-                    f1[i, f] = ahead
+                    sink = f1[i, f]
+                    for m in range(n2):
+                        sink[m] = ahead[m]
                 if f > 0:
                     part = result[(f - 1) * n2 : f * n2]
                     for m in range(n2):
@@ -331,7 +338,9 @@ def _task(
             _times(tensors[2], x, i, j, p)
             _faces_along(q, p, sides[2, 0], sides[2, 1], flux)
             if faces:
-                f2[i, j] = flux
+                sink = f2[i, j]
+                for m in range(n2 + 1):
+                    sink[m] = flux[m]
                 continue
             part = result[j * n2 : (j + 1) * n2]
             left, right = flux[:n2], flux[1:]
@@ -344,8 +353,30 @@ def _task(
                 gathered = total[i, j]
                 for m in range(n2):
                     gathered[m] += weight * sink[m]
-            sum_abs += _sum_abs(sink)
+            sum_abs += _sum_abs(sink, lanes)
     return sum_abs
+
+
+@numba.njit(cache=True)
+def _task(
+    x, drift, tensors, mixed, sides, a, b, c, y, total, weight, out, faces, f0, f1, f2, low, high
+):
+    """:func:`_planes` with room to work in."""
+    _, n1, n2 = x.shape
+    size = 2 * REACH
+    return _planes(
+        x, drift, tensors, mixed, sides, a, b, c, y, total, weight, out, faces, f0, f1, f2, low,
+        high, np.empty(6, np.int64), np.empty(6), np.empty(8), np.empty((6, n2 + 8)),
+        np.empty((2 * size, n2)), np.empty((2 * size + 3, n1 * n2)),
+    )  # fmt: skip
+
+
+def task_count(planes: int) -> int:
+    """Tasks for so many planes, even for two threads to share; whatever the threads really are.
+
+    Sums then do not depend on the threads.
+    """
+    return 2 * -(-planes // (2 * PLANES)) if planes >= 2 * FEWEST_PLANES else 1
 
 
 @numba.njit(cache=True)
@@ -353,8 +384,9 @@ def divergence_serial(
     x, drift, tensors, mixed, sides, a, b, c, y, total, weight, out, faces, f0, f1, f2, sums
 ):
     """:func:`divergence` on one thread, for arrays too small to share."""
+    each = -(-x.shape[0] // sums.size)
     for task in range(sums.size):
-        low, high = task * PLANES, min((task + 1) * PLANES, x.shape[0])
+        low, high = task * each, min((task + 1) * each, x.shape[0])
         sums[task] = _task(
             x, drift, tensors, mixed, sides, a, b, c, y, total, weight, out, faces, f0, f1, f2,
             low, high,
@@ -384,15 +416,16 @@ def divergence(
         Write the fluxes to f0 (n0 + 1, n1, n2), f1 and f2 instead, positive towards larger
         coordinates, in units of density times cells per unit time.
     sums : (tasks,) float64, modified
-        Sums of |out| over ``PLANES`` planes each.
+        Sums of |out| over equally many planes each; see :func:`task_count`.
 
     Notes
     -----
     Every cell is computed by one thread in a fixed order: results do not depend on the threads.
     The face between two tasks is written by both, with the same value.
     """
+    each = -(-x.shape[0] // sums.size)
     for task in numba.prange(sums.size):
-        low, high = task * PLANES, min((task + 1) * PLANES, x.shape[0])
+        low, high = task * each, min((task + 1) * each, x.shape[0])
         sums[task] = _task(
             x, drift, tensors, mixed, sides, a, b, c, y, total, weight, out, faces, f0, f1, f2,
             low, high,

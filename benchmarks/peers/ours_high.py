@@ -1,0 +1,21 @@
+"""fokkerplanck with the scheme high-order."""
+
+from __future__ import annotations
+
+from fokkerplanck.gallery import ExactProblem
+
+from . import Solve
+from .ours import MOVING_RTOL, REQUIRES, RTOL, prepare_scheme
+
+__all__ = ["NOTE", "REQUIRES", "prepare"]
+
+SCHEME = "high-order"
+NOTE = (
+    f"{SCHEME}: `evolve` of fokkerplanck, rtol {RTOL:g} ({MOVING_RTOL[SCHEME]:g} where the "
+    "coefficients depend on time); every solve checks the problem and assembles all anew."
+)
+
+
+def prepare(exact: ExactProblem, cells: int) -> Solve:
+    """As for fokkerplanck."""
+    return prepare_scheme(exact, cells, SCHEME)
