@@ -45,8 +45,10 @@ def draw(records: Sequence[Mapping[str, Any]], path: Path) -> None:
         figure = new_figure(PAGE, 4.9)
         panels = figure.subplots(2, 3).flat
         for axes, (problem, title) in zip(panels, PANELS.items(), strict=True):
-            _panel(axes, [r for r in solved if r["problem"] == problem])
             axes.set_title(title)
+            own = [r for r in solved if r["problem"] == problem]
+            if own:
+                _panel(axes, own)
         for number, axes in enumerate(figure.axes):
             if number % 3 == 0:
                 axes.set_ylabel("$L^1$ error")
