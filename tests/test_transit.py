@@ -176,7 +176,7 @@ def test_open_box_has_no_wells_and_meeting_regions_are_refused_early(load, monke
     # Before the frames, and in `check`.
     meeting = load(WELL + "[density]\nend = 1.0\n[passage]\ntarget='x > 0'\nsource='x < 0.5'\n")
     module = sys.modules["fokkerplanck.run"]
-    monkeypatch.setattr(module, "_march", lambda *_: pytest.fail("marched"))
+    monkeypatch.setattr(module, "march_density", lambda *_: pytest.fail("marched"))
     for act in (run, explain):
         with pytest.raises(CaseError, match="meets the target"):
             act(meeting)
