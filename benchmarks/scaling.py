@@ -187,7 +187,8 @@ def report(records: list[dict[str, Any]], quick: bool) -> str:
         "other work.",
         "Bytes: peak of the resident memory in the first call beyond what was resident before it; "
         "factors that are kept (krylov, implicit, extrapolated) are made there and not timed. "
-        "Small grids show what libraries allocate once.",
+        "Small grids show what libraries allocate once; memory that an earlier stage gave back and "
+        "a later one takes again does not show.",
         f"A step is of length {STEP:g}/q, q the largest rate out of a cell, explicit 1/q; "
         "exponentials of any kind take many products in it, the others a few solves or sweeps. "
         f"krylov only up to {DIRECT_CELLS[2]} and {DIRECT_CELLS[3]} cells, where factors pay.",

@@ -162,7 +162,7 @@ def run(quick: bool = False) -> str:
         "high-order moves fewer bytes and computes more: a low share with few nanoseconds is no "
         "contradiction. In one dimension its temporaries are as long as the grid and it has one "
         "thread.",
-        "A share above 1 (the small problem) means that the arrays stay in the cache.",
+        "The arrays of the small problem stay in the cache; a share above 1 is no mistake there.",
         "scipy: the same matrix in compressed rows, one thread.",
     ]
     return save("stream", TITLE, COLUMNS, rows, notes, records, quick)
