@@ -50,13 +50,7 @@ def explain(case: Case) -> str:
     generator = system.at(0.0)
     rates, potential = generator.rates, system.potential
     lines = [
-        ("case", f"{case.name}: {case.title}" if case.title else case.name),
-        ("parameters", f"{grid.ndim} ({', '.join(grid.names)}), beta = {problem.beta:g}"),
-        ("cells", " x ".join(str(n) for n in grid.shape) + f" = {grid.size:,}"),
-        ("cell widths", ", ".join(f"{h:.4g}" for h in grid.spacing)),
-    ]
-    lines += [(f"{axis.name} sides", " / ".join(axis.boundary)) for axis in grid.domain.axes]
-    lines += [
+        *_grid_lines(case),
         ("anisotropy of Sigma", f"condition number up to {_condition(case):.3g}"),
         ("lattice offsets", f"{len(rates.offsets)}, reaching over {rates.reach} cells"),
         ("cell Peclet number", f"up to {_peclet(system):.3g}"),
@@ -133,6 +127,18 @@ def _smoothing(case: Case) -> list[tuple[str, str]]:
     return [("local entropy", f"(66) at gamma = {gammas}{beside}; minima matched")]
 
 
+def _grid_lines(case: Case) -> list[tuple[str, str]]:
+    """What every case has: a name, parameters, cells and sides."""
+    grid = case.grid
+    return [
+        ("case", f"{case.name}: {case.title}" if case.title else case.name),
+        ("parameters", f"{grid.ndim} ({', '.join(grid.names)}), beta = {case.problem.beta:g}"),
+        ("cells", " x ".join(str(n) for n in grid.shape) + f" = {grid.size:,}"),
+        ("cell widths", ", ".join(f"{h:.4g}" for h in grid.spacing)),
+        *((f"{axis.name} sides", " / ".join(axis.boundary)) for axis in grid.domain.axes),
+    ]
+
+
 def _levy_lines(case: Case) -> list[tuple[str, str]]:
     """What there is to say of heavy-tailed noise (51)."""
     grid, problem = case.grid, case.problem
@@ -145,15 +151,8 @@ def _levy_lines(case: Case) -> list[tuple[str, str]]:
         if system.fractional.closed
         else "fractional Laplacian of the lattice restricted to the box: jumps that leave are gone"
     )
-    lines = [
-        ("case", f"{case.name}: {case.title}" if case.title else case.name),
-        ("parameters", f"{grid.ndim} ({', '.join(grid.names)}), beta = {problem.beta:g}"),
-        ("cells", " x ".join(str(n) for n in grid.shape) + f" = {grid.size:,}"),
-        ("cell widths", ", ".join(f"{h:.4g}" for h in grid.spacing)),
-    ]
-    lines += [(f"{axis.name} sides", " / ".join(axis.boundary)) for axis in grid.domain.axes]
     return [
-        *lines,
+        *_grid_lines(case),
         ("noise", f"alpha = {jumps.alpha:g}, {jumps.kind}, strength {strengths}"),
         ("jumps", operator),
         ("stepper", f"{LEVY.name} ({LEVY.summary})"),

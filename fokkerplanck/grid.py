@@ -104,6 +104,11 @@ class Grid:
         """Open mesh of the cell centres: arrays that broadcast to ``shape``."""
         return tuple(np.ix_(*self.centers)) if self.ndim > 1 else (self.centers[0],)
 
+    def place(self, cell: int) -> str:
+        """Coordinates of a cell, given by its flat number, in words."""
+        parts = zip(self.names, self.centers, np.unravel_index(int(cell), self.shape), strict=True)
+        return ", ".join(f"{name} = {centers[i]:g}" for name, centers, i in parts)
+
     def integrate(self, values: np.ndarray) -> np.ndarray:
         """Sum over the cells times the cell volume; leading axes are kept.
 

@@ -193,11 +193,7 @@ def _solve(case: Case, sink: Sink, clock: Clock, progress: bool) -> list[str]:
             found, cares = transit(case, generator, rest)
             notes += cares
             sink.passage(found)
-    if case.ensemble is not None:
-        notes += move_walkers(case, sink, clock, rest, steered, progress)
-    if case.validation is not None and sink.walkers is not None:
-        with clock("validate"):
-            sink.validation(validate(case, sink.walkers, sink.kept, sink.density))
+    notes += _walk(case, sink, clock, rest, steered, progress)
     if case.discrete is not None:
         with clock("discrete"):
             start = initial_density(case, rest)
@@ -228,8 +224,22 @@ def _solve_levy(case: Case, sink: Sink, clock: Clock, progress: bool) -> list[st
     if case.smoothing is not None:
         with clock("smooth"):
             sink.smoothing(smooth(case))
+    notes += _walk(case, sink, clock, None, None, progress)
+    return notes
+
+
+def _walk(
+    case: Case,
+    sink: Sink,
+    clock: Clock,
+    rest: StationaryState | None,
+    system: System | None,
+    progress: bool,
+) -> list[str]:
+    """Walkers and their comparison with the density, where the case asks for them."""
+    notes = []
     if case.ensemble is not None:
-        notes += move_walkers(case, sink, clock, None, None, progress)
+        notes = move_walkers(case, sink, clock, rest, system, progress)
     if case.validation is not None and sink.walkers is not None:
         with clock("validate"):
             sink.validation(validate(case, sink.walkers, sink.kept, sink.density))

@@ -126,19 +126,12 @@ class BackwardSolver:
         found = breadth_first_order(graph, size, return_predecessors=False)
         stuck = np.setdiff1d(np.flatnonzero(self.free), found)
         if stuck.size:
+            where = self.generator.grid.place(stuck[0])
             raise CaseError(
                 f"no path leads to it from {stuck.size} of the {int(self.free.sum())} cells "
-                f"outside, for example from {self.place_of(stuck[0])}: the mean time is infinite "
-                "there",
+                f"outside, for example from {where}: the mean time is infinite there",
                 "passage.target",
             )
-
-    def place_of(self, cell: int) -> str:
-        """Coordinates of a cell in words."""
-        grid = self.generator.grid
-        index = np.unravel_index(int(cell), grid.shape)
-        pairs = zip(grid.names, grid.centers, index, strict=True)
-        return ", ".join(f"{name} = {centers[i]:g}" for name, centers, i in pairs)
 
     def _factorise(self) -> None:
         grid, rates = self.generator.grid, self.generator.rates
@@ -170,7 +163,7 @@ class BackwardSolver:
         if stuck >= 0:
             raise NumericalFailure(
                 "the way out leads over rates below the smallest double, for example from "
-                f"{self.place_of(self.order[stuck])}",
+                f"{self.generator.grid.place(self.order[stuck])}",
                 "take a smaller beta",
             )
 

@@ -40,7 +40,7 @@ def check_connected(level: Level, generator: Generator) -> None:
     if _components(*both, level.size.size)[0] == 1:
         raise NumericalFailure(
             "the drift outweighs the noise by more than exp(700) between neighbouring cells, for "
-            f"example at {_place(generator, steep_source[0])}, and {steep_source.size} rates "
+            f"example at {generator.grid.place(steep_source[0])}, and {steep_source.size} rates "
             "against it are below the smallest double",
             "take more cells or a smaller beta",
         )
@@ -55,8 +55,8 @@ def check_connected(level: Level, generator: Generator) -> None:
     passing = ~closed[label]
     raise CaseError(
         f"probability never returns to {int(passing.sum())} of the {passing.size} cells, for "
-        f"example at {_place(generator, int(np.argmax(passing)))}; the stationary density vanishes "
-        "there and Phi~ does not exist",
+        f"example at {generator.grid.place(int(np.argmax(passing)))}; the stationary density "
+        "vanishes there and Phi~ does not exist",
         "stationary",
     )
 
@@ -91,11 +91,3 @@ def _underflowed(generator: Generator) -> tuple[np.ndarray, np.ndarray]:
             targets.append(end[one_way])
     none = np.zeros(0, dtype=np.int64)
     return np.concatenate([none, *sources]), np.concatenate([none, *targets])
-
-
-def _place(generator: Generator, cell: int) -> str:
-    """Coordinates of a cell in words."""
-    grid = generator.grid
-    index = np.unravel_index(int(cell), grid.shape)
-    pairs = zip(grid.names, grid.centers, index, strict=True)
-    return ", ".join(f"{name} = {centers[i]:g}" for name, centers, i in pairs)

@@ -12,6 +12,7 @@ from ..errors import CaseError
 from ..grid import Grid
 from ..problem import Problem
 from .correction import Activity
+from .march import frames
 from .schemes import check_scheme, choose_scheme, gibbs, march_of
 from .steppers import Stepper
 from .system import System
@@ -104,7 +105,7 @@ def evolve(
     row, _ = choose_scheme(scheme, stepper, system, times, initial, rest)
     march, name, reason = march_of(row, stepper, system, times, rtol, rest)
     densities, activities = [initial], [Activity()]
-    for _, density, _ in march.frames(initial.reshape(-1), times):
+    for _, density, _ in frames(march, initial.reshape(-1), times):
         densities.append(density.reshape(grid.shape))
         activities.append(march.activity or Activity())
     return Evolution(

@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import itertools
 import math
-from collections.abc import Iterator, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass, field
 
 import numpy as np
@@ -152,17 +152,6 @@ class FluxMarch:
                 # A step cut short by the output time says little about longer ones.
                 step = max(step, dt * factor) if factor > 1.0 else dt * factor
         return density, 0.0 if autonomous else step
-
-    def frames(
-        self, density: np.ndarray, times: Sequence[float], step: float = 0.0
-    ) -> Iterator[tuple[float, np.ndarray, float]]:
-        """Yield (time, density, next step size) for each of ``times`` but the first.
-
-        ``density`` belongs to ``times[0]``.
-        """
-        for start, stop in itertools.pairwise(times):
-            density, step = self.advance(density, start, stop, step)
-            yield stop, density, step
 
     def _longest(self, time: float) -> float:
         return min(longest_step(self.operator(time)), longest_low_step(self.system.at(time)))

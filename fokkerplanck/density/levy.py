@@ -19,7 +19,7 @@ from ..errors import CaseError
 from ..grid import Grid
 from ..problem import Problem
 from .fractional import Fractional
-from .march import March
+from .march import March, frames
 from .steppers import Stepper
 from .system import System
 from .transport import Transport
@@ -151,6 +151,6 @@ def evolve_levy(
         raise CaseError("must increase strictly", "density.times")
     march = levy_march(LevySystem(problem, grid), rtol, times[-1] - times[0])
     found = [np.asarray(initial, dtype=float)]
-    for _, density, _ in march.frames(found[0].reshape(-1), times):
+    for _, density, _ in frames(march, found[0].reshape(-1), times):
         found.append(density.reshape(grid.shape))
     return np.stack(found)

@@ -6,6 +6,7 @@ import itertools
 import math
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
+from typing import Protocol
 
 import numpy as np
 
@@ -21,6 +22,27 @@ MAX_FACTOR = 4.0
 FIRST_STEP = 4.0
 # A step below this share of the time to cover means that the tolerance is out of reach.
 SMALLEST_STEP = 1e-10
+
+
+class Advancing(Protocol):
+    """What goes from one time to another."""
+
+    def advance(
+        self, density: np.ndarray, start: float, stop: float, step: float
+    ) -> tuple[np.ndarray, float]:
+        """Density at ``stop`` from that at ``start``, and the step size to go on with."""
+
+
+def frames(
+    march: Advancing, density: np.ndarray, times: Sequence[float], step: float = 0.0
+) -> Iterator[tuple[float, np.ndarray, float]]:
+    """Yield (time, density, next step size) for each of ``times`` but the first.
+
+    ``density``, flat, belongs to ``times[0]``.
+    """
+    for start, stop in itertools.pairwise(times):
+        density, step = march.advance(density, start, stop, step)
+        yield stop, density, step
 
 
 @dataclass(frozen=True)
@@ -78,17 +100,6 @@ class March:
             else:
                 density, step = self._controlled(density, first, last, step)
         return density, step
-
-    def frames(
-        self, density: np.ndarray, times: Sequence[float], step: float = 0.0
-    ) -> Iterator[tuple[float, np.ndarray, float]]:
-        """Yield (time, density, next step size) for each of ``times`` but the first.
-
-        ``density`` belongs to ``times[0]``.
-        """
-        for start, stop in itertools.pairwise(times):
-            density, step = self.advance(density, start, stop, step)
-            yield stop, density, step
 
     def _controlled(
         self, density: np.ndarray, start: float, stop: float, step: float

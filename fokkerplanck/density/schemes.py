@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Iterator, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Protocol
 
@@ -13,7 +13,7 @@ from ..errors import CaseError
 from ..grid import Grid
 from .correction import Activity
 from .flux_march import FluxMarch, expected_products
-from .march import March
+from .march import Advancing, March
 from .shifted import DIRECT_CELLS
 from .steppers import choose_stepper
 from .system import System
@@ -93,7 +93,7 @@ SCHEME_TABLE = {
 SCHEMES = ("auto", *SCHEME_TABLE)
 
 
-class Marching(Protocol):
+class Marching(Advancing, Protocol):
     """What advances a density: `March` and `FluxMarch`."""
 
     @property
@@ -106,16 +106,6 @@ class Marching(Protocol):
 
     def change(self, density: np.ndarray, time: float) -> np.ndarray | None:
         """d rho/dt as the march sees it, where that is not the generator's."""
-
-    def advance(
-        self, density: np.ndarray, start: float, stop: float, step: float
-    ) -> tuple[np.ndarray, float]:
-        """Density at ``stop`` from that at ``start``, and the step size to go on with."""
-
-    def frames(
-        self, density: np.ndarray, times: Sequence[float], step: float = 0.0
-    ) -> Iterator[tuple[float, np.ndarray, float]]:
-        """Yield (time, density, next step size) for each of ``times`` but the first."""
 
 
 def check_scheme(scheme: str, stepper: str = "auto") -> None:

@@ -187,9 +187,7 @@ def _check_integrable(force: Force) -> None:
         differs = np.abs(many - few) / (1.0 + np.minimum(few, many))
         if differs.max() > DIVERGENT:
             cell = np.unravel_index(int(np.argmax(differs)), shape)
-            where = ", ".join(
-                f"{name} = {c[i]:g}" for name, c, i in zip(grid.names, centers, cell, strict=True)
-            )
+            where = grid.place(int(np.ravel_multi_index(cell, grid.shape)))
             raise CaseError(
                 f"the noise vanishes within a cell of {where}: probability gathers there or cannot "
                 "pass, so that no one density is stationary in the whole box",
@@ -218,11 +216,7 @@ def _check_rank(force: Force) -> None:
     lost = values[:, 0] <= SINGULAR * values[:, -1]
     if not lost.any() or lost.all():
         return
-    index = np.unravel_index(int(np.argmax(lost)), grid.shape)
-    where = ", ".join(
-        f"{name} = {centers[i]:g}"
-        for name, centers, i in zip(grid.names, grid.centers, index, strict=True)
-    )
+    where = grid.place(int(np.argmax(lost)))
     raise CaseError(
         f"Sigma has a direction without noise in {int(lost.sum())} of the {lost.size} cells, for "
         f"example at {where}: there probability may gather on a line or never mix, so that a "
