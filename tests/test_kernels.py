@@ -10,7 +10,7 @@ import reference
 from scipy import sparse
 from scipy.stats import poisson
 
-from fokkerplanck.density import System, chains, kernels
+from fokkerplanck.density import System, chains, kernels, product
 from fokkerplanck.density.exponential import chebyshev_coefficients, poisson_weights
 from fokkerplanck.density.limiter import add_limited
 from fokkerplanck.problem import Problem
@@ -70,37 +70,45 @@ def random_edges(
     return forward, backward, matrix.tocsr()
 
 
-# Sizes below, at and above one block of cells, and with a block in the middle; shifts of both
-# signs, some beyond a block.
+# Sizes below, at and above one block of cells, with blocks in the middle; one to seven shifts of
+# both signs, some beyond a block.
 @pytest.mark.parametrize(
     ("size", "shifts"),
     [
         (7, [1, -3]),
         (50, [1, 7, 8, -6]),
-        (kernels.BLOCK, [1, -40]),
+        (product.BLOCK, [1, -40]),
         (2600, [1, 61, -60, 2300]),
-        (6200, [1, -40]),
+        (6200, [1]),
+        (6200, [-40, 1]),
+        (6200, [40, -39, 79]),
+        (6200, [1, 7, -6, 300, 307]),
+        (6200, [1, 7, -6, 300, 307, 293, -301]),
     ],
 )
 def test_product(rng: np.random.Generator, size: int, shifts: list[int]) -> None:
     forward, backward, matrix = random_edges(rng, size, shifts)
     leaving, x, y, total = rng.random((4, size))
     a, b, c, weight = 0.7, -0.4, 1.3, 0.25
-    expected = a * (matrix @ x - leaving * x) + b * x + c * y
+    without = a * (matrix @ x - leaving * x) + b * x
+    expected = without + c * y
     edges = (forward, backward, np.array(shifts), leaving)
-    out = np.full(size, np.nan)
     results = []
-    for product in (kernels.product, kernels.product_serial):
+    for multiply in (product.product, product.product_serial):
+        out = np.full(size, np.nan)
         added = total.copy()
-        product(*edges, x, a, b, y, c, added, weight, out)
+        multiply(*edges, x, a, b, y, c, added, weight, out, True)
         np.testing.assert_allclose(out, expected, rtol=1e-13, atol=1e-13)
         np.testing.assert_allclose(added, total + weight * expected, rtol=1e-13, atol=1e-13)
         results.append(out.tobytes())
         # In place of y, and nothing added for weight 0.
         inplace, untouched = y.copy(), total.copy()
-        product(*edges, x, a, b, inplace, c, untouched, 0.0, inplace)
+        multiply(*edges, x, a, b, inplace, c, untouched, 0.0, inplace, False)
         assert inplace.tobytes() == out.tobytes()
         assert untouched.tobytes() == total.tobytes()
+        # The factor 0 means that y is not read.
+        multiply(*edges, x, a, b, np.full(size, np.nan), 0.0, untouched, 0.0, out, True)
+        np.testing.assert_allclose(out, without, rtol=1e-13, atol=1e-13)
     assert results[0] == results[1]
 
 
@@ -113,9 +121,9 @@ def test_product_does_not_depend_on_threads(rng: np.random.Generator) -> None:
         for threads in range(1, before + 1):
             numba.set_num_threads(threads)
             out = np.empty(2600)
-            kernels.product(
+            product.product(
                 forward, backward, np.array([1, 61, -60]), leaving, x, 1.0, 0.0, x, 0.0, out, 0.0,
-                out,
+                out, True,
             )  # fmt: skip
             found.add(out.tobytes())
     finally:

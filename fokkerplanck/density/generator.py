@@ -15,8 +15,8 @@ from scipy import sparse
 from ..errors import CaseError
 from ..grid import Grid
 from ..problem import Problem
-from . import kernels
 from .force import Force, Potential, find_potential
+from .product import product, product_serial, product_wrapped
 from .rates import Rates, assemble
 
 # Below this size one thread is as fast: the arrays fit its cache, and waking others costs more.
@@ -156,15 +156,14 @@ class Generator:
         forward, backward = (r.backward, r.forward) if adjoint else (r.forward, r.backward)
         sink = out if total is None else total
         share = 0.0 if total is None else weight
-        product = kernels.product_serial if x.size < SHARED_CELLS else kernels.product
-        product(forward, backward, r.shifts, self.leaving, x, a, b, y, c, sink, share, out)
+        multiply = product_serial if x.size < SHARED_CELLS else product
+        fresh = out is not y
+        multiply(forward, backward, r.shifts, self.leaving, x, a, b, y, c, sink, share, out, fresh)
         if r.wrap_source.size:
             ahead, back = (
                 (r.wrap_backward, r.wrap_forward) if adjoint else (r.wrap_forward, r.wrap_backward)
             )
-            kernels.product_wrapped(
-                r.wrap_source, r.wrap_target, ahead, back, x, a, sink, share, out
-            )
+            product_wrapped(r.wrap_source, r.wrap_target, ahead, back, x, a, sink, share, out)
 
     def edge_currents(self, density: np.ndarray) -> np.ndarray:
         """Probability per unit time along each edge, x to x + e_k, shape (K, N).

@@ -1,9 +1,6 @@
-"""Kernels of the generator: Bernoulli function, edge rates, matrix-free product.
+"""Kernels that build the generator: Bernoulli function, edge rates, tensors cell by cell.
 
 One file, because a cached kernel does not notice changes in jitted callees of other files.
-Edge arrays are stored by offset: entry (k, x) belongs to the edge from cell x to cell x + e_k,
-whose flat index is x + shift_k. Entries of edges that do not exist are zero, which makes the
-product branch-free.
 """
 
 from __future__ import annotations
@@ -11,14 +8,11 @@ from __future__ import annotations
 import math
 
 import numba
-import numpy as np
 
 # Below this argument the series of B(z) is exact to rounding: its next term is z^4/720.
 BERNOULLI_SERIES = 1e-3
 # Share of the squared trace below which the sum of the principal minors counts as rounding.
 RANK_ONE = 1e-10
-# Cells per task of the product: out, x and one rate row stay in the first-level cache.
-BLOCK = 2048
 
 
 @numba.njit(cache=True)
@@ -63,112 +57,6 @@ def edge_rates(conductance, force, forward, backward):
         else:
             forward[n] = 0.0
             backward[n] = 0.0
-
-
-@numba.njit(cache=True)
-def _product_block(
-    forward, backward, shifts, leaving, x, a, b, y, c, total, weight, out, lo, scratch
-):
-    """The part of :func:`product` from cell ``lo`` on, as far as ``scratch`` reaches."""
-    size = x.size
-    hi = min(lo + scratch.size, size)
-    for i in range(hi - lo):
-        scratch[i] = -leaving[lo + i] * x[lo + i]
-    for k in range(shifts.size):
-        s = shifts[k]
-        if lo >= abs(s) and hi + abs(s) <= size:
-            ahead, back = forward[k, lo - s : hi - s], backward[k, lo:hi]
-            before, after = x[lo - s : hi - s], x[lo + s : hi + s]
-            for i in range(hi - lo):
-                scratch[i] += ahead[i] * before[i] + back[i] * after[i]
-            continue
-        first = max(lo, s)
-        last = min(hi, size + s)
-        if last > first:
-            rate = forward[k, first - s : last - s]
-            value = x[first - s : last - s]
-            part = scratch[first - lo : last - lo]
-            for i in range(part.size):
-                part[i] += rate[i] * value[i]
-        first = max(lo, -s)
-        last = min(hi, size - s)
-        if last > first:
-            rate = backward[k, first:last]
-            value = x[first + s : last + s]
-            part = scratch[first - lo : last - lo]
-            for i in range(part.size):
-                part[i] += rate[i] * value[i]
-    if weight == 0.0:
-        for i in range(hi - lo):
-            out[lo + i] = a * scratch[i] + b * x[lo + i] + c * y[lo + i]
-    else:
-        for i in range(hi - lo):
-            result = a * scratch[i] + b * x[lo + i] + c * y[lo + i]
-            out[lo + i] = result
-            total[lo + i] += weight * result
-
-
-@numba.njit(cache=True)
-def product_serial(forward, backward, shifts, leaving, x, a, b, y, c, total, weight, out):
-    """:func:`product` on one thread, for arrays too small to share."""
-    scratch = np.empty(BLOCK)
-    for block in range((x.size + BLOCK - 1) // BLOCK):
-        _product_block(
-            forward, backward, shifts, leaving, x, a, b, y, c, total, weight, out,
-            block * BLOCK, scratch,
-        )  # fmt: skip
-
-
-@numba.njit(parallel=True, cache=True)
-def product(forward, backward, shifts, leaving, x, a, b, y, c, total, weight, out):
-    """out = a A x + b x + c y and total += weight * out, in one pass over memory.
-
-    (A x)_i = sum_k [ forward_k(i - s_k) x(i - s_k) + backward_k(i) x(i + s_k) ] - leaving_i x_i.
-
-    Parameters
-    ----------
-    forward, backward : (K, N) float64
-        Swapping the two gives the adjoint.
-    shifts : (K,) int64
-        Flat index distance of the offsets, any sign.
-    leaving : (N,) float64
-        Sum of all rates out of each cell.
-    x, y : (N,) float64
-    total, out : (N,) float64, modified
-        ``out`` may be ``y`` itself; it must not be ``x``.
-
-    Notes
-    -----
-    Every cell is computed by one thread in a fixed order: results do not depend on the threads.
-    """
-    for block in numba.prange((x.size + BLOCK - 1) // BLOCK):
-        scratch = np.empty(BLOCK)
-        _product_block(
-            forward, backward, shifts, leaving, x, a, b, y, c, total, weight, out,
-            block * BLOCK, scratch,
-        )  # fmt: skip
-
-
-@numba.njit(cache=True)
-def product_wrapped(source, target, forward, backward, x, a, total, weight, out):
-    """Add the edges across periodic sides to what :func:`product` has left.
-
-    Parameters
-    ----------
-    source, target : (W,) int64
-        Flat cells; the edge leads from source across the side to target.
-    forward, backward : (W,) float64
-    x : (N,) float64
-    total, out : (N,) float64, modified
-    """
-    for n in range(source.size):
-        i, j = source[n], target[n]
-        gain_j = a * forward[n] * x[i]
-        gain_i = a * backward[n] * x[j]
-        out[j] += gain_j
-        out[i] += gain_i
-        total[j] += weight * gain_j
-        total[i] += weight * gain_i
 
 
 @numba.njit(parallel=True, cache=True)
