@@ -9,11 +9,12 @@ import argparse
 import sys
 from importlib import import_module
 
-from .report import summarise
+from .report import PAGE, load, summarise
+from .summary_figure import draw
 
 NAMES = (
     *("startup", "stream", "stationary", "passage", "arrhenius", "three_d", "particles"),
-    *("diffusion_limit", "work_precision", "scaling", "problem_p"),
+    *("diffusion_limit", "work_precision", "scaling"),
 )
 
 
@@ -22,9 +23,6 @@ def main() -> int:
     parser = argparse.ArgumentParser(prog="python -m benchmarks", description=__doc__)
     parser.add_argument("names", nargs="*", metavar="NAME", help=f"of {', '.join(NAMES)}")
     parser.add_argument("--quick", action="store_true", help="small sizes only")
-    parser.add_argument(
-        "--cells", type=int, nargs="+", metavar="N", help="cells per axis of problem_p only"
-    )
     chosen = parser.parse_args()
     unknown = [name for name in chosen.names if name not in NAMES]
     if unknown:
@@ -33,13 +31,14 @@ def main() -> int:
     for name in chosen.names or NAMES:
         print(f"{name} ...", file=sys.stderr, flush=True)
         try:
-            options = {"cells": chosen.cells} if name == "problem_p" and chosen.cells else {}
-            table = import_module(f"benchmarks.{name}").run(chosen.quick, **options)
+            table = import_module(f"benchmarks.{name}").run(chosen.quick)
             print(table, end="\n\n", flush=True)
         except Exception as error:
             print(f"{name} failed: {error}", file=sys.stderr)
             failed += 1
-    print(f"all tables: {summarise(NAMES, chosen.quick)}", file=sys.stderr)
+    page = summarise(NAMES, chosen.quick)
+    draw(load(chosen.quick), page.with_name(f"{PAGE}.png"))
+    print(f"all tables: {page}", file=sys.stderr)
     return min(failed, 1)
 
 

@@ -1,4 +1,8 @@
-"""Tables: aligned text for the terminal, the same as Markdown and JSON in ``results/``."""
+"""Tables: aligned text for the terminal and as Markdown, and one file with the numbers of all.
+
+``results/results.json`` holds, by the name of the benchmark, its title, the machine with the
+commit, the notes and the records at full precision.
+"""
 
 from __future__ import annotations
 
@@ -10,6 +14,9 @@ from typing import Any
 from .machine import ROOT, describe
 
 RESULTS = ROOT / "benchmarks" / "results"
+STORED = "results.json"
+# Stem of the page with all tables, and of its figure, which the caller draws.
+PAGE = "summary"
 
 
 def table(columns: Sequence[str], rows: Sequence[Sequence[str]]) -> str:
@@ -33,12 +40,14 @@ def save(
     records: Sequence[Mapping[str, Any]],
     quick: bool = False,
 ) -> str:
-    """Write ``results/<name>.md`` and ``.json``; return the text for the terminal.
+    """Write ``results/<name>.md`` and the entry in ``results/results.json``.
+
+    Returns the text for the terminal.
 
     Parameters
     ----------
     name : str
-        File stem.
+        Of the benchmark and its table.
     title : str
         Heading.
     columns, rows : strings
@@ -68,17 +77,25 @@ def save(
     folder.mkdir(parents=True, exist_ok=True)
     (folder / f"{name}.md").write_text(text)
     content = {"title": title, "machine": machine, "notes": list(notes), "records": list(records)}
-    (folder / f"{name}.json").write_text(json.dumps(content, indent=1) + "\n")
+    stored = load(quick)
+    stored[name] = content
+    (folder / STORED).write_text(json.dumps(stored, indent=1, sort_keys=True) + "\n")
     return f"{title}\n\n{shown}\n\n" + "\n".join(f"- {note}" for note in notes)
 
 
+def load(quick: bool = False) -> dict[str, dict[str, Any]]:
+    """What is stored so far, by the name of the benchmark."""
+    path = (RESULTS / "quick" if quick else RESULTS) / STORED
+    return dict(json.loads(path.read_text())) if path.exists() else {}
+
+
 def summarise(names: Sequence[str], quick: bool = False) -> Path:
-    """Collect what is in ``results/`` on one page, ``summary.md``, each table with its machine.
+    """Collect all tables on one page, ``summary.md``, each with its machine.
 
     Parameters
     ----------
     names : strings
-        File stems in the order of the page; others follow, those without results are left out.
+        Benchmarks in the order of the page; others follow, those without results are left out.
     quick : bool
         Those of ``results/quick/``.
 
@@ -88,11 +105,11 @@ def summarise(names: Sequence[str], quick: bool = False) -> Path:
         Of the page.
     """
     folder = RESULTS / "quick" if quick else RESULTS
-    page = folder / "summary.md"
-    stored = [path.stem for path in sorted(folder.glob("*.json"))]
-    parts = ["# Benchmarks"]
+    page = folder / f"{PAGE}.md"
+    stored = load(quick)
+    parts = ["# Benchmarks", f"![The main figures]({PAGE}.png)"]
     for name in [*(n for n in names if n in stored), *(n for n in stored if n not in names)]:
-        content = json.loads((folder / f"{name}.json").read_text())
+        content = stored[name]
         machine = content["machine"]
         lines = (folder / f"{name}.md").read_text().splitlines()
         shown = [line for line in lines if line.startswith("|")]

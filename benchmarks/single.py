@@ -8,12 +8,14 @@ from __future__ import annotations
 import argparse
 import json
 import statistics
+import subprocess
+import sys
 import time
 from typing import Any
 
 import numpy as np
 
-from .machine import version
+from .machine import ROOT, version
 from .peers import NotExpressible, adapter
 from .problems import PROBLEMS
 
@@ -28,7 +30,7 @@ def measure(label: str, problem: str, cells: int) -> dict[str, Any]:
     Parameters
     ----------
     label : str
-        Key of ``peers.ADAPTERS`` or ``peers.CURVES``.
+        Key of ``peers.ADAPTERS``.
     problem : str
         Key of ``problems.PROBLEMS``.
     cells : int
@@ -72,6 +74,19 @@ def measure(label: str, problem: str, cells: int) -> dict[str, Any]:
         "minimum": float(density.min()),
         "mass_drift": float(density.sum() * cell_volume - 1.0),
     }
+
+
+def single(label: str, problem: str, cells: int, timeout: float) -> dict[str, Any]:
+    """:func:`measure` in its own process; a crash or a timeout becomes a status."""
+    command = [sys.executable, "-m", "benchmarks.single", label, problem, str(cells)]
+    try:
+        done = subprocess.run(command, cwd=ROOT, capture_output=True, text=True, timeout=timeout)
+    except subprocess.TimeoutExpired:
+        return {"status": f"not done in {timeout:g} s"}
+    if done.returncode:
+        last = done.stderr.strip().splitlines()[-1:] or [f"exit status {done.returncode}"]
+        return {"status": f"failed: {last[0][:100]}"}
+    return dict(json.loads(done.stdout.strip().splitlines()[-1]))
 
 
 def main() -> None:

@@ -6,25 +6,27 @@ import sys
 from collections.abc import Mapping, Sequence
 from typing import Any
 
-from .peers import CURVES, adapter
-from .problem_p import single
+from .peers import ADAPTERS, adapter
 from .report import RESULTS, save
+from .single import single
 from .work_precision_figure import NEGATIVE, draw
 
 P_CELLS: Mapping[str, tuple[int, ...]] = {
     "high-order": (24, 32, 48, 64, 96, 128, 192),
     "scharfetter-gummel": (32, 64, 128, 256, 512),
     "Crank-Nicolson": (32, 64, 128, 256),
-    "FiPy": (32, 64, 128),
+    "FiPy": (32, 64, 128, 256),
+    "FiPy, implicit Euler": (32, 64, 128),
 }
 # Cells per axis, problem by problem, solver by solver.
 PLAN: Mapping[str, Mapping[str, tuple[int, ...]]] = {
     "P, k = 1": {**P_CELLS, "fplanck": (32, 64, 128, 256), "py-pde": (64, 128, 256)},
-    "P, k = 4": {**P_CELLS, "fplanck, turned by hand": (32, 64, 128), "py-pde": (64, 128)},
+    "P, k = 4": {**P_CELLS, "fplanck, turned by hand": (32, 64, 128, 256), "py-pde": (64, 128)},
     "P, k = 100": {
         **P_CELLS,
         "high-order": (48, 64, 80, 96, 128, 192, 256),
         "fplanck, turned by hand": (32,),
+        "py-pde": (64, 128),
     },
     "cross-diffusion": {
         "high-order": (32, 44, 64, 88, 128, 176),
@@ -138,10 +140,8 @@ def report(records: Sequence[Mapping[str, Any]], quick: bool) -> str:
         "exact transient by sinc collocation.",
         "Errors are against the exact density at the solver's own cell centres; a minimum below "
         f"-{NEGATIVE:g} is marked in the figure.",
-        *(adapter(label).NOTE for label in CURVES),
-        "FiPy ends at 128^2: its finer grids take minutes (see problem_p). fplanck has no tensors "
-        "that vary, and its adapters as those of FiPy and py-pde are for P; py-pde, which takes "
-        "most of a minute to compile, was not asked for k = 100.",
+        *(adapter(label).NOTE for label in ADAPTERS),
+        "fplanck has no tensors that vary, and its adapters as those of FiPy and py-pde are for P.",
         *target_notes(records),
     ]
     shown = [row(r) for r in records]

@@ -29,12 +29,14 @@ LABELS = {
     "Crank-Nicolson": "Crank-Nicolson (scipy)",
     "fplanck": "fplanck",
     "FiPy": "FiPy",
+    "FiPy, implicit Euler": "FiPy, implicit Euler",
     "py-pde": "py-pde",
 }
 # Turned by hand or not, it is the same solver.
 SAME = {"fplanck, turned by hand": "fplanck"}
-MARKERS = dict(zip(LABELS, "os^vDP", strict=True))
-LINES = dict(zip(LABELS, ("-", "-", "--", ":", ":", ":"), strict=True))
+MARKERS = dict(zip(LABELS, "os^vDdP", strict=True))
+LINES = dict(zip(LABELS, ("-", "-", "--", ":", ":", ":", ":"), strict=True))
+HUES = dict(zip(LABELS, (*COLORS[:5], "0.5", COLORS[5]), strict=True))
 SIZE = 4.0
 
 
@@ -48,7 +50,7 @@ def draw(records: Sequence[Mapping[str, Any]], path: Path) -> None:
             axes.set_title(title)
             own = [r for r in solved if r["problem"] == problem]
             if own:
-                _panel(axes, own)
+                curves(axes, own)
         for number, axes in enumerate(figure.axes):
             if number % 3 == 0:
                 axes.set_ylabel("$L^1$ error")
@@ -65,21 +67,23 @@ def draw(records: Sequence[Mapping[str, Any]], path: Path) -> None:
 
 
 def _style_of(solver: str) -> Line2D:
-    color = COLORS[list(LABELS).index(solver)]
     return Line2D(
-        [], [], color=color, linestyle=LINES[solver], marker=MARKERS[solver], markersize=SIZE,
-        linewidth=1.2, label=LABELS[solver],
+        [], [], color=HUES[solver], linestyle=LINES[solver], marker=MARKERS[solver],
+        markersize=SIZE, linewidth=1.2, label=LABELS[solver],
     )  # fmt: skip
 
 
-def _panel(axes: Axes, records: Sequence[Mapping[str, Any]]) -> None:
+def curves(axes: Axes, records: Sequence[Mapping[str, Any]]) -> None:
+    """Error over time of the solvers of one problem."""
     for solver in dict.fromkeys(r["solver"] for r in records):
         name = SAME.get(solver, solver)
         own = sorted((r for r in records if r["solver"] == solver), key=lambda r: int(r["cells"]))
         times, errors = [r["solve_s"] for r in own], [r["l1"] for r in own]
         style = _style_of(name)
         color = style.get_color()
-        axes.loglog(times, errors, linestyle=LINES[name], color=color, linewidth=1.2)
+        axes.loglog(
+            times, errors, linestyle=LINES[name], color=color, linewidth=1.2, label=LABELS[name]
+        )
         for r in own:
             hollow = r["minimum"] < -NEGATIVE
             axes.plot(

@@ -16,17 +16,8 @@ import numpy as np
 
 Solve = Callable[[], tuple[np.ndarray, tuple[np.ndarray, ...]]]
 
-# Label -> module of this package: side by side on problem P ...
+# Label -> module of this package.
 ADAPTERS = {
-    "fokkerplanck": "ours",
-    "fplanck": "fplanck",
-    "fplanck, turned by hand": "fplanck_turned",
-    "py-pde": "py_pde",
-    "FiPy": "fipy",
-    "FiPy, implicit Euler": "fipy_euler",
-}
-# ... and on the curves.
-CURVES = {
     "high-order": "ours_high",
     "scharfetter-gummel": "ours_low",
     "Crank-Nicolson": "crank_nicolson",
@@ -34,10 +25,8 @@ CURVES = {
     "fplanck, turned by hand": "fplanck_turned",
     "py-pde": "py_pde",
     "FiPy": "fipy",
+    "FiPy, implicit Euler": "fipy_euler",
 }
-
-# Why a tool that needs Sigma diagonal is not run twice on a problem that is so already.
-NOTHING_TO_TURN = "nothing to turn"
 
 
 class NotExpressible(Exception):
@@ -46,4 +35,4 @@ class NotExpressible(Exception):
 
 def adapter(label: str) -> ModuleType:
     """Module of one tool; imports the tool only when it prepares."""
-    return import_module(f".{(ADAPTERS | CURVES)[label]}", __name__)
+    return import_module(f".{ADAPTERS[label]}", __name__)

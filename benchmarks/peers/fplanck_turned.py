@@ -6,7 +6,7 @@ import numpy as np
 
 from fokkerplanck.gallery import ExactProblem
 
-from . import NOTHING_TO_TURN, NotExpressible, Solve
+from . import NotExpressible, Solve
 from .fplanck import REQUIRES, prepare_in_frame
 
 __all__ = ["NOTE", "REQUIRES", "prepare"]
@@ -23,5 +23,5 @@ def prepare(exact: ExactProblem, cells: int) -> Solve:
     if sigma is None:
         raise NotExpressible("Sigma is not constant")
     if np.array_equal(sigma, np.diag(np.diag(sigma))):
-        raise NotExpressible(NOTHING_TO_TURN)
+        raise NotExpressible("nothing to turn")
     return prepare_in_frame(exact, cells, np.linalg.eigh(sigma)[1])

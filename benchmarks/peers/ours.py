@@ -1,4 +1,4 @@
-"""fokkerplanck itself, as a user calls it."""
+"""fokkerplanck itself, as a user calls it, with a scheme by name."""
 
 from __future__ import annotations
 
@@ -11,20 +11,11 @@ from . import Solve
 REQUIRES = "fokkerplanck"
 RTOL = 1e-8
 # Where the coefficients depend on time there is a time error, kept below that in space.
-MOVING_RTOL = {"auto": 1e-6, "high-order": 1e-7, "scharfetter-gummel": 1e-4}
-NOTE = (
-    f"fokkerplanck: `evolve` with scheme and stepper 'auto', rtol {RTOL:g}; every solve checks the "
-    "problem and assembles the generator anew."
-)
-
-
-def prepare(exact: ExactProblem, cells: int) -> Solve:
-    """Problem, grid and initial density; assembling the generator belongs to the solve."""
-    return prepare_scheme(exact, cells, "auto")
+MOVING_RTOL = {"high-order": 1e-7, "scharfetter-gummel": 1e-4}
 
 
 def prepare_scheme(exact: ExactProblem, cells: int, scheme: str) -> Solve:
-    """The same with a scheme by name."""
+    """Problem, grid and initial density; assembling the operator belongs to the solve."""
     import fokkerplanck as fp
 
     grid = exact.problem.grid(cells)

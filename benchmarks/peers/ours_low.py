@@ -17,5 +17,5 @@ NOTE = (
 
 
 def prepare(exact: ExactProblem, cells: int) -> Solve:
-    """As for fokkerplanck."""
+    """See :func:`~benchmarks.peers.ours.prepare_scheme`."""
     return prepare_scheme(exact, cells, SCHEME)

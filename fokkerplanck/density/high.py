@@ -46,12 +46,12 @@ class HighOrder:
     drift: np.ndarray
     tensors: np.ndarray
 
-    @property
+    @cached_property
     def places(self) -> tuple[int, ...]:
         """Where the axes of the grid lie among the three of the kernels."""
         return ((2,), (0, 2), (0, 1, 2))[self.grid.ndim - 1]
 
-    @property
+    @cached_property
     def shape(self) -> tuple[int, int, int]:
         """(n0, n1, n2)."""
         shape = [1, 1, 1]
