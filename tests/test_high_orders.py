@@ -55,6 +55,7 @@ TRANSIENTS: dict[str, tuple[Callable[[], ExactProblem], tuple[int, ...]]] = {
         ),
         (20, 26, 32),
     ),
+    "turning space": (lambda: gallery.mapped_ornstein_uhlenbeck(3), (40, 48, 56)),
     "moving line": (lambda: gallery.travelling_well(1), (96, 136, 192)),
     "cross diffusion": (gallery.cross_diffusion, (56, 72, 88)),
 }  # fmt: skip
