@@ -1,0 +1,5 @@
+"""Pages for readers: the report of a result and the comparison of two."""
+
+from .page import report_page, write_report
+
+__all__ = ["report_page", "write_report"]
