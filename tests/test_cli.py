@@ -201,7 +201,7 @@ def test_plot_draws_again(capsys: pytest.CaptureFixture[str]) -> None:
     drawn = [Path(line) for line in capsys.readouterr().out.splitlines()]
     assert drawn
     assert {path.name for path in drawn} == {
-        path.name for path in Path("runs/quadratic").iterdir() if path.suffix != ".h5"
+        path.name for path in Path("runs/quadratic").iterdir() if path.suffix == ".png"
     }
     assert all(path.parent == Path("again") and path.stat().st_size > 0 for path in drawn)
 

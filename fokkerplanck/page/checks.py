@@ -95,7 +95,7 @@ def _expected(result: Result, expect: Mapping[str, Expect]) -> list[Check]:
         except CaseError as error:
             found.append(Check("broken", f"Expected: {name}", error.detail))
             continue
-        text = f"{verdict.actual:.8g}, {verdict.reason or _allowed(one)}"
+        text = f"{verdict.actual + 0.0:.8g}, {verdict.reason or _allowed(one)}"
         found.append(Check(_state(not verdict.reason), f"Expected: {name}", text))
     return found
 

@@ -105,7 +105,7 @@ def report_page(
     )
 
 
-STATES = {"kept": "kept", "care": "to be read with care", "broken": "broken"}
+STATES = {"kept": "passed", "care": "to be read with care", "broken": "failed"}
 MARKS = {"kept": "✓", "care": "!", "broken": "✗"}
 
 

@@ -36,6 +36,9 @@ PLACES = (
     ("discrete", "discrete", "Density of the steps against the diffusion"),
 )
 KINDS = {".png": "image/png", ".gif": "image/gif"}
+# Pixels on the page per pixel of the file: figures of all widths keep one size of letters, and
+# those as wide as a printed page fill the column.
+SCALES = {"image/png": 0.65, "image/gif": 1.0}
 # Above this a film makes the page too large to send; it stays a file beside it.
 LARGEST = 2_500_000
 
@@ -56,11 +59,14 @@ def pictures_of(result: Result, files: Sequence[Path]) -> dict[str, list[Picture
     """
     found: dict[str, list[Picture]] = {}
     for file in files:
-        kind = KINDS.get(file.suffix)
-        if kind is None or (file.suffix == ".gif" and file.stat().st_size > LARGEST):
+        moving = file.suffix == ".gif"
+        if file.suffix not in KINDS or (moving and file.stat().st_size > LARGEST):
             continue
         section, caption = place_of(file.stem)
-        found.setdefault(section, []).append(_picture(result, file, kind, caption))
+        alt = f"Figure: {caption.lower()}; axes {', '.join(result.names)}"
+        if moving:
+            alt += f", from t = {result.time[0]:g} to t = {result.time[-1]:g}"
+        found.setdefault(section, []).append(figure_of(file, caption, alt))
     return found
 
 
@@ -76,15 +82,19 @@ def place_of(stem: str) -> tuple[str, str]:
     return "evolution", stem.replace("_", " ").capitalize()
 
 
-def _picture(result: Result, file: Path, kind: str, caption: str) -> Picture:
+def figure_of(file: Path, caption: str, alt: str) -> Picture:
+    """An image file as a picture of a page.
+
+    Raises
+    ------
+    OSError
+        If it cannot be read.
+    """
+    kind = KINDS[file.suffix]
     data = file.read_bytes()
     with Image.open(io.BytesIO(data)) as image:
-        width, height = image.size
+        width, height = (round(SCALES[kind] * side) for side in image.size)
         still = _first_frame(image) if kind == "image/gif" else ""
-    axes = ", ".join(result.names)
-    alt = f"Figure: {caption.lower()}; axes {axes}"
-    if still:
-        alt += f", from t = {result.time[0]:g} to t = {result.time[-1]:g}"
     return Picture(_uri(kind, data), width, height, alt, caption, still)
 
 

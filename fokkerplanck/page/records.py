@@ -5,6 +5,9 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import Literal
 
+# Wider pictures than this scroll on a phone.
+WIDE = 600
+
 # A promise kept, one broken, something to know before the numbers are used.
 State = Literal["kept", "broken", "care"]
 
@@ -54,7 +57,7 @@ class Picture:
     source : str
         A data URI.
     width, height : int
-        Pixels.
+        Pixels on the page, where it is wide enough.
     alt, caption : str
     still : str
         Data URI of the first frame of a film, for readers who want no motion; else empty.
@@ -66,6 +69,11 @@ class Picture:
     alt: str
     caption: str
     still: str = ""
+
+    @property
+    def wide(self) -> bool:
+        """Whether its letters would be too small at the width of a phone."""
+        return self.width > WIDE
 
 
 @dataclass(frozen=True)

@@ -74,12 +74,15 @@ def sections_of(result: Result, pictures: Mapping[str, list[Picture]]) -> tuple[
         ),
     ]
     found = (
-        Section(key, title, _stripped(rows), tables, tuple(pictures.get(key, ())))
+        Section(key, title, _headed(rows), tables, tuple(pictures.get(key, ())))
         for key, title, rows, tables in parts
     )
     return tuple(section for section in found if not section.empty)
 
 
-def _stripped(rows: list[tuple[str, str]]) -> tuple[tuple[str, str], ...]:
-    """Without the indentation that a terminal needs."""
-    return tuple((name.strip(), text) for name, text in rows)
+def _headed(rows: list[tuple[str, str]]) -> tuple[tuple[str, str], ...]:
+    """With heads as they begin on a page: no indentation, words with a capital."""
+    heads = (name.strip() for name, _ in rows)
+    # "t = 2" stays as it is.
+    heads = (head[:1].upper() + head[1:] if head[1:2].isalpha() else head for head in heads)
+    return tuple((head, text) for head, (_, text) in zip(heads, rows, strict=True))

@@ -27,11 +27,14 @@ SERIES = (
 KINDS = ("minimum", "saddle", "maximum")
 
 
-def number(value: float) -> str:
-    """Six digits, or a word where there is no number."""
+def number(value: float, digits: int = 6) -> str:
+    """A number to some digits, or a word where there is none."""
     if math.isnan(value):
         return "none"
-    return "∞" if value == math.inf else f"{float(value):.6g}".replace("-", "−")
+    if math.isinf(value):
+        return "∞" if value > 0 else "−∞"
+    # Adding zero turns minus zero into zero.
+    return f"{float(value) + 0.0:.{digits}g}".replace("-", "−")
 
 
 def _point(place: np.ndarray) -> str:
@@ -53,7 +56,10 @@ def frame_tables(result: Result) -> tuple[Table, ...]:
     means = [f"E[{name}]" for name in result.names] if "mean" in result.observables else []
     rows = []
     for k in _some(len(result.time)):
-        values = [number(result.observables[key][k]) for key, _ in series]
+        # Of the minimum only the size matters, and its digits take the room of others.
+        values = [
+            number(result.observables[key][k], 2 if key == "minimum" else 6) for key, _ in series
+        ]
         values += [number(x) for x in result.mean[k]] if means else []
         rows.append((number(result.time[k]), *values))
     head = ("time", *(head for _, head in series), *means)
@@ -128,7 +134,9 @@ def _wells(wells: EscapeRecord) -> list[Table]:
     tables = [Table("Wells", head, rows)]
     if count > 1:
         heads = ("from", *(f"to {j + 1}" for j in range(count)))
-        tables.append(Table("Mean times between wells", heads, _matrix(wells.times[:count, :count])))
+        tables.append(
+            Table("Mean times between wells", heads, _matrix(wells.times[:count, :count]))
+        )
         if wells.kramers_times is not None:
             kramers = _matrix(wells.kramers_times[:count, :count])
             tables.append(Table("The same by Eyring-Kramers rates", heads, kramers, folded=True))

@@ -24,19 +24,19 @@ ANALYSES = {
 
 def equation(settings: Mapping[str, Any]) -> tuple[str, str]:
     """The process and the equation of its density, as lines of text."""
-    drift = "−∇Φ" if settings.get("loss") else ""
-    if settings.get("drift"):
-        drift += " + f" if drift else "f"
-    drift = drift or "−∇Φ"
-    grouped = f"({drift})" if " " in drift else drift
+    drifting = bool(settings.get("drift"))
+    sloping = bool(settings.get("loss")) or not drifting
+    drift = " + ".join(["−∇Φ"] * sloping + ["f"] * drifting)
+    if drift == "−∇Φ":
+        drift, flow = "−∇Φ", "div(∇Φ ρ)"
+    elif sloping:
+        drift, flow = f"({drift})", "div((∇Φ − f) ρ)"
+    else:
+        flow = "−div(f ρ)"
     noise = settings.get("noise", {})
     if isinstance(noise, dict) and noise.get("alpha", 2) != 2:
-        process = f"dθ = {grouped} dt + noise of index α, in jumps"
-        return process, f"∂ρ/∂t = −div({grouped} ρ) − K (−Δ)^(α/2) ρ"
-    return (
-        f"dθ = {grouped} dt + √(2Σ/β) dW",
-        f"∂ρ/∂t = −div({grouped} ρ) + (1/β) div div(Σ ρ)",
-    )
+        return f"dθ = {drift} dt + jumps of index α", f"∂ρ/∂t = {flow} − K (−Δ)^(α/2) ρ"
+    return f"dθ = {drift} dt + √(2Σ/β) dW", f"∂ρ/∂t = {flow} + (1/β) div div(Σ ρ)"
 
 
 def setup(result: Result, settings: Mapping[str, Any]) -> tuple[tuple[str, str], ...]:
@@ -89,12 +89,14 @@ def _noise(result: Result, table: Any) -> str:
         kind = ""
     elif np.ptp(sigma, axis=2).max() == 0.0:
         values = np.linalg.eigvalsh(sigma[..., 0])
-        kind = "the same everywhere"
+        kind = "Σ is the same everywhere"
         if len(values) > 1 and values[0] > 0.0:
             kind += f", condition number {values[-1] / values[0]:.4g}"
     else:
         kind = "Σ varies from place to place"
-    text = _flat(table)
+    # beta follows in any case, also where it comes from batch size and learning rate.
+    stated = {k: v for k, v in table.items() if k != "beta"} if isinstance(table, dict) else None
+    text = _flat(stated)
     return "; ".join(part for part in (text, f"β = {result.beta:.6g}", kind) if part)
 
 
