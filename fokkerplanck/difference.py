@@ -288,7 +288,7 @@ def _moments(names: tuple[str, ...], mean: np.ndarray, covariance: np.ndarray) -
 def _flat(name: str, value: Any) -> Iterator[tuple[str, float]]:
     """Entries of an array by index, or its range where there are many; NaN is no number."""
     values = np.asarray(value, dtype=float)
-    name = name.replace("_", " ")
+    name = name.replace("kl_", "KL ").replace("_", " ")
     if values.size > ENTRIES:
         known = values[~np.isnan(values)]
         if known.size:

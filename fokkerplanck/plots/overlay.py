@@ -99,6 +99,8 @@ def overlay_figure(results: tuple[Result, Result], labels: tuple[str, ...]) -> F
 def mass_levels(density: np.ndarray, shares: tuple[float, ...] = SHARES) -> np.ndarray:
     """Values above which a density has these shares of its mass, rising; equal ones once.
 
+    Between the values of two cells that differ they are interpolated.
+
     Parameters
     ----------
     density : ndarray
@@ -106,8 +108,7 @@ def mass_levels(density: np.ndarray, shares: tuple[float, ...] = SHARES) -> np.n
     """
     falling = np.sort(density, axis=None)[::-1]
     mass = np.cumsum(falling)
-    places = np.searchsorted(mass, np.asarray(shares) * mass[-1])
-    return np.unique(falling[np.minimum(places, len(falling) - 1)])
+    return np.unique(np.interp(shares, mass / mass[-1], falling))
 
 
 def _contours(
