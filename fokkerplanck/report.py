@@ -109,6 +109,9 @@ def number_of(name: str, result: Result) -> float:
     CaseError
     """
     key = f"expect.{name}"
+    of_frames = name in ("mass_drift", "free_energy_increase", "minimum")
+    if not len(result.time) and (of_frames or name.startswith("final.")):
+        raise CaseError("does not exist: this result has no frame", key)
     if name == "mass_drift":
         return mass_drift(result)
     if name == "free_energy_increase":
