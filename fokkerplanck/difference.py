@@ -154,9 +154,14 @@ def divergence(p: np.ndarray, q: np.ndarray) -> float:
     there = p > 0.0
     if not (q[there] > 0.0).all():
         return math.inf
-    # Each term p log(p/q) - p + q is not negative: the sum does not cancel below zero.
-    terms = p[there] * (np.log(p[there]) - np.log(q[there])) - p[there] + q[there]
-    return float(terms.sum() + q[~there].sum())
+    # Each term p log(p/q) - p + q is not negative, so that the sum does not cancel below zero; of
+    # masses that nearly agree only log1p knows the term.
+    p, rest, q = p[there], q[~there].sum(), q[there]
+    near = np.abs(q - p) < 0.5 * p
+    ratio = np.divide(q - p, p, out=np.zeros_like(p), where=near)
+    far = q - p + p * (np.log(p) - np.log(q))
+    terms = np.where(near, p * (ratio - np.log1p(ratio)), far)
+    return float(terms.sum() + rest)
 
 
 def _distances(first: Result, second: Result) -> tuple[list[tuple[str, float]], str]:

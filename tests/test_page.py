@@ -87,7 +87,12 @@ def with_everything() -> Result:
         EVIL,
         np.array([0, 3]),
         rng.random((2, *shape)),
-        {"mass": np.ones(2), "minimum": np.zeros(2)},
+        {
+            "mass": np.ones(2),
+            "minimum": np.zeros(2),
+            "mean": np.zeros((2, 2)),
+            "covariance": np.zeros((2, 2, 2)),
+        },
         rng.random(shape),
         np.zeros(2),
         np.eye(2),

@@ -108,7 +108,8 @@ def mass_levels(density: np.ndarray, shares: tuple[float, ...] = SHARES) -> np.n
     """
     falling = np.sort(density, axis=None)[::-1]
     mass = np.cumsum(falling)
-    return np.unique(np.interp(shares, mass / mass[-1], falling))
+    # A cell's own value stands for its middle.
+    return np.unique(np.interp(shares, (mass - 0.5 * falling) / mass[-1], falling))
 
 
 def _contours(
