@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import configparser
+import io
 import json
 import re
 from dataclasses import replace
@@ -25,7 +26,7 @@ from fokkerplanck.page.page import STATES
 from fokkerplanck.page.pictures import LARGEST, PLACES, pictures_of, place_of
 from fokkerplanck.page.tables import number
 from fokkerplanck.page.words import equation, setup
-from fokkerplanck.plots import FIGURES, draw
+from fokkerplanck.plots import FIGURES, draw, filmstrip
 from fokkerplanck.plots.draw import STILLS
 from fokkerplanck.result import ControlRecord, Discrete, EnsembleRecord, Result, ValidationRecord
 from fokkerplanck.store import RelationRow
@@ -183,7 +184,8 @@ def check_page(text: str) -> Page:
 def test_page_is_whole_and_loads_nothing(result: Result, figures: list[Path]) -> None:
     text = report_page(result, figures)
     page = check_page(text)
-    assert len(page.all("img")) == len(figures)
+    # And the strip of the film.
+    assert len(page.all("img")) == len(figures) + 1
     assert len(page.all("source")) == 1
 
 
@@ -345,6 +347,45 @@ def test_films_that_are_too_large_stay_outside(tmp_path: Path) -> None:
     assert pictures_of(relaxing(), [film, tmp_path / "animation_mp4.mp4"]) == {}
 
 
+def test_strip_shows_every_frame_over_its_peak() -> None:
+    """Colours read back: the peak of each frame is the last of the map, at its own place."""
+    result = relaxing()
+    strip = filmstrip(result)
+    assert strip is not None
+    picture = Image.open(io.BytesIO(strip.image))
+    values = np.asarray(picture).reshape(len(result.time), -1, picture.width)
+    assert strip.ratio == pytest.approx(values.shape[1] / values.shape[2])
+    (left, right), (low, high) = strip.limits
+    for density, frame in zip(result.density, values, strict=True):
+        rng = np.random.default_rng(6043)
+        for _ in range(20):
+            x, y = rng.uniform(left, right), rng.uniform(low, high)
+            column = int((x - left) / (right - left) * frame.shape[1])
+            row = int((high - y) / (high - low) * frame.shape[0])
+            cell = tuple(
+                int(np.abs(centers - at).argmin())
+                for centers, at in zip(result.centers, (x, y), strict=True)
+            )
+            around = density[max(cell[0] - 1, 0) : cell[0] + 2, max(cell[1] - 1, 0) : cell[1] + 2]
+            shades = 255.0 * around / density.max()
+            assert shades.min() - 0.51 <= frame[row, column] <= shades.max() + 0.51
+        assert frame.max() == 255
+    assert tuple(picture.convert("RGB").getpixel((0, 0))) == (68, 1, 84)
+
+
+def test_strip_of_curves_and_of_three_dimensions() -> None:
+    line = filmstrip(ornstein_uhlenbeck((30,), frames=5))
+    assert line is not None
+    assert len(line.curves) == 5
+    heights = [float(point.split(",")[1]) for point in line.curves[-1][1:].split("L")]
+    last = ornstein_uhlenbeck((30,), frames=5).density[-1]
+    assert min(heights) == pytest.approx(240.0 * (1.0 - last.max() / line.top), abs=0.06)
+    cube = filmstrip(ornstein_uhlenbeck((6, 7, 8), frames=3))
+    assert cube is not None
+    assert cube.names == ("x", "y")
+    assert filmstrip(ornstein_uhlenbeck((6, 7), frames=2)) is None
+
+
 def test_numbers_as_people_write_them() -> None:
     shown = [number(x) for x in (-0.0, -1.5e-10, np.inf, -np.inf, np.nan, 1234567.0)]
     assert shown == ["0", "−1.5e−10", "∞", "−∞", "none", "1.23457e+06"]
@@ -389,6 +430,14 @@ QUESTION = """({
   beyond: [...document.querySelectorAll("body *")].filter(
     (e) => e.getBoundingClientRect().right > innerWidth + 1 && !e.closest(".scroll, pre")
   ).map((e) => e.tagName),
+  film: [...document.querySelectorAll(".film")].map((film) => {
+    const slider = film.querySelector("input");
+    slider.value = 2;
+    slider.dispatchEvent(new Event("input"));
+    const [image, curve] = [film.querySelector("img"), film.querySelector(".now")];
+    const moved = image ? image.style.transform : curve.getAttribute("d");
+    return [film.querySelector("output").textContent, moved];
+  }),
   paper: getComputedStyle(document.body).backgroundColor,
 })"""
 
@@ -403,6 +452,16 @@ def test_in_a_browser(tmp_path: Path, figures: list[Path]) -> None:
     both = write_comparison(
         differences(first, second), (EVIL, "b"), tmp_path / "both.html", figures[0]
     )
+    curve = ornstein_uhlenbeck((30,), frames=4)
+    curve.observables["minimum"] = curve.density.min(axis=1)
+    line = write_report(replace(curve, title="owned"), tmp_path / "line.html")
+    strip = filmstrip(curve)
+    assert strip is not None
+    films = {
+        report: [["t = 2", "translateY(-50%)"]],
+        both: [],
+        line: [["t = 2", strip.curves[2]]],
+    }
     program = browser.installed()
     assert program is not None
     with browser.Browser(program, tmp_path / "profile") as chromium:
@@ -411,6 +470,7 @@ def test_in_a_browser(tmp_path: Path, figures: list[Path]) -> None:
             (report, 400, False),
             (report, 1200, True),
             (both, 400, False),
+            (line, 400, False),
         ):
             seen = chromium.see(page, width, QUESTION, dark)
             assert seen.complaints == []
@@ -418,7 +478,8 @@ def test_in_a_browser(tmp_path: Path, figures: list[Path]) -> None:
                 page.absolute().as_uri()
             ]
             answer = seen.answer
-            assert answer["images"] == (3 if page == report else 1)
+            assert answer["images"] == {report: 4, both: 1, line: 0}[page]
+            assert answer["film"] == films[page]
             assert answer["missing"] == 0
             assert answer["beyond"] == []
             assert answer["width"] <= answer["room"]

@@ -18,6 +18,7 @@ from ..errors import CaseError, StoreError
 from ..result import Result
 from .checks import checks_of
 from .cite import command, references
+from .film import film_of
 from .pictures import pictures_of
 from .records import Check
 from .sections import sections_of
@@ -97,6 +98,7 @@ def report_page(
         checks=checks,
         counts={state: sum(c.state == state for c in checks) for state in STATES},
         sections=sections_of(result, pictures_of(result, figures)),
+        film=film_of(result),
         costs=_costs(result, file, peak),
         source=result.source,
         case_text=result.case_toml,
