@@ -86,6 +86,15 @@ def test_regridding_is_of_order_two() -> None:
     assert errors[-1] < 1e-3
 
 
+def test_distance_on_grids_that_fit_is_of_order_four() -> None:
+    errors = []
+    for cells in (40, 80, 160):
+        pair = (gaussian(n, 0.0, 1.0, (-8.0, 8.0)) for n in (cells, 2 * cells))
+        p, q = masses(*pair)
+        errors.append(np.abs(p - q).sum())
+    assert (np.log2(np.divide(errors[:-1], errors[1:])) > 3.7).all()
+
+
 edges = st.tuples(
     st.integers(4, 30), st.floats(-3.0, 3.0), st.floats(0.5, 6.0, allow_subnormal=False)
 ).map(lambda found: np.linspace(found[1], found[1] + found[2], found[0] + 1))
@@ -102,6 +111,9 @@ def test_regridding_keeps_mass_and_sign(
     target = common_edges(source, other)
     assert target[0] <= min(source[0], other[0]) + 1e-8
     assert target[-1] >= max(source[-1], other[-1]) - 1e-8
+    assert np.diff(target).max() == pytest.approx(
+        max(np.diff(source).max(), np.diff(other).max()), rel=1e-9
+    )
     found = regrid(values, source, target, 1)
     assert (found >= 0.0).all()
     np.testing.assert_allclose(found.sum(1), values.sum(1), rtol=1e-13)

@@ -305,7 +305,7 @@ def test_command_makes_it_again() -> None:
     from fokkerplanck.case import parse_override
 
     overrides = {
-        "density.end": 2.5,
+        "density.end": 2.5123456789,
         "noise.sigma": [["1 + x", 0.5], [0.5, True]],
         "expect": {"final.mean[0]": {"max": 1e-12, "min": -3}},
         "title": 'a "b" $(c)',

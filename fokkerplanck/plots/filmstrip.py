@@ -105,9 +105,11 @@ def _curves(result: Result, frames: np.ndarray) -> Filmstrip:
 
 def _images(result: Result, frames: np.ndarray) -> Filmstrip:
     plane = planes(result, "marginal", np.zeros(result.ndim, int))[0]
-    shown = np.stack([plane.of_density(result.density[k]) for k in frames])
+    # One by one: frames of a fine grid, stacked, would need their memory again.
+    shown = [plane.of_density(result.density[k]) for k in frames]
+    home = np.logical_or.reduce([lived_in(density[None]) for density in shown])
     bounds = tuple(result.bounds[axis] for axis in plane.pair)
-    limits = view(lived_in(shown), bounds)
+    limits = view(home, bounds)
     cells = []
     ratio = panel_shape(limits)
     for (low, high), faces, pixels in zip(
