@@ -275,10 +275,21 @@ def test_verdict_of_the_walkers(agrees: bool, p_value: float, state: str) -> Non
     assert check.state == state
 
 
-def test_a_case_that_cannot_be_read_is_said() -> None:
-    page = check_page(report_page(relaxing(case_toml="[loss")))
-    assert "the case of this result cannot be read" in page.text
+@pytest.mark.parametrize(
+    ("fields", "part"),
+    [
+        ({"case_toml": "[loss"}, "the case of this result cannot be read"),
+        ({"attrs": {"overrides": "{"}}, "the case of this result cannot be read"),
+        ({"attrs": {"overrides": "7"}}, "no table of keys and values"),
+        ({"case_toml": "expect = 7"}, "7 is no table of names and numbers"),
+        ({"case_toml": "[expect]\nminimum = { value = 1 }"}, "value needs a tolerance"),
+    ],
+)
+def test_a_case_that_cannot_be_read_is_said(fields: dict[str, object], part: str) -> None:
+    page = check_page(report_page(relaxing(**fields)))
+    assert part in page.text
     assert f"1 {STATES['broken']}" in page.text
+    assert "fokkerplanck run" not in page.text
 
 
 def test_words_for_the_equation() -> None:
@@ -394,7 +405,8 @@ def test_numbers_as_people_write_them() -> None:
 def test_writes_the_page_and_says_why_not(tmp_path: Path) -> None:
     from fokkerplanck.errors import StoreError
 
-    path = write_report(relaxing(), tmp_path / "new" / "report.html", peak=2**30)
+    odd = relaxing(title="not \udcff text")
+    path = write_report(odd, tmp_path / "new" / "report.html", peak=2**30)
     assert "1,024 MiB" in check_page(path.read_text(encoding="utf-8")).text
     with pytest.raises(StoreError, match="the report cannot be written"):
         write_report(relaxing(), path / "below" / "report.html")

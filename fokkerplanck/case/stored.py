@@ -58,6 +58,8 @@ def stored_expect(settings: dict[str, Any]) -> dict[str, Expect]:
         If an entry expects nothing that can be compared.
     """
     entries = flat_expect(settings).get("expect", {})
+    if not isinstance(entries, dict):
+        raise CaseError(f"{entries!r} is no table of names and numbers", "expect")
     if not entries:
         return {}
     # Formulas among the numbers know the parameters and beta; data files stay closed.

@@ -63,7 +63,8 @@ def write_comparison(
             tables=tables,
             costs=_table("Costs", labels, found.costs),
         )
-        target.write_text(text, encoding="utf-8")
+        # Names from a file system need not be text.
+        target.write_text(text, encoding="utf-8", errors="replace")
     except OSError as error:
         raise StoreError(f"the page cannot be written: {error.strerror}", target) from error
     return target

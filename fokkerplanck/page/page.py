@@ -67,7 +67,8 @@ def write_report(
     try:
         target.parent.mkdir(parents=True, exist_ok=True)
         text = report_page(result, figures, file=file, peak=peak)
-        target.write_text(text, encoding="utf-8")
+        # Names from a file system need not be text.
+        target.write_text(text, encoding="utf-8", errors="replace")
     except OSError as error:
         raise StoreError(f"the report cannot be written: {error.strerror}", target) from error
     return target
@@ -102,7 +103,8 @@ def report_page(
         costs=_costs(result, file, peak),
         source=result.source,
         case_text=result.case_toml,
-        command=command(result),
+        # A case that cannot be read cannot be solved again either.
+        command="" if unread else command(result),
         references=references(result, settings),
     )
 
