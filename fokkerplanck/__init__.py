@@ -23,7 +23,7 @@ _EXPORTS = {
     "StoreError": "errors",
     "Problem": "problem",
     "Case": "case",
-    "load_case": "case",
+    "load_case": "origin",
     "generator": "density",
     "evolve": "density",
     "stationary": "density",

@@ -80,8 +80,8 @@ def _warnings_in_one_line() -> Iterator[None]:
 def _run(options: argparse.Namespace) -> int:
     _set_threads(options.threads)
     case = _load(options)
-    directory = Path(options.out) if options.out else Path("runs") / case.name
-    path = directory / f"{case.name}.h5"
+    path = _target(options, case)
+    directory = path.parent
     from .report import disagreement, expectations, summary
     from .run import run
 
@@ -103,6 +103,20 @@ def _run(options: argparse.Namespace) -> int:
     print(summary(case, result))
     print("\n".join(["files", *(f"  {file}" for file in [path, *drawn])]))
     return _judged(expectations(case, result) + disagreement(case, result))
+
+
+def _target(options: argparse.Namespace, case: Case) -> Path:
+    """Where the result goes; a result file that runs again stays as it is, unless it resumes."""
+    from .origin import is_result
+
+    again = is_result(case.file)
+    if again and options.resume and not options.out:
+        return case.file
+    usual = Path("runs") / (f"{case.name}-again" if again else case.name)
+    path = (Path(options.out) if options.out else usual) / f"{case.name}.h5"
+    if again and not options.resume and path.exists() and path.samefile(case.file):
+        raise StoreError("the case comes from this very file; give --out elsewhere", path)
+    return path
 
 
 def _judged(missed: list[str]) -> int:
@@ -148,7 +162,8 @@ def _set_threads(count: int | None) -> None:
 
 
 def _load(options: argparse.Namespace) -> Case:
-    from .case import load_case, parse_override
+    from .case import parse_override
+    from .origin import load_case
 
     overrides = {}
     for text in options.set:
@@ -274,7 +289,9 @@ def _parser() -> argparse.ArgumentParser:
     commands = parser.add_subparsers(title="commands", required=True, metavar="COMMAND")
 
     case = argparse.ArgumentParser(add_help=False)
-    case.add_argument("case", metavar="CASE", help="a case file, or the name of a bundled case")
+    case.add_argument(
+        "case", metavar="CASE", help="a case file, the name of a bundled case, or a result"
+    )
     case.add_argument(
         "--set",
         metavar="KEY=VALUE",

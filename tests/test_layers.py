@@ -32,6 +32,7 @@ LAYERS = {
     "store": 5,
     "result": 6,
     "clock": 6,
+    "origin": 6,
     "sink": 7,
     "analysis": 7,
     "start": 7,

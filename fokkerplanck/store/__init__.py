@@ -3,16 +3,19 @@
 from .control import ControlRecord, Search, SmoothingRecord
 from .discrete import Discrete, RelationRow
 from .ensemble import EnsembleRecord
+from .inputs import INPUT_BYTES, hdf5_version
 from .layout import OBSERVABLES, RESERVED_NAMES, SCHEMA
 from .passage import PASSAGE_NUMBERS, EscapeRecord, PassageRecord
 from .reader import Contents, read
 from .records import Checkpoint, Frame, Header
 from .spectrum import SpectrumRecord
 from .stationary import NUMBERS, CriticalPoints, Loop, Stationary
+from .stored_case import StoredCase, stored_case
 from .validation import ValidationRecord
 from .writer import ResultWriter, check_target
 
 __all__ = [
+    "INPUT_BYTES",
     "NUMBERS",
     "OBSERVABLES",
     "PASSAGE_NUMBERS",
@@ -35,7 +38,10 @@ __all__ = [
     "SmoothingRecord",
     "SpectrumRecord",
     "Stationary",
+    "StoredCase",
     "ValidationRecord",
     "check_target",
+    "hdf5_version",
     "read",
+    "stored_case",
 ]

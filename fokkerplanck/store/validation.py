@@ -70,7 +70,7 @@ def fill_validation(file: h5py.File, record: ValidationRecord) -> None:
     if "validation" in file:
         del file["validation"]
     group = file.create_group("validation")
-    time = add_scale(group, "time", record.time, "time of the comparison")
+    time = add_scale(group, "walk_time", record.time, "time of the comparison")
     for name, values in record.series.items():
         add_variable(group, name, [time], _SERIES[name], data=values)
     set_attributes(
@@ -90,7 +90,7 @@ def read_validation(file: h5py.File) -> ValidationRecord | None:
     if group is None or LAST not in group.attrs:
         return None
     return ValidationRecord(
-        time=group["time"][...],
+        time=group["walk_time" if "walk_time" in group else "time"][...],  # schema 1: time
         series={name: group[name][...] for name in _SERIES if name in group},
         p_value=float(group.attrs["p_value"]),
         level=float(group.attrs["level"]),
