@@ -34,6 +34,7 @@ _EXPORTS = {
     "analyse": "analysis",
     "Result": "result",
     "open_result": "result",
+    "export": "store",
     "run": "run",
 }
 

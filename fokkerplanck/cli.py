@@ -27,6 +27,9 @@ from .errors import CaseError, CaseWarning, NumericalFailure, StoreError
 if TYPE_CHECKING:
     from .case import Case
 
+# Of `store.EXPORTS`, which --help need not load.
+FORMATS = ("vtkhdf", "xdmf")
+
 SUCCESS, MISSED, BAD_INPUT, FAILED, INTERRUPTED = 0, 1, 2, 3, 130
 
 
@@ -194,7 +197,9 @@ def _study(options: argparse.Namespace) -> int:
 
 
 def _validate(options: argparse.Namespace) -> int:
-    if Path(options.case).suffix == ".h5":
+    from .origin import is_result
+
+    if is_result(options.case):
         return _validate_file(options)
     _set_threads(options.threads)
     case = _load(options)
@@ -278,6 +283,14 @@ def _plot(options: argparse.Namespace) -> int:
     return SUCCESS
 
 
+def _export(options: argparse.Namespace) -> int:
+    from .store import export
+
+    for written in export(options.file, options.to, options.out):
+        print(written)
+    return SUCCESS
+
+
 def _parser() -> argparse.ArgumentParser:
     parser = argparse.ArgumentParser(
         prog="fokkerplanck",
@@ -346,4 +359,12 @@ def _parser() -> argparse.ArgumentParser:
         "--figures", metavar="NAME", nargs="+", help="which ones (those that the case asked for)"
     )
     plot.set_defaults(command=_plot)
+
+    export = commands.add_parser("export", help="write a result as a file that ParaView opens")
+    export.add_argument("file", metavar="FILE", help="a result file (HDF5)")
+    export.add_argument(
+        "--to", required=True, choices=FORMATS, help="vtkhdf copies, xdmf points into FILE"
+    )
+    export.add_argument("--out", metavar="PATH", help="file or folder to write to (beside FILE)")
+    export.set_defaults(command=_export)
     return parser

@@ -3,6 +3,7 @@
 from .control import ControlRecord, Search, SmoothingRecord
 from .discrete import Discrete, RelationRow
 from .ensemble import EnsembleRecord
+from .exports import EXPORTS, export
 from .inputs import INPUT_BYTES, hdf5_version
 from .layout import OBSERVABLES, RESERVED_NAMES, SCHEMA
 from .passage import PASSAGE_NUMBERS, EscapeRecord, PassageRecord
@@ -15,6 +16,7 @@ from .validation import ValidationRecord
 from .writer import ResultWriter, check_target
 
 __all__ = [
+    "EXPORTS",
     "INPUT_BYTES",
     "NUMBERS",
     "OBSERVABLES",
@@ -41,6 +43,7 @@ __all__ = [
     "StoredCase",
     "ValidationRecord",
     "check_target",
+    "export",
     "hdf5_version",
     "read",
     "stored_case",
