@@ -80,9 +80,25 @@ _PASSAGE = (
     "mean_time deviation committor backward_committor exit_probability start survival arrival "
     "delay escape well well2 bottom basin loss_basin"
 )
-_DISCRETE = "iteration learning_rate"
+_ESCAPE = (
+    "barrier chain_times exit_time indicator kramers_times loss_position rates spread times weight "
+    "start_position start_mean_time start_deviation start_committor start_exit_probability"
+)
+_ENSEMBLE = "walk_time walker counts absorbed outside lost gradient_norm trajectories loop_time"
+_CONTROL = "interval edges policy values costs history feedback feedback_time"
+_SMOOTHING = "gamma field minimum local_entropy loss_minima flatness knob places depths counts"
+_DISCRETE = (
+    "iteration learning_rate multiplier_real multiplier_imag stationary_mean "
+    "stationary_covariance scan_density scan_distance scan_divergence scan_variance_ratio "
+    "scan_excess scan_folded relation relation_source relation_name relation_left relation_right "
+    "relation_sampling relation_grid"
+)
 RESERVED_NAMES = frozenset(
-    [*f"{_FIXED} {_GROUPS} {_STATIONARY} {_SPECTRUM} {_PASSAGE} {_DISCRETE}".split(), *OBSERVABLES]
+    [
+        *f"{_FIXED} {_GROUPS} {_STATIONARY} {_SPECTRUM} {_PASSAGE} {_ESCAPE}".split(),
+        *f"{_ENSEMBLE} {_CONTROL} {_SMOOTHING} {_DISCRETE}".split(),
+        *OBSERVABLES,
+    ]
 )
 
 
