@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import itertools
 from dataclasses import replace
+from functools import cache
 from pathlib import Path
 from typing import Any
 from xml.etree import ElementTree as ET
@@ -22,6 +23,7 @@ from fokkerplanck.store.fields import grid_fields
 # Cells and ends of every axis differ, so that none can stand for another.
 SHAPES = [(7,), (6, 8), (4, 5, 6)]
 FRAMES = 3
+Samples = dict[tuple[int, ...], Path]
 
 
 def sample(folder: Path, cells: tuple[int, ...], **options: Any) -> Path:
@@ -54,6 +56,13 @@ def sample(folder: Path, cells: tuple[int, ...], **options: Any) -> Path:
     return path
 
 
+@pytest.fixture(scope="module")
+def samples(tmp_path_factory: pytest.TempPathFactory) -> Samples:
+    """A result of each shape."""
+    return {cells: sample(tmp_path_factory.mktemp("samples"), cells) for cells in SHAPES}
+
+
+@cache
 def expected(path: Path, frame: int) -> dict[str, np.ndarray]:
     """Values of every field by cell, with three components per index."""
     found = {}
@@ -82,7 +91,7 @@ def corners(path: Path) -> list[np.ndarray]:
     return [np.append(one[:, 0], one[-1, 1]) for one in faces]
 
 
-def arrays(data: Any, cells: tuple[int, ...]) -> dict[str, tuple[np.ndarray, np.ndarray]]:
+def arrays(data: Any) -> dict[str, tuple[np.ndarray, np.ndarray]]:
     """From a VTK grid: places and values of each array, in the order of VTK's own numbering."""
     from vtkmodules.util.numpy_support import vtk_to_numpy
     from vtkmodules.vtkFiltersCore import vtkCellCenters
@@ -159,10 +168,10 @@ def read_xdmf(path: Path, step: int) -> Any:
 @pytest.mark.parametrize("step", [0, 2])
 @pytest.mark.parametrize(("to", "read"), [("vtkhdf", read_vtkhdf), ("xdmf", read_xdmf)])
 def test_readers_of_vtk_find_every_value_at_its_place(
-    to: str, read: Any, step: int, cells: tuple[int, ...], tmp_path: Path
+    to: str, read: Any, step: int, cells: tuple[int, ...], samples: Samples, tmp_path: Path
 ) -> None:
-    path = sample(tmp_path, cells)
-    found = arrays(read(export(path, to)[0], step), cells)
+    path = samples[cells]
+    found = arrays(read(export(path, to, tmp_path)[0], step))
     names = {"density", "loss", "sigma", "drift", "stationary_current", "passage_current"}
     assert names <= found.keys()
     assert {"spectrum_modes_imag_mode_1", "passage_exit_probability_x_lower"} <= found.keys()
@@ -171,10 +180,10 @@ def test_readers_of_vtk_find_every_value_at_its_place(
 
 
 @pytest.mark.parametrize("cells", SHAPES)
-def test_vtkhdf_by_its_own_rules(cells: tuple[int, ...], tmp_path: Path) -> None:
+def test_vtkhdf_by_its_own_rules(cells: tuple[int, ...], samples: Samples, tmp_path: Path) -> None:
     """Without VTK: first axis fastest, origin and spacing of the grid, one value per cell."""
-    path = sample(tmp_path, cells)
-    with h5py.File(export(path, "vtkhdf")[0]) as file:
+    path = samples[cells]
+    with h5py.File(export(path, "vtkhdf", tmp_path)[0]) as file:
         root, ndim = file["VTKHDF"], len(cells)
         assert (root.attrs["Type"], list(root.attrs["Version"])) == (b"ImageData", [2, 0])
         assert list(root.attrs["WholeExtent"][1::2]) == [*cells, *[0] * (3 - ndim)]
@@ -183,19 +192,18 @@ def test_vtkhdf_by_its_own_rules(cells: tuple[int, ...], tmp_path: Path) -> None
             assert root.attrs["Spacing"][axis] == pytest.approx(faces[1] - faces[0])
         assert root["Steps"].attrs["NSteps"] == FRAMES
         np.testing.assert_allclose(root["Steps/Values"], [0.0, 0.1, 0.2])
-        wanted_at = [expected(path, frame) for frame in range(FRAMES)]
         for frame, (name, item) in itertools.product(range(FRAMES), root["CellData"].items()):
             step = root[f"Steps/CellDataOffsets/{name}"][frame]
-            stored, wanted = item[step], wanted_at[frame][name]
+            stored, wanted = item[step], expected(path, frame)[name]
             assert stored.shape[:ndim] == cells[::-1]
             turned = stored.transpose(*range(ndim - 1, -1, -1), *range(ndim, stored.ndim))
             np.testing.assert_array_equal(turned, wanted, err_msg=name)
 
 
 @pytest.mark.parametrize("cells", SHAPES)
-def test_xdmf_by_its_own_rules(cells: tuple[int, ...], tmp_path: Path) -> None:
+def test_xdmf_by_its_own_rules(cells: tuple[int, ...], samples: Samples, tmp_path: Path) -> None:
     """Without VTK: the text leads to the values, from wherever it lies."""
-    path = sample(tmp_path, cells)
+    path = samples[cells]
     (tmp_path / "deep").mkdir()
     main_file, beside = export(path, "xdmf", tmp_path / "deep")
     assert main_file.stat().st_size < 100_000

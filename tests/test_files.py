@@ -28,8 +28,13 @@ def folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
     return made
 
 
-@pytest.mark.parametrize("name", CASES)
-@pytest.mark.parametrize("engine", ["h5netcdf", "netcdf4"])
+OTHER = ("double_well_1d", "linear_regression")  # for the second reader
+
+
+@pytest.mark.parametrize(
+    ("name", "engine"),
+    [*((name, "h5netcdf") for name in CASES), *((name, "netcdf4") for name in OTHER)],
+)
 def test_every_result_opens_as_a_tree(name: str, engine: str, folder: Path) -> None:
     pytest.importorskip({"netcdf4": "netCDF4"}.get(engine, engine))
     path = written(name, folder)
@@ -51,7 +56,7 @@ def test_every_result_opens_as_a_tree(name: str, engine: str, folder: Path) -> N
             np.testing.assert_array_equal(tree["density"], h5py.File(path)["density"])
 
 
-@pytest.mark.parametrize("name", ["double_well_1d", "hopf", "quadratic_3d"])
+@pytest.mark.parametrize("name", ["hopf"])
 def test_every_group_opens_alone(name: str, folder: Path) -> None:
     path = written(name, folder)
     with h5py.File(path) as file:
@@ -110,7 +115,8 @@ def test_compact_densities_are_off_by_their_rounding_and_no_more(folder: Path) -
         kept = file["density"][...]
     with warnings.catch_warnings():
         warnings.simplefilter("ignore", CaseWarning)
-        exact = run(replace(load_case(path), ensemble=None, validation=None)).density
+        case = replace(load_case(path), ensemble=None, validation=None, stationary=None)
+        exact = run(case).density
     visible = exact > 1e-30
     error = np.abs(kept[visible] / exact[visible] - 1.0).max()
     # Half of the last bit kept; a single bit less would show.
