@@ -189,7 +189,7 @@ def test_xarray_opens_the_new_groups(hopf: tuple[Any, Result, Path]) -> None:
         assert data.stream_function.dims == ("x_corner", "y_corner")
         assert data.stream_function.shape == (65, 65)
     with xarray.open_dataset(path, engine="h5netcdf", group="stationary/cycle_0") as data:
-        assert data.points.dims == ("time", "component")
+        assert data.points.dims == ("loop_time", "component")
         assert data.attrs["period"] == data.time.values[-1]
 
 
