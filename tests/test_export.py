@@ -16,8 +16,8 @@ from file_samples import written
 from store_samples import make_frame, make_header, make_passage, make_spectrum, make_stationary
 
 from fokkerplanck import StoreError, export
-from fokkerplanck.cli import main
-from fokkerplanck.store import ResultWriter
+from fokkerplanck.cli import FORMATS, main
+from fokkerplanck.store import EXPORTS, ResultWriter
 from fokkerplanck.store.fields import grid_fields
 
 # Cells and ends of every axis differ, so that none can stand for another.
@@ -291,6 +291,7 @@ def test_results_of_runs_by_the_command(
 def test_what_cannot_be_exported_or_replaced(
     tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
+    assert tuple(EXPORTS) == FORMATS
     path = sample(tmp_path, (7,))
     before = path.read_bytes()
     with pytest.raises(StoreError, match="no export, and it is kept"):
