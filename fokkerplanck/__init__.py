@@ -35,6 +35,7 @@ _EXPORTS = {
     "Result": "result",
     "open_result": "result",
     "run": "run",
+    "sweep": "sweep",
 }
 
 __all__ = ["__version__", *_EXPORTS]

@@ -20,6 +20,7 @@ from types import FrameType
 from typing import TYPE_CHECKING, Any, NoReturn
 
 from . import __version__
+from .cli_sweep import add_sweep, sweep_command
 from .errors import CaseError, CaseWarning, NumericalFailure, StoreError
 
 # The library is imported inside the commands, so that --help answers at once and --threads can
@@ -178,6 +179,11 @@ def _study(options: argparse.Namespace) -> int:
     return SUCCESS
 
 
+def _sweep(options: argparse.Namespace) -> int:
+    with _terminated_like_interrupted():
+        return sweep_command(options)
+
+
 def _validate(options: argparse.Namespace) -> int:
     if Path(options.case).suffix == ".h5":
         return _validate_file(options)
@@ -321,6 +327,8 @@ def _parser() -> argparse.ArgumentParser:
     new = commands.add_parser("new", help="write a commented case file to edit")
     new.add_argument("name", metavar="NAME", help="NAME.toml is written, never overwritten")
     new.set_defaults(command=_new)
+
+    add_sweep(commands, case).set_defaults(command=_sweep)
 
     plot = commands.add_parser("plot", help="draw the figures of a result file again")
     plot.add_argument("file", metavar="FILE", help="a result file (HDF5)")

@@ -5,7 +5,7 @@ from __future__ import annotations
 import json
 import platform
 import warnings
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from functools import partial
 from importlib.metadata import version
 from pathlib import Path
@@ -332,14 +332,25 @@ def _complete(path: Path, header: Header) -> bool:
 
 def _settings(header: Header) -> dict[str, Any]:
     """The overrides that change what is computed; the numbers expected and the figures do not."""
-    overrides: dict[str, Any] = json.loads(header.parameters.get("overrides", "{}"))
-    return {key: value for key, value in overrides.items() if not key.startswith(HARMLESS)}
+    return telling(json.loads(header.parameters.get("overrides", "{}")))
+
+
+def telling(overrides: Mapping[str, Any]) -> dict[str, Any]:
+    """The overrides that change what is computed, as a result file keeps them."""
+    kept = {key: value for key, value in overrides.items() if not key.startswith(HARMLESS)}
+    plain: dict[str, Any] = json.loads(json.dumps(kept, default=np.ndarray.tolist))
+    return plain
+
+
+def source() -> str:
+    """This package and the versions of those that its numbers depend on."""
+    versions = ", ".join(f"{name} {version(name)}" for name in ("numpy", "scipy", "numba", "h5py"))
+    return f"fokkerplanck {__version__} ({versions}, Python {platform.python_version()})"
 
 
 def _header(case: Case) -> Header:
     problem, grid = case.problem, case.grid
     sigma = problem.sigma_at(grid.points)
-    versions = ", ".join(f"{name} {version(name)}" for name in ("numpy", "scipy", "numba", "h5py"))
     return Header(
         names=grid.names,
         centers=grid.centers,
@@ -349,7 +360,7 @@ def _header(case: Case) -> Header:
         beta=problem.beta,
         title=case.title,
         case_toml=case.text,
-        source=f"fokkerplanck {__version__} ({versions}, Python {platform.python_version()})",
+        source=source(),
         parameters={
             "name": case.name,
             "overrides": json.dumps(dict(case.overrides), default=np.ndarray.tolist),

@@ -30,6 +30,7 @@ LAYERS = {
     "relations": 5,
     "validation": 5,
     "store": 5,
+    "compiling": 5,
     "result": 6,
     "clock": 6,
     "sink": 7,
@@ -49,8 +50,10 @@ LAYERS = {
     "explain": 10,
     "study": 10,
     "template": 10,
-    "cli": 11,
-    "__main__": 12,
+    "sweep": 10,
+    "cli_sweep": 11,
+    "cli": 12,
+    "__main__": 13,
 }
 # Grids are over domains; everything else on one layer stands alone.
 BESIDE = {("grid", "domain")}
@@ -59,14 +62,27 @@ BESIDE = {("grid", "domain")}
 HOMES = {
     "matplotlib": {"plots"},
     "h5py": {"store"},
-    # `clock` only listens to how long numba compiles.
-    "numba": {"density", "particles", "clock"},
+    # `clock` only listens to how long numba compiles, `compiling` to when.
+    "numba": {"density", "particles", "clock", "compiling"},
     "sympy": {"problem", "gallery", "particles"},
     "pydantic": {"case"},
-    "argparse": {"cli"},
-    "tqdm": {"run", "evolution"},
+    "argparse": {"cli", "cli_sweep"},
+    "tqdm": {"run", "evolution", "sweep"},
+    "dask": {"sweep"},
+    "distributed": {"sweep"},
 }
-HEAVY = ("numpy", "scipy", "numba", "sympy", "matplotlib", "h5py", "pydantic", "pyamg", "tqdm")
+HEAVY = (
+    "numpy",
+    "scipy",
+    "numba",
+    "sympy",
+    "matplotlib",
+    "h5py",
+    "pydantic",
+    "pyamg",
+    "tqdm",
+    "distributed",
+)
 
 FILES = sorted(PACKAGE.rglob("*.py"))
 

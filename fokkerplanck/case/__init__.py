@@ -3,7 +3,7 @@
 from .bundled import bundled_cases, find_case
 from .load import load_case
 from .memory import memory_available, memory_needed, require_memory
-from .overrides import apply_overrides, parse_override
+from .overrides import apply_overrides, key_path, parse_override, parse_value, split_override
 from .records import (
     Case,
     Density,
@@ -31,9 +31,12 @@ __all__ = [
     "apply_overrides",
     "bundled_cases",
     "find_case",
+    "key_path",
     "load_case",
     "memory_available",
     "memory_needed",
     "parse_override",
+    "parse_value",
     "require_memory",
+    "split_override",
 ]

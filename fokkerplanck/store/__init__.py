@@ -3,12 +3,14 @@
 from .control import ControlRecord, Search, SmoothingRecord
 from .discrete import Discrete, RelationRow
 from .ensemble import EnsembleRecord
+from .identity import Identity, identity
 from .layout import OBSERVABLES, RESERVED_NAMES, SCHEMA
 from .passage import PASSAGE_NUMBERS, EscapeRecord, PassageRecord
-from .reader import Contents, read
+from .reader import Contents, locked, read
 from .records import Checkpoint, Frame, Header
 from .spectrum import SpectrumRecord
 from .stationary import NUMBERS, CriticalPoints, Loop, Stationary
+from .sweep import SweepRecord, read_sweep, write_sweep
 from .validation import ValidationRecord
 from .writer import ResultWriter, check_target
 
@@ -27,6 +29,7 @@ __all__ = [
     "EscapeRecord",
     "Frame",
     "Header",
+    "Identity",
     "Loop",
     "PassageRecord",
     "RelationRow",
@@ -35,7 +38,12 @@ __all__ = [
     "SmoothingRecord",
     "SpectrumRecord",
     "Stationary",
+    "SweepRecord",
     "ValidationRecord",
     "check_target",
+    "identity",
+    "locked",
     "read",
+    "read_sweep",
+    "write_sweep",
 ]

@@ -1,0 +1,101 @@
+"""Dask's workers: those of this machine, or a cluster that runs already."""
+
+from __future__ import annotations
+
+import logging
+import os
+from collections.abc import Iterator
+from contextlib import contextmanager
+from typing import Any
+
+from ..errors import CaseError
+
+# Seconds until a scheduler must have answered, and one of its workers be there.
+PATIENCE = 30
+# One core each: members are independent, and their bits do not depend on the number of threads.
+SINGLE = {
+    name: "1"
+    for name in ("NUMBA_NUM_THREADS", "OMP_NUM_THREADS", "OPENBLAS_NUM_THREADS", "MKL_NUM_THREADS")
+}
+# Workers that die are part of the plan, and said at the end.
+SILENT = {"logging": {"distributed": "critical", "bokeh": "critical", "tornado": "critical"}}
+
+
+def usable_cores() -> int:
+    """Cores that this process may use."""
+    if hasattr(os, "sched_getaffinity"):
+        return len(os.sched_getaffinity(0))
+    return os.cpu_count() or 1
+
+
+def require_dask() -> None:
+    """Raise CaseError with what to install where Dask is missing."""
+    try:
+        import distributed  # noqa: F401
+    except ImportError:
+        raise CaseError(
+            "a sweep runs on Dask, which is not installed; pip install 'fokkerplanck[sweep]'"
+        ) from None
+
+
+@contextmanager
+def dask_client(count: int | None, scheduler: str | None, retries: int) -> Iterator[Any]:
+    """A client of a scheduler by address, or of ``count`` worker processes started here.
+
+    Raises
+    ------
+    CaseError
+        If Dask is missing, the number is not possible or nobody answers.
+    """
+    require_dask()
+    if scheduler is not None:
+        if count is not None:
+            raise CaseError("are the scheduler's own; leave it out beside --scheduler", "--workers")
+        with _existing(scheduler) as client:
+            yield client
+        return
+    if count is None:
+        count = usable_cores()
+    elif count < 1:
+        raise CaseError(f"{count} is too few; give 1 or more", "--workers")
+    import dask
+    from distributed import Client, LocalCluster
+
+    with (
+        dask.config.set(SILENT),
+        LocalCluster(
+            n_workers=count,
+            threads_per_worker=1,
+            dashboard_address=None,
+            silence_logs=logging.CRITICAL,
+            env=SINGLE,
+            preload=["fokkerplanck.sweep.worker"],
+            # Deaths of a worker that one member may have seen.
+            scheduler_kwargs={"allowed_failures": retries},
+        ) as cluster,
+        Client(cluster) as client,
+    ):
+        yield client
+
+
+@contextmanager
+def _existing(address: str) -> Iterator[Any]:
+    from distributed import Client
+
+    try:
+        client = Client(address, timeout=PATIENCE, set_as_default=False)
+    except (OSError, ValueError) as error:
+        raise CaseError(
+            f"no scheduler answers at {address} ({str(error).splitlines()[0]}); the form is "
+            "tcp://host:port",
+            "--scheduler",
+        ) from None
+    with client:
+        try:
+            client.wait_for_workers(1, timeout=PATIENCE)
+        except TimeoutError:
+            raise CaseError(
+                f"the scheduler at {address} has no workers; start some with dask worker {address}",
+                "--scheduler",
+            ) from None
+        yield client
