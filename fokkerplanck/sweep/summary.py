@@ -50,7 +50,8 @@ def summary_of(case: Case, plan: Plan, outcomes: Mapping[int, Outcome], state: s
             if name in one.numbers:
                 found = np.asarray(one.numbers[name])
                 # A member with fewer starts than others leaves NaN behind its own.
-                target = values[(*plan.members[number].place, ...)]
+                index: Any = (*plan.members[number].place, ...)
+                target = values[index]
                 target[tuple(slice(n) for n in found.shape)] = found
         variables[name] = values
     return SweepRecord(
