@@ -86,7 +86,11 @@ def _run(options: argparse.Namespace) -> int:
     from .report import disagreement, expectations, summary
     from .run import run
 
-    with _terminated_like_interrupted() as stopped, _naming(case):
+    with (
+        _terminated_like_interrupted() as stopped,
+        _naming(case),
+        _client(options.scheduler) as client,
+    ):
         result = run(
             case,
             path,
@@ -94,6 +98,7 @@ def _run(options: argparse.Namespace) -> int:
             overwrite=options.overwrite,
             progress=sys.stderr.isatty() and not options.quiet,
             stopped=stopped,
+            client=client,
         )
     drawn = []
     # None is what the result has, an empty list no figure.
@@ -104,6 +109,18 @@ def _run(options: argparse.Namespace) -> int:
     print(summary(case, result))
     print("\n".join(["files", *(f"  {file}" for file in [path, *drawn])]))
     return _judged(expectations(case, result) + disagreement(case, result))
+
+
+@contextmanager
+def _client(address: str | None) -> Iterator[Any]:
+    """Of the Dask cluster that moves the walkers; None where they stay here."""
+    if address is None:
+        yield None
+        return
+    from .sweep.cluster import dask_client
+
+    with dask_client(None, address, 0) as client:
+        yield client
 
 
 def _judged(missed: list[str]) -> int:
@@ -301,6 +318,11 @@ def _parser() -> argparse.ArgumentParser:
     run.add_argument("--no-figures", action="store_true", help="write the result file only")
     run.add_argument("--quiet", action="store_true", help="no progress bar")
     run.add_argument("--threads", metavar="N", type=int, help="processor cores to use (all)")
+    run.add_argument(
+        "--scheduler",
+        metavar="ADDRESS",
+        help="move the walkers of [ensemble] on a Dask cluster, as in tcp://host:8786",
+    )
     run.set_defaults(command=_run)
 
     check = commands.add_parser(

@@ -11,12 +11,12 @@ from __future__ import annotations
 import threading
 from collections.abc import Iterator
 from contextlib import contextmanager
+from pathlib import Path
 from typing import IO
 
 import numba
 from numba.core import event
-
-from .particles.module import cache_folder
+from numba.misc.appdirs import AppDirs
 
 try:
     import fcntl
@@ -27,11 +27,19 @@ EVENT = "numba:compiler_lock"
 LOCK = "compiling.lock"
 
 
+def cache_folder() -> Path:
+    """Where files of ours go: ``NUMBA_CACHE_DIR`` if it is set, else the user's own cache."""
+    chosen: str = getattr(numba.config, "CACHE_DIR", "")
+    base = chosen or AppDirs(appname="fokkerplanck", appauthor=False).user_cache_dir
+    return Path(base) / "walkers" if chosen else Path(base)
+
+
 class _Turns(event.Listener):
     """Holds the file's lock while any thread of this process is in numba's compiler."""
 
     def __init__(self, file: IO[bytes]):
         self.file = file
+        self.users = 0
         self.inside = 0
         self.guard = threading.Lock()
 
@@ -43,12 +51,30 @@ class _Turns(event.Listener):
 
     def on_end(self, event: event.Event) -> None:
         with self.guard:
-            self.inside -= 1
-            if self.inside == 0:
+            # 0 where another thread was compiling already when the listening began.
+            if self.inside == 1:
                 fcntl.flock(self.file, fcntl.LOCK_UN)
+            self.inside = max(self.inside - 1, 0)
+
+    def enter(self) -> None:
+        """One more thread wants to take turns."""
+        with self.guard:
+            self.users += 1
+            if self.users == 1:
+                event.register(EVENT, self)
+
+    def leave(self) -> None:
+        """One less; the last one stops the listening."""
+        with self.guard:
+            self.users -= 1
+            if self.users == 0:
+                event.unregister(EVENT, self)
+                if self.inside:
+                    fcntl.flock(self.file, fcntl.LOCK_UN)
+                self.inside = 0
 
 
-_shared: list[IO[bytes]] = []
+_shared: list[_Turns] = []
 
 
 def share_cache() -> None:
@@ -60,7 +86,7 @@ def share_cache() -> None:
         return
     try:
         cache_folder().mkdir(parents=True, exist_ok=True)
-        _shared.append(open(cache_folder() / LOCK, "ab"))  # noqa: SIM115
+        _shared.append(_Turns(open(cache_folder() / LOCK, "ab")))  # noqa: SIM115
     except OSError:
         return
 
@@ -75,8 +101,12 @@ def taking_turns() -> Iterator[None]:
     if not _shared:
         yield
         return
-    with event.install_listener(EVENT, _Turns(_shared[0])):
+    turns = _shared[0]
+    turns.enter()
+    try:
         yield
+    finally:
+        turns.leave()
 
 
 def one_thread() -> None:

@@ -16,6 +16,7 @@ PACKAGE = ROOT / "fokkerplanck"
 
 LAYERS = {
     "errors": 0,
+    "compiling": 0,
     "domain": 1,
     "grid": 1,
     "problem": 2,
@@ -30,7 +31,6 @@ LAYERS = {
     "relations": 5,
     "validation": 5,
     "store": 5,
-    "compiling": 5,
     "result": 6,
     "clock": 6,
     "sink": 7,
