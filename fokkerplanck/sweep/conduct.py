@@ -7,7 +7,7 @@ import uuid
 import warnings
 from collections import deque
 from collections.abc import Mapping
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
@@ -24,10 +24,10 @@ from .plan import Member, Plan, plan_of
 from .summary import summary_of
 from .task import (
     DAMAGED,
+    DIED,
     DONE,
     FINAL,
     FOREIGN,
-    INTERRUPTED,
     OTHER,
     Outcome,
     Task,
@@ -271,9 +271,6 @@ def _conduct(
             _, task, tries = running.pop(future.key)
             outcome = _outcome(future, task)
             future.release()
-            if outcome.failure == INTERRUPTED:
-                # Its worker was told to stop by somebody else.
-                outcome = replace(outcome, failure=OTHER, sentence="its worker was stopped")
             if outcome.failure and outcome.failure not in FINAL and tries < retries:
                 waiting.append((task, tries + 1))
             else:
@@ -295,5 +292,5 @@ def _outcome(future: Any, task: Task) -> Outcome:
         return outcome
     if type(error).__name__ == "KilledWorker":
         sentence = "its worker died every time, perhaps for want of memory; take fewer --workers"
-        return Outcome(task.number, failure=OTHER, sentence=sentence)
+        return Outcome(task.number, failure=DIED, sentence=sentence)
     return Outcome(task.number, failure=OTHER, sentence=f"{type(error).__name__}: {error}")

@@ -17,9 +17,9 @@ from ..run import run, source, telling
 from ..store import identity, locked
 from .numbers import numbers_of
 
-INPUT, NUMERICAL, OTHER, INTERRUPTED = "input", "numerical", "other", "interrupted"
-# Said again by every try: the same numbers come out bit for bit.
-FINAL = (INPUT, NUMERICAL)
+INPUT, NUMERICAL, DIED, OTHER = "input", "numerical", "died", "other"
+# Tried no more: the first two say the same again bit for bit, and Dask has tried the third.
+FINAL = (INPUT, NUMERICAL, DIED)
 
 ABSENT, DONE, BEGUN, STALE, FOREIGN, DAMAGED = (
     *("absent", "done", "begun", "stale", "foreign", "damaged"),
@@ -58,7 +58,7 @@ class Task:
 class Outcome:
     """What became of a member: its numbers, or why there are none.
 
-    ``failure`` is empty or one of "input", "numerical", "other", "interrupted".
+    ``failure`` is empty or one of "input", "numerical", "died", "other".
     """
 
     number: int
@@ -108,7 +108,7 @@ def solve(task: Task) -> Outcome:
         except NumericalFailure as error:
             return Outcome(task.number, failure=NUMERICAL, sentence=str(error))
         except KeyboardInterrupt:
-            return Outcome(task.number, failure=INTERRUPTED, sentence="interrupted")
+            return Outcome(task.number, failure=OTHER, sentence="its worker was stopped")
         except MemoryError:
             return Outcome(task.number, failure=OTHER, sentence="there was not enough memory")
         except Exception as error:
