@@ -399,6 +399,21 @@ def test_killed_worker_is_survived(client: Any) -> None:
     assert same(record, calm)
 
 
+def test_lost_workers_are_started_anew(client: Any, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(cluster, "LOST", 0.0)
+    monkeypatch.setattr(cluster, "TICK", 0.1)
+    watch = cluster.Watch(client, own=True)
+    assert watch.workers() == 2
+    client.cluster.scale(0)
+    while watch.count():
+        time.sleep(0.05)
+    with pytest.raises(fp.NumericalFailure, match="all workers are gone since 0 s; start the"):
+        fp.sweep("well.toml", {"noise.beta": [1, 2]}, client=client)
+    assert watch.workers() == 0
+    client.wait_for_workers(2, timeout=60)
+    assert watch.workers() == 2
+
+
 def test_interrupted_sweep_continues() -> None:
     command = [*(sys.executable, "-m", "fokkerplanck", "sweep", "long.toml"), "--out", "out"]
     command += ["--set", "noise.beta=1,1.5,2,3,4,5,6,8", "--workers", "1", "--no-figures"]

@@ -4,14 +4,19 @@ from __future__ import annotations
 
 import logging
 import os
+import time
 from collections.abc import Iterator
 from contextlib import contextmanager
 from typing import Any
 
-from ..errors import CaseError
+from ..errors import CaseError, NumericalFailure
 
 # Seconds until a scheduler must have answered, and one of its workers be there.
 PATIENCE = 30
+# Seconds between two looks at the workers while nothing is finished.
+TICK = 1.0
+# Seconds without a worker: then one more is started on this machine, and others are given up.
+LOST = 30.0
 # One core each: members are independent, and their bits do not depend on the number of threads.
 SINGLE = {
     name: "1"
@@ -66,7 +71,8 @@ def dask_client(count: int | None, scheduler: str | None, retries: int) -> Itera
         LocalCluster(
             n_workers=count,
             threads_per_worker=1,
-            dashboard_address=None,
+            # A server for pages that nobody asked for; on a port that is free.
+            dashboard_address="127.0.0.1:0",
             silence_logs=logging.CRITICAL,
             env=SINGLE,
             preload=["fokkerplanck.sweep.worker"],
@@ -99,3 +105,56 @@ def _existing(address: str) -> Iterator[Any]:
                 "--scheduler",
             ) from None
         yield client
+
+
+class Watch:
+    """Sees to it that there are workers.
+
+    A worker that dies is started again by its nanny, but for one that dies while it starts.
+
+    Parameters
+    ----------
+    client : distributed.Client
+    own : bool
+        Whether its workers are ours to start.
+    """
+
+    def __init__(self, client: Any, own: bool):
+        self.client, self.own = client, own
+        self.wanted = self.count() if own else 1
+        self.last_whole = time.monotonic()
+
+    def count(self) -> int:
+        """Workers there are."""
+        return len(self.client.scheduler_info(n_workers=-1)["workers"])
+
+    def workers(self) -> int:
+        """Workers there are; new ones are asked for when some were gone for long.
+
+        Raises
+        ------
+        NumericalFailure
+            If they are not ours and all of them are gone.
+        """
+        count, now = self.count(), time.monotonic()
+        if count >= self.wanted:
+            self.last_whole = now
+        elif now - self.last_whole > LOST:
+            if not self.own:
+                raise NumericalFailure(
+                    f"all workers are gone since {LOST:g} s", "start the sweep again: it continues"
+                )
+            local = self.client.cluster
+            local.scale(len(local.worker_spec) + self.wanted - count)
+            self.last_whole = now
+        return count
+
+
+def finished(futures: list[Any]) -> list[Any]:
+    """Those that have an outcome, after ``TICK`` at the latest."""
+    from distributed import wait
+
+    try:
+        return list(wait(futures, timeout=TICK, return_when="FIRST_COMPLETED").done)
+    except TimeoutError:
+        return []

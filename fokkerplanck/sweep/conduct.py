@@ -18,7 +18,7 @@ from ..errors import CaseError, CaseWarning, StoreError
 from ..result import open_result
 from ..run import require_room
 from ..store import SweepRecord, write_sweep
-from .cluster import dask_client, require_dask
+from .cluster import TICK, Watch, dask_client, finished, require_dask
 from .numbers import numbers_of
 from .plan import Member, Plan, plan_of
 from .summary import summary_of
@@ -140,10 +140,10 @@ def sweep(
         with bar:
             try:
                 if client is not None:
-                    _conduct(client, prepared.tasks, retries, record, bar)
+                    _conduct(client, prepared.tasks, retries, record, bar, own=False)
                 else:
                     with dask_client(workers, scheduler, retries) as own:
-                        _conduct(own, prepared.tasks, retries, record, bar)
+                        _conduct(own, prepared.tasks, retries, record, bar, scheduler is None)
             except BaseException:
                 record.write("interrupted")
                 raise
@@ -238,57 +238,58 @@ class _Record:
 
 
 def _conduct(
-    client: Any, tasks: tuple[Task, ...], retries: int, record: _Record, bar: tqdm[Any]
+    client: Any, tasks: tuple[Task, ...], retries: int, record: _Record, bar: tqdm[Any], own: bool
 ) -> None:
     """Keep every worker busy with one member until all have an outcome.
 
     Only as many members as there are workers are with Dask at a time: one that waits on a worker
     would be blamed for its death, and an interrupt would have more to call back.
     """
-    from distributed import as_completed
-
     waiting = deque((task, 0) for task in tasks)
     sweep_id = uuid.uuid4().hex[:8]
-    running: dict[str, tuple[Any, Task, int]] = {}
-    finished = as_completed()
+    running: dict[Any, tuple[Task, int]] = {}
     failed = 0
-
-    def fill() -> None:
-        room = max(1, len(client.scheduler_info(n_workers=-1)["workers"]))
-        while waiting and len(running) < room:
-            task, tries = waiting.popleft()
-            name = record.prepared.plan.members[task.number].name
-            future = client.submit(
-                solve, task, key=f"{name}-{sweep_id}-{tries}", pure=False, retries=0
-            )
-            running[future.key] = (future, task, tries)
-            finished.add(future)
-
-    fill()
+    watch = Watch(client, own)
     try:
-        while running:
-            future = next(finished)
-            _, task, tries = running.pop(future.key)
-            outcome = _outcome(future, task)
-            future.release()
-            if outcome.failure and outcome.failure not in FINAL and tries < retries:
-                waiting.append((task, tries + 1))
-            else:
+        while waiting or running:
+            while waiting and len(running) < max(watch.workers(), 1):
+                task, tries = waiting.popleft()
+                name = record.prepared.plan.members[task.number].name
+                key = f"{name}-{sweep_id}-{tries}"
+                future = client.submit(solve, task, key=key, pure=False, retries=0)
+                running[future] = task, tries
+            for future in finished(list(running)):
+                task, tries = running[future]
+                try:
+                    outcome = _outcome(future, task)
+                except TimeoutError:
+                    # Its worker died before the numbers were here: Dask asks for them again.
+                    continue
+                del running[future]
+                future.release()
+                if outcome.failure and outcome.failure not in FINAL and tries < retries:
+                    waiting.append((task, tries + 1))
+                    continue
                 record.take(outcome)
                 failed += bool(outcome.failure)
                 bar.set_postfix_str(f" {failed} failed" if failed else "", False)
                 bar.update(1)
-            fill()
     except BaseException:
-        client.cancel([future for future, _, _ in running.values()], force=True)
+        client.cancel(list(running), force=True)
         raise
 
 
 def _outcome(future: Any, task: Task) -> Outcome:
-    """What a worker returned; the death of one is a failure of the member it had."""
-    error = future.exception()
+    """What a worker returned; the death of one is a failure of the member it had.
+
+    Raises
+    ------
+    TimeoutError
+        If it is not known any more.
+    """
+    error = future.exception(timeout=TICK)
     if error is None:
-        outcome: Outcome = future.result()
+        outcome: Outcome = future.result(timeout=TICK)
         return outcome
     if type(error).__name__ == "KilledWorker":
         sentence = "its worker died every time, perhaps for want of memory; take fewer --workers"
