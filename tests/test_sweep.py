@@ -34,6 +34,7 @@ from fokkerplanck.sweep.plan import parse_settings, plan_of, split_values
 from fokkerplanck.sweep.task import Outcome
 
 ROOT = Path(__file__).resolve().parents[1]
+ENVIRONMENT = os.environ | {"PYTHONPATH": str(ROOT)}
 CASE = """
 title = "in a harmonic well"
 [loss]
@@ -68,7 +69,7 @@ x = { range = [-5, 5], cells = 32 }
 y = { range = [-5, 5], cells = 32 }
 [density]
 end = 60.0
-frames = 300
+frames = 120
 [output]
 every_frame = false
 """
@@ -362,15 +363,8 @@ def test_failures_that_stay_are_not_tried_again(client: Any, failure: str) -> No
     assert list(record.status) == ["failed"]
 
 
-def test_member_that_kills_its_workers_is_given_up(client: Any) -> None:
-    deadly = functools.partial(os._exit, 1)
-    record = fp.sweep("well.toml", {"noise.beta": [1, 2]}, client=Unlucky(client, deadly))
-    assert list(record.status) == ["failed", "complete"]
-    assert "its worker died every time" in str(record.error[0])
-
-
 def test_killed_worker_is_survived(client: Any) -> None:
-    settings = {"noise.beta": [1, 1.5, 2, 3]}
+    settings = {"noise.beta": [1, 2, 3]}
     calm = fp.sweep("long.toml", settings, client=client)
     killed: list[int] = []
 
@@ -399,27 +393,12 @@ def test_killed_worker_is_survived(client: Any) -> None:
     assert same(record, calm)
 
 
-def test_lost_workers_are_started_anew(client: Any, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(cluster, "LOST", 0.0)
-    monkeypatch.setattr(cluster, "TICK", 0.1)
-    watch = cluster.Watch(client, own=True)
-    assert watch.workers() == 2
-    client.cluster.scale(0)
-    while watch.count():
-        time.sleep(0.05)
-    with pytest.raises(fp.NumericalFailure, match="all workers are gone since 0 s; start the"):
-        fp.sweep("well.toml", {"noise.beta": [1, 2]}, client=client)
-    assert watch.workers() == 0
-    client.wait_for_workers(2, timeout=60)
-    assert watch.workers() == 2
-
-
-def test_interrupted_sweep_continues() -> None:
+def test_interrupted_sweep_continues(client: Any) -> None:
     command = [*(sys.executable, "-m", "fokkerplanck", "sweep", "long.toml"), "--out", "out"]
-    command += ["--set", "noise.beta=1,1.5,2,3,4,5,6,8", "--workers", "1", "--no-figures"]
+    command += ["--set", "noise.beta=1,1.5,2,3", "--workers", "1", "--no-figures"]
     running = subprocess.Popen(
         command,
-        env=os.environ | {"PYTHONPATH": str(ROOT)},
+        env=ENVIRONMENT,
         stdout=subprocess.PIPE,
         stderr=subprocess.PIPE,
         text=True,
@@ -440,10 +419,10 @@ def test_interrupted_sweep_continues() -> None:
         Path("out", name, "long.h5"): Path("out", name, "long.h5").read_bytes()
         for name in record.members[record.status == "complete"]
     }
-    assert subprocess.run(command, env=running.args and os.environ | {"PYTHONPATH": str(ROOT)},
-                          capture_output=True).returncode == 0  # fmt: skip
+    again = fp.sweep("long.toml", {"noise.beta": [1, 1.5, 2, 3]}, out="out", client=client)
+    assert (again.status == "complete").all()
     assert {path: path.read_bytes() for path in finished} == finished
-    assert (read_sweep("out/sweep.h5").status == "complete").all()
+    assert read_sweep("out/sweep.h5").state == "complete"
 
 
 def test_summary_on_the_disk_is_whole_at_any_time(
@@ -556,3 +535,28 @@ def test_run_moves_its_walkers_on_a_cluster(client: Any) -> None:
     assert there is not None
     assert np.array_equal(here.counts, there.counts)
     assert np.array_equal(here.covariance, there.covariance)
+
+
+# Last, for workers that come after these tests load the library once more.
+
+
+def test_member_that_kills_its_workers_is_given_up(client: Any) -> None:
+    deadly = functools.partial(os._exit, 1)
+    record = fp.sweep("well.toml", {"noise.beta": [1, 2]}, client=Unlucky(client, deadly))
+    assert list(record.status) == ["failed", "complete"]
+    assert "its worker died every time" in str(record.error[0])
+
+
+def test_lost_workers_are_started_anew(client: Any, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(cluster, "LOST", 0.0)
+    monkeypatch.setattr(cluster, "TICK", 0.1)
+    watch = cluster.Watch(client, own=True)
+    client.cluster.scale(0)
+    while watch.count():
+        time.sleep(0.05)
+    with pytest.raises(fp.NumericalFailure, match="all workers are gone since 0 s; start the"):
+        fp.sweep("well.toml", {"noise.beta": [1, 2]}, client=client)
+    watch.wanted = 2
+    assert watch.workers() == 0
+    client.wait_for_workers(2, timeout=60)
+    assert watch.workers() == 2
