@@ -28,9 +28,11 @@ import fokkerplanck as fp
 from fokkerplanck import compiling
 from fokkerplanck.cli import main
 from fokkerplanck.particles import Gaussian
+from fokkerplanck.plots.sweep import sweep_figure
 from fokkerplanck.store import identity, read_sweep
-from fokkerplanck.sweep import cluster, conduct
+from fokkerplanck.sweep import cluster, conduct, table_of
 from fokkerplanck.sweep.plan import parse_settings, plan_of, split_values
+from fokkerplanck.sweep.summary import summary_of
 from fokkerplanck.sweep.task import Outcome
 
 ROOT = Path(__file__).resolve().parents[1]
@@ -329,6 +331,33 @@ def test_pairs_have_one_dimension(client: Any) -> None:
         assert float(summary.swap_dims(member="end").energy.sel(end=1)) == record["energy"][1]
     assert same(read_sweep("out/sweep.h5"), record)
     assert read_sweep("out/sweep.h5").names == ("beta", "end")
+
+
+@pytest.mark.parametrize("betas", [[1.0, 100.0, 10.0], ["one", "ten", "many"]])
+def test_figure_shows_the_numbers_of_the_summary(betas: list[Any]) -> None:
+    plan = plan_of({"noise.beta": betas, "density.end": [1, 2]})
+    outcomes = {
+        m.number: Outcome(m.number, {"expected_loss": m.number + 0.5}) for m in plan.members[:-1]
+    }
+    outcomes[5] = Outcome(5, failure="numerical", sentence="no")
+    record = summary_of(fp.load_case("well.toml"), plan, outcomes, "complete")
+    figure = sweep_figure(record)
+    assert figure is not None
+    [axes] = figure.axes
+    first, second = axes.lines
+    order = np.argsort(betas) if isinstance(betas[0], float) else [0, 1, 2]
+    assert np.array_equal(first.get_ydata(), np.array([0.5, 2.5, 4.5])[order])
+    assert np.array_equal(second.get_ydata(), np.array([1.5, 3.5, np.nan])[order], equal_nan=True)
+    if isinstance(betas[0], float):
+        assert list(first.get_xdata()) == sorted(betas)
+        assert axes.get_xscale() == "log"
+    else:
+        assert [text.get_text() for text in axes.get_xticklabels()] == betas
+    assert [text.get_text() for text in figure.legends[0].texts] == ["1", "2"]
+    table = table_of(record).splitlines()
+    assert len(table) == 7
+    assert table[1].split()[1:4] == ["1", "complete", "0.5"]
+    assert table[-1].split()[2:] == ["failed", "-", "-"]
 
 
 class Unlucky:

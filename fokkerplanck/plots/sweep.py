@@ -81,8 +81,10 @@ def _panel(axes: Axes, record: SweepRecord, name: str) -> None:
     numeric = across.dtype.kind in "if"
     places: Any = across if numeric else np.arange(len(across))
     order = np.argsort(places) if numeric else np.arange(len(places))
+    # Between texts there is nothing.
+    line = "o-" if numeric else "o"
     if record.paired or len(record.names) == 1:
-        axes.plot(places[order], values[order], "o-", color=COLORS[0], markersize=3.5)
+        axes.plot(places[order], values[order], line, color=COLORS[0], markersize=3.5)
     else:
         plane = values.reshape(*values.shape[:2], -1)[:, :, 0]
         count = plane.shape[1]
@@ -90,7 +92,7 @@ def _panel(axes: Axes, record: SweepRecord, name: str) -> None:
         shades = colormaps[DENSITY_MAP](np.linspace(0.0, 0.85, len(picked)))
         for column, shade in zip(picked, shades, strict=True):
             axes.plot(
-                places[order], plane[order, column], "o-", color=shade, markersize=3.5,
+                places[order], plane[order, column], line, color=shade, markersize=3.5,
                 label=_text(record.values[1][column]),
             )  # fmt: skip
     _scales(axes, places if numeric else None, values)
