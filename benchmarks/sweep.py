@@ -28,7 +28,7 @@ MEMBERS, SHARES = 64, 4
 QUICK_MEMBERS, QUICK_SHARES = 8, 2
 COLUMNS = ("what", "seconds", "speed-up", "same bits", "cores busy")
 TITLE = "Sweeps: {members} members on {workers} workers"
-# About a second each: a plane with currents, frame after frame, and the stationary state.
+# About a second each: a plane with currents, its stationary state and walkers, in one file.
 CASE = """
 title = "turning noise"
 [loss]
@@ -41,9 +41,9 @@ x = { range = [-5, 5], cells = 64 }
 y = { range = [-5, 5], cells = 64 }
 [density]
 end = 40.0
-frames = 101
+frames = 11
 [ensemble]
-particles = 100_000
+particles = 50_000
 """
 
 
