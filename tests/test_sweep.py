@@ -566,6 +566,17 @@ def test_run_moves_its_walkers_on_a_cluster(client: Any) -> None:
     assert np.array_equal(here.covariance, there.covariance)
 
 
+def test_scheduler_that_forgets_is_told(client: Any) -> None:
+    class Forgetful(Unlucky):
+        def submit(self, function: Any, task: Any, **options: Any) -> Any:
+            future = self.client.submit(time.sleep, 0.2, key=options["key"], pure=False)
+            future.cancel()
+            return future
+
+    with pytest.raises(fp.NumericalFailure, match="start the sweep again: it continues"):
+        fp.sweep("well.toml", {"noise.beta": [1]}, client=Forgetful(client))
+
+
 # Last, for workers that come after these tests load the library once more.
 
 

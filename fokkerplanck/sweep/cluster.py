@@ -126,7 +126,7 @@ class Watch:
 
     def count(self) -> int:
         """Workers there are."""
-        return len(self.client.scheduler_info(n_workers=-1)["workers"])
+        return len(self.client.nthreads())
 
     def workers(self) -> int:
         """Workers there are; new ones are asked for when some were gone for long.
@@ -151,10 +151,20 @@ class Watch:
 
 
 def finished(futures: list[Any]) -> list[Any]:
-    """Those that have an outcome, after ``TICK`` at the latest."""
-    from distributed import wait
+    """Those that have an outcome, after ``TICK`` at the latest.
+
+    Raises
+    ------
+    NumericalFailure
+        If the scheduler is gone, and with it what it knew.
+    """
+    from distributed import CancelledError, wait
 
     try:
         return list(wait(futures, timeout=TICK, return_when="FIRST_COMPLETED").done)
     except TimeoutError:
         return []
+    except CancelledError:
+        raise NumericalFailure(
+            "the scheduler dropped the members that it had", "start the sweep again: it continues"
+        ) from None
