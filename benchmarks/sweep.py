@@ -85,7 +85,7 @@ def compared(folder: Path, values: Sequence[float], shares: int) -> list[dict[st
     parts = [values[k::shares] for k in range(shares)]
     spent = {1: 0.0, WORKERS: 0.0}
     ratios, loads = [], []
-    with dask_client(1, None, 1) as one, dask_client(WORKERS, None, 1) as several:
+    with dask_client(1) as one, dask_client(WORKERS) as several:
         clients = {1: one, WORKERS: several}
         # Each process loads the library and its kernels; a user waits for it once.
         for count, client in clients.items():
@@ -116,7 +116,7 @@ def killed(folder: Path, values: Sequence[float]) -> dict[str, Any]:
     """The same sweep while a worker is killed after a quarter of the members."""
     out = folder / "killed"
     deaths: list[int] = []
-    with dask_client(WORKERS, None, 2) as client:
+    with dask_client(WORKERS) as client:
 
         def kill() -> None:
             while len(list(out.glob("*/case.h5"))) < max(len(values) // 4, 2):

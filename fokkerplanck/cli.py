@@ -119,7 +119,7 @@ def _client(address: str | None) -> Iterator[Any]:
         return
     from .sweep.cluster import dask_client
 
-    with dask_client(None, address, 0) as client:
+    with dask_client(scheduler=address) as client:
         yield client
 
 

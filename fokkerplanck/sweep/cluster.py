@@ -44,7 +44,7 @@ def require_dask() -> None:
 
 
 @contextmanager
-def dask_client(count: int | None, scheduler: str | None, retries: int) -> Iterator[Any]:
+def dask_client(count: int | None = None, scheduler: str | None = None) -> Iterator[Any]:
     """A client of a scheduler by address, or of ``count`` worker processes started here.
 
     Raises
@@ -76,12 +76,18 @@ def dask_client(count: int | None, scheduler: str | None, retries: int) -> Itera
             silence_logs=logging.CRITICAL,
             env=SINGLE,
             preload=["fokkerplanck.sweep.worker"],
-            # Deaths of a worker that one member may have seen.
-            scheduler_kwargs={"allowed_failures": retries},
+            # Every death of a worker is told at once; the sweep counts them.
+            scheduler_kwargs={"allowed_failures": 0},
         ) as cluster,
         Client(cluster) as client,
     ):
         yield client
+
+
+def is_own(client: Any) -> bool:
+    """Whether :func:`dask_client` started the workers; by default Dask hides three deaths."""
+    scheduler = getattr(getattr(client, "cluster", None), "scheduler", None)
+    return getattr(scheduler, "allowed_failures", None) == 0
 
 
 @contextmanager
@@ -115,13 +121,12 @@ class Watch:
     Parameters
     ----------
     client : distributed.Client
-    own : bool
-        Whether its workers are ours to start.
+        Only workers of :func:`dask_client` are started.
     """
 
-    def __init__(self, client: Any, own: bool):
-        self.client, self.own = client, own
-        self.wanted = self.count() if own else 1
+    def __init__(self, client: Any):
+        self.client, self.own = client, is_own(client)
+        self.wanted = self.count() if self.own else 1
         self.last_whole = time.monotonic()
 
     def count(self) -> int:

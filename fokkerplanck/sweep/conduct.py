@@ -140,10 +140,10 @@ def sweep(
         with bar:
             try:
                 if client is not None:
-                    _conduct(client, prepared.tasks, retries, record, bar, own=False)
+                    _conduct(client, prepared.tasks, retries, record, bar)
                 else:
-                    with dask_client(workers, scheduler, retries) as own:
-                        _conduct(own, prepared.tasks, retries, record, bar, scheduler is None)
+                    with dask_client(workers, scheduler) as own:
+                        _conduct(own, prepared.tasks, retries, record, bar)
             except BaseException:
                 record.write("interrupted")
                 raise
@@ -238,7 +238,7 @@ class _Record:
 
 
 def _conduct(
-    client: Any, tasks: tuple[Task, ...], retries: int, record: _Record, bar: tqdm[Any], own: bool
+    client: Any, tasks: tuple[Task, ...], retries: int, record: _Record, bar: tqdm[Any]
 ) -> None:
     """Keep every worker busy with one member until all have an outcome.
 
@@ -249,7 +249,9 @@ def _conduct(
     sweep_id = uuid.uuid4().hex[:8]
     running: dict[Any, tuple[Task, int]] = {}
     failed = 0
-    watch = Watch(client, own)
+    watch = Watch(client)
+    # Another scheduler has tried again itself before it tells of a death.
+    final = FINAL if watch.own else (*FINAL, DIED)
     try:
         while waiting or running:
             while waiting and len(running) < max(watch.workers(), 1):
@@ -267,7 +269,7 @@ def _conduct(
                     continue
                 del running[future]
                 future.release()
-                if outcome.failure and outcome.failure not in FINAL and tries < retries:
+                if outcome.failure and outcome.failure not in final and tries < retries:
                     waiting.append((task, tries + 1))
                     continue
                 record.take(outcome)
