@@ -72,7 +72,7 @@ x = { range = [-5, 5], cells = 32 }
 y = { range = [-5, 5], cells = 32 }
 [density]
 end = 60.0
-frames = 120
+frames = 60
 [output]
 every_frame = false
 """
@@ -237,7 +237,7 @@ def test_missing_dask_names_what_to_install(
 
 
 def test_every_member_is_the_run_of_its_case(client: Any) -> None:
-    settings = {"noise.beta": [1.0, 2.0, 4.0], "density.end": [1.0, 2.0]}
+    settings = {"noise.beta": [1.0, 2.0], "density.end": [1.0, 2.0]}
     record = fp.sweep("well.toml", settings, out="out", client=client)
     assert (record.status == "complete").all()
     for i, beta in enumerate(settings["noise.beta"]):
@@ -248,12 +248,12 @@ def test_every_member_is_the_run_of_its_case(client: Any) -> None:
             kept = fp.open_result(Path("out", str(record.members[i, j]), "well.h5"))
             assert np.array_equal(kept.density, alone.density)
     with xarray.open_dataset("out/sweep.h5") as summary:
-        assert dict(summary.sizes) == {"beta": 3, "end": 2, "component": 1, "component2": 1}
+        assert dict(summary.sizes) == {"beta": 2, "end": 2, "component": 1, "component2": 1}
         chosen = summary.sel(beta=2)
         assert np.array_equal(chosen.energy, record["energy"][1])
         assert (
-            float(summary.covariance.sel(beta=4, end=2, component="x", component2="x"))
-            == (record["covariance"][2, 1, 0, 0])
+            float(summary.covariance.sel(beta=2, end=2, component="x", component2="x"))
+            == (record["covariance"][1, 1, 0, 0])
         )
         assert str(chosen.status.sel(end=1).item()) == "complete"
         assert summary.wall_time.units == "s"
@@ -282,19 +282,19 @@ def test_finished_members_are_never_solved_again(client: Any) -> None:
 
 def test_begun_member_of_this_case_is_finished(client: Any) -> None:
     """Resumed from a checkpoint, begun again without one or when damaged in the sweep."""
-    whole = fp.sweep("long.toml", {"noise.beta": [1, 2]}, client=client)
+    whole = fp.sweep("long.toml", {"noise.beta": [1]}, client=client)
     path = Path("out/beta=1/long.h5")
     stop = iter([False] * 5 + [True] * 5)
     with pytest.raises(KeyboardInterrupt):
         fp.run(fp.load_case("long.toml", {"noise.beta": 1}), path, stopped=lambda: next(stop))
     assert identity(path).resumable
-    assert same(fp.sweep("long.toml", {"noise.beta": [1, 2]}, out="out", client=client), whole)
+    assert same(fp.sweep("long.toml", {"noise.beta": [1]}, out="out", client=client), whole)
     assert "resumed" in h5py.File(path).attrs["history"]
     with h5py.File(path, "r+") as file:
         file.attrs["status"] = "running"
         for slot in "ab":
             file[f"checkpoint/{slot}/sequence"][()] = 0
-    assert same(fp.sweep("long.toml", {"noise.beta": [1, 2]}, out="out", client=client), whole)
+    assert same(fp.sweep("long.toml", {"noise.beta": [1]}, out="out", client=client), whole)
     assert identity(path).status == "complete"
 
 
@@ -397,7 +397,7 @@ def test_failures_that_stay_are_not_tried_again(client: Any, failure: str) -> No
 
 
 def test_killed_worker_is_survived(client: Any) -> None:
-    settings = {"noise.beta": [1, 2, 3]}
+    settings = {"noise.beta": [1, 2]}
     calm = fp.sweep("long.toml", settings, client=client)
     killed: list[int] = []
 
@@ -588,7 +588,7 @@ def test_member_that_kills_its_workers_is_given_up(client: Any) -> None:
     deadly = functools.partial(os._exit, 1)
     unlucky = Unlucky(client, deadly)
     unlucky.victims = {0}
-    record = fp.sweep("well.toml", {"noise.beta": [1, 2]}, client=unlucky, retries=1)
+    record = fp.sweep("well.toml", {"noise.beta": [1, 2]}, client=unlucky, retries=0)
     assert list(record.status) == ["failed", "complete"]
     assert "its worker died every time" in str(record.error[0])
 
@@ -605,7 +605,7 @@ def test_lost_workers_are_started_anew(client: Any, monkeypatch: pytest.MonkeyPa
         pytest.raises(fp.NumericalFailure, match="all workers are gone since 0 s; start the"),
     ):
         fp.sweep("well.toml", {"noise.beta": [1, 2]}, client=other)
-    watch.wanted = 2
+    watch.wanted = 1
     assert watch.workers() == 0
-    client.wait_for_workers(2, timeout=60)
-    assert watch.workers() == 2
+    client.wait_for_workers(1, timeout=60)
+    assert watch.workers() == 1
