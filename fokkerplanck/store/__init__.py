@@ -9,8 +9,9 @@ from .reader import Contents, read
 from .records import Checkpoint, Frame, Header
 from .spectrum import SpectrumRecord
 from .stationary import NUMBERS, CriticalPoints, Loop, Stationary
+from .target import check_target
 from .validation import ValidationRecord
-from .writer import ResultWriter, check_target
+from .writer import ResultWriter
 
 __all__ = [
     "NUMBERS",

@@ -7,17 +7,23 @@ the structure of the file. A slot counts only if its checksum fits.
 from __future__ import annotations
 
 import json
+import secrets
 import zlib
 from collections.abc import Mapping, Sequence
 
 import h5py
 import numpy as np
 
+from .journal import NAME_BYTES, NUMBER_BYTES
 from .layout import add_scale, add_variable, plain
 from .records import Checkpoint
 
 GROUP = "checkpoint"
 SLOTS = ("a", "b")
+
+# The attribute that holds the name of the run and the number of its last change. The header of the
+# group is written once, so its bytes keep their place in the file.
+RUN = "run"
 
 # Room for the counters of a stepper as JSON; some tens of names.
 COUNTER_BYTES = 4096
@@ -35,6 +41,7 @@ _SCALARS = {
 def create_slots(file: h5py.File, axes: Sequence[h5py.Dataset]) -> None:
     """Allocate both slots, empty."""
     group = file.create_group(GROUP)
+    group.attrs[RUN] = new_mark()
     shape = tuple(len(axis) for axis in axes)
     characters = add_scale(
         group, "character", np.arange(COUNTER_BYTES, dtype=np.int32), "position in the text"
@@ -48,6 +55,11 @@ def create_slots(file: h5py.File, axes: Sequence[h5py.Dataset]) -> None:
         add_variable(
             slot, "density", axes, "density at the checkpoint", data=np.zeros(shape, np.float64)
         )
+
+
+def new_mark() -> np.bytes_:
+    """Name of a new run with the number 0 behind it."""
+    return np.bytes_(secrets.token_hex(NAME_BYTES // 2) + "0" * NUMBER_BYTES)
 
 
 def write_slot(slot: h5py.Group, checkpoint: Checkpoint, sequence: int) -> None:
