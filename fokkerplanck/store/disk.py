@@ -22,7 +22,7 @@ SEARCH_BYTES = 2**20
 
 # A run may wait this long for the disk at once, and this share of its time later on. A disk slower
 # than that gets several frames at a time; a power failure then costs them, a kill does not.
-FREE_SYNC_S = 1.0
+FREE_SYNC_S = 0.25
 SYNC_SHARE = 0.04
 
 

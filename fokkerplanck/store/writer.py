@@ -77,6 +77,7 @@ class ResultWriter:
         self._every_frame = bool(file["density"].attrs["every_frame"])
         self._pending: np.ndarray | None = None
         self._closed = False
+        self._growing: dict[str, h5py.Dataset] = {}
 
     @classmethod
     def create(
@@ -199,18 +200,14 @@ class ResultWriter:
             raise ValueError(f"frame {frame.index} was given; {self.frames} is next")
         length = self.frames + 1
         with self._change() as file:
-            density = file["density"]
-            # Once in the file and once in the journal, with the checkpoint.
-            require_space(self.path, 3 * np.size(frame.density) * density.dtype.itemsize)
             series = self._series(file, frame.observables)
-            density.resize(length, axis=0)
-            if self._every_frame or frame.index == 0:
-                density[frame.index] = frame.density
-            for name, value in frame.observables.items():
+            # Once in the file and once in the journal, with the checkpoint.
+            require_space(self.path, 3 * np.size(frame.density) * series["density"].dtype.itemsize)
+            values = {"time": frame.time, "density": frame.density, **frame.observables}
+            for name, value in values.items():
                 series[name].resize(length, axis=0)
-                series[name][frame.index] = value
-            file["time"].resize(length, axis=0)
-            file["time"][frame.index] = frame.time
+                if name != "density" or self._every_frame or frame.index == 0:
+                    series[name][frame.index] = value
             if state is not None:
                 write_slot(file["checkpoint"][SLOTS[self._slot]], state, self._sequence + 1)
         if not self._every_frame and frame.index > 0:
@@ -397,6 +394,7 @@ class ResultWriter:
 
     def _let_go(self) -> None:
         """Close HDF5's view of the file; what it still writes stays in memory."""
+        self._growing = {}
         if self._file is not None:
             file, self._file = self._file, None
             # After an error HDF5 may hold what it cannot put in order; it is thrown away.
@@ -412,30 +410,21 @@ class ResultWriter:
         self._sequence += 1
 
     def _series(self, file: h5py.File, observables: Mapping[str, Any]) -> dict[str, h5py.Dataset]:
-        """Datasets of the observables, made at the first frame."""
-        names = series_names(file)
-        if self.frames == 0 and not names:
-            components = (file["component"], file["component2"])
-            for name, value in observables.items():
-                shape = np.shape(value)
-                add_variable(
-                    file,
-                    name,
-                    [file["time"], *components[: len(shape)]],
-                    OBSERVABLES.get(name, name),
-                    shape=(0, *shape),
-                    maxshape=(None, *shape),
-                    chunks=(SERIES_ROWS, *shape),
-                    dtype=np.float64,
-                    fillvalue=np.nan,
-                )
-            names = list(observables)
+        """What grows with time: time, density and the observables, made at the first frame."""
+        # To look up a name costs HDF5 more than to write the number.
+        if not self._growing:
+            names = series_names(file)
+            if self.frames == 0 and not names:
+                _create_series(file, observables)
+                names = list(observables)
+            self._growing = {name: file[name] for name in ["time", "density", *names]}
+        names = [name for name in self._growing if name not in ("time", "density")]
         if set(names) != set(observables):
             raise ValueError(
                 f"the observables {sorted(observables)} are not those of the first frame, "
                 f"{sorted(names)}"
             )
-        return {name: file[name] for name in names}
+        return self._growing
 
     def _truncate(self, file: h5py.File, checkpoint: Checkpoint | None) -> None:
         """Drop every frame after the checkpoint."""
@@ -447,6 +436,23 @@ class ResultWriter:
             if self.frames > 1 and checkpoint is not None:
                 self._pending = checkpoint.density.copy()
         file["density"].resize(self.frames, axis=0)
+
+
+def _create_series(file: h5py.File, observables: Mapping[str, Any]) -> None:
+    components = (file["component"], file["component2"])
+    for name, value in observables.items():
+        shape = np.shape(value)
+        add_variable(
+            file,
+            name,
+            [file["time"], *components[: len(shape)]],
+            OBSERVABLES.get(name, name),
+            shape=(0, *shape),
+            maxshape=(None, *shape),
+            chunks=(SERIES_ROWS, *shape),
+            dtype=np.float64,
+            fillvalue=np.nan,
+        )
 
 
 def _now() -> str:
