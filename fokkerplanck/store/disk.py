@@ -217,10 +217,10 @@ class Disk:
         """Number of the last change, as the file says."""
         return mark.number(self._file) or 0
 
-    def close(self) -> None:
-        """Close the file as it is, and its journal, which stays."""
+    def close(self, remove_journal: bool = False) -> None:
+        """Close the file as it is and its journal, which stays unless the file is whole."""
         if self.journal is not None:
-            self.journal.close()
+            self.journal.close(remove_journal)
         if self._file >= 0:
             os.close(self._file)
             self._file = -1

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import os
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager, suppress
 from datetime import UTC, datetime
@@ -26,24 +25,21 @@ from .control import (
 )
 from .discrete import Discrete
 from .discrete_group import fill_discrete
-from .disk import Disk
 from .ensemble import EnsembleRecord
 from .ensemble_group import fill_ensemble
-from .journal import Journal, remove_journal, sync_folder
 from .layout import OBSERVABLES, SERIES_ROWS, add_variable, encode_attribute, series_names
-from .lock import Lock
-from .opening import give_mark, mark_of, open_disk, restored
 from .passage import PassageRecord
 from .passage_group import fill_passage
 from .reader import complete_frames
 from .records import Checkpoint, Frame, Header
 from .resume import check_same_run
+from .session import Session
 from .skeleton import write_skeleton
-from .slots import GROUP, RUN, SLOTS, read_slots, write_slot
+from .slots import SLOTS, read_slots, write_slot
 from .spectrum import SpectrumRecord, fill_spectrum
 from .stationary import Stationary
 from .stationary_group import fill_stationary
-from .target import check_target, naming, require_space
+from .target import require_space
 from .validation import ValidationRecord, fill_validation
 
 
@@ -65,18 +61,15 @@ class ResultWriter:
         One sentence on what was restored when the file was resumed; empty where it was whole.
     """
 
-    def __init__(self, path: Path, file: h5py.File, disk: Disk, lock: Lock):
-        self.path = path
+    def __init__(self, session: Session):
+        self.path = session.path
         self.frames = 0
         self.recovered = ""
-        self._file: h5py.File | None = file
-        self._disk = disk
-        self._lock = lock
+        self._session = session
         self._slot = 0
         self._sequence = 0
-        self._every_frame = bool(file["density"].attrs["every_frame"])
+        self._every_frame = bool(session.file["density"].attrs["every_frame"])
         self._pending: np.ndarray | None = None
-        self._closed = False
         self._growing: dict[str, h5py.Dataset] = {}
 
     @classmethod
@@ -115,35 +108,11 @@ class ResultWriter:
         CaseError
             If an axis has a name that the file needs.
         """
-        target = Path(path)
-        check_target(target, overwrite)
-        partial = target.with_name(target.name + ".part")
-        with shielded(), naming(target, "created"):
-            target.parent.mkdir(parents=True, exist_ok=True)
-            lock = Lock.take(target)
-            try:
-                # Between the first look and the lock another run may have come and gone.
-                check_target(target, overwrite)
-                try:
-                    disk = Disk.create(partial)
-                    with disk.closing_on_error():
-                        with open_disk(target, disk, "w") as file:
-                            write_skeleton(file, header, precision, every_frame, resumable)
-                        disk.commit()
-                        disk.conclude()
-                    # A journal of the file that goes must not outlive it.
-                    if target.exists():
-                        restored(target)[0].close()
-                    remove_journal(target)
-                    os.replace(partial, target)
-                    sync_folder(target.parent)
-                finally:
-                    partial.unlink(missing_ok=True)
-                with disk.closing_on_error():
-                    return cls._begin(target, disk, lock, resumable)
-            except BaseException:
-                lock.release()
-                raise
+
+        def fill(file: h5py.File) -> None:
+            write_skeleton(file, header, precision, every_frame, resumable)
+
+        return cls(Session.create(Path(path), fill, overwrite, journal=resumable))
 
     @classmethod
     def resume(cls, path: str | Path, header: Header) -> tuple[ResultWriter, Checkpoint | None]:
@@ -158,32 +127,23 @@ class ResultWriter:
             versions or the grid are not those of ``header``.
         """
         target = Path(path)
-        if not target.is_file():
-            raise StoreError("there is no such result file", target)
-        with shielded(), naming(target, "resumed"):
-            lock = Lock.take(target)
-            try:
-                disk, cut = restored(target)
-                with disk.closing_on_error():
-                    with open_disk(target, disk, "r") as file:
-                        check_same_run(file, header, target)
-                        unnamed = RUN not in file.get(GROUP, file).attrs
-                    if unnamed:
-                        disk.close()
-                        give_mark(target)
-                        disk, _ = restored(target)
-                    writer = cls._begin(target, disk, lock, True)
-                    return writer, writer._go_on(cut)
-            except BaseException:
-                lock.release()
-                raise
+
+        def check(file: h5py.File) -> None:
+            check_same_run(file, header, target)
+
+        writer = cls(Session.resume(target, check))
+        try:
+            return writer, writer._go_on()
+        except BaseException:
+            writer._session.close(lambda file: None)
+            raise
 
     def density(self, index: int) -> np.ndarray:
         """Density of a frame that was kept."""
         if self._pending is not None and index == self.frames - 1:
             return self._pending
         with shielded():
-            values: np.ndarray = self._hdf["density"][index].astype(np.float64)
+            values: np.ndarray = self._session.file["density"][index].astype(np.float64)
         return values
 
     def append(self, frame: Frame, state: Checkpoint | None = None) -> None:
@@ -245,7 +205,7 @@ class ResultWriter:
     def search(self) -> Search | None:
         """Where the optimiser of the control stood."""
         with shielded():
-            return read_search(self._hdf)
+            return read_search(self._session.file)
 
     def write_search(self, search: Search) -> None:
         """Keep where the optimiser of the control stands."""
@@ -285,33 +245,20 @@ class ResultWriter:
         StoreError
             If the disk does not take the end; the frames are safe, and the file can be resumed.
         """
-        if self._closed:
-            return
         if status not in ("complete", "interrupted"):
             raise ValueError(f'{status!r} is not a status; use "complete" or "interrupted"')
-        self._closed = True
-        whole = False
-        with shielded():
-            try:
-                with self._change("closed") as file:
-                    if self._pending is not None:
-                        file["density"][self.frames - 1] = self._pending
-                    if timings:
-                        file.attrs["timings"] = encode_attribute(dict(timings))
-                    if notes:
-                        file.attrs["notes"] = "\n".join(notes)
-                    file.attrs["status"] = status
-                with naming(self.path, "closed"):
-                    self._let_go()
-                    self._disk.commit()
-                    self._disk.conclude()
-                whole = True
-            finally:
-                self._let_go()
-                if self._disk.journal is not None:
-                    self._disk.journal.close(remove=whole)
-                self._disk.close()
-                self._lock.release()
+
+        def finish(file: h5py.File) -> None:
+            if self._pending is not None:
+                file["density"][self.frames - 1] = self._pending
+            if timings:
+                file.attrs["timings"] = encode_attribute(dict(timings))
+            if notes:
+                file.attrs["notes"] = "\n".join(notes)
+            file.attrs["status"] = status
+
+        self._growing = {}
+        self._session.close(finish)
 
     def __enter__(self) -> ResultWriter:
         return self
@@ -329,29 +276,18 @@ class ResultWriter:
         with suppress(StoreError):
             self.close("interrupted")
 
-    @classmethod
-    def _begin(cls, target: Path, disk: Disk, lock: Lock, journal: bool) -> ResultWriter:
-        file = open_disk(target, disk, "r+")
-        try:
-            if journal:
-                mark = mark_of(target, file, disk)
-                disk.journal = Journal(target, mark, disk.number(mark))
-            return cls(target, file, disk, lock)
-        except BaseException:
-            file.close()
-            raise
-
-    def _go_on(self, cut: bool) -> Checkpoint | None:
+    def _go_on(self) -> Checkpoint | None:
         """Set everything to the last checkpoint."""
-        reached = complete_frames(self._hdf)
-        found = [item for item in read_slots(self._hdf) if item[2].frame < reached]
+        file = self._session.file
+        reached = complete_frames(file)
+        found = [item for item in read_slots(file) if item[2].frame < reached]
         checkpoint = None
         if found:
             self._sequence, slot, checkpoint = found[0]
             self._slot = SLOTS.index(slot) ^ 1
             self.frames = checkpoint.frame + 1
         place = "before the first frame" if checkpoint is None else f"at time {checkpoint.time!r}"
-        if cut:
+        if self._session.cut:
             self.recovered = (
                 f"{self.path}: the last write was cut off and was restored from the journal beside "
                 f"it; {self.frames} whole frames are there, and the run goes on {place}"
@@ -362,44 +298,15 @@ class ResultWriter:
             file.attrs["status"] = "running"
         return checkpoint
 
-    @property
-    def _hdf(self) -> h5py.File:
-        """The file as it was after the last change that went well."""
-        if self._file is None:
-            self._file = open_disk(self.path, self._disk, "r+")
-        return self._file
-
     @contextmanager
-    def _change(self, verb: str = "written") -> Iterator[h5py.File]:
-        """All that is written in the block becomes part of the file together, or none of it."""
-        with shielded(), naming(self.path, verb):
-            if not self._disk.is_at(self.path):
-                raise StoreError(
-                    "this file was moved or deleted while the run wrote it; where it is now, it "
-                    "holds the frames so far, and --resume goes on from there",
-                    self.path,
-                )
-            try:
-                file = self._hdf
+    def _change(self) -> Iterator[h5py.File]:
+        """A change of the file as a whole; handles do not outlive one that fails."""
+        try:
+            with self._session.change() as file:
                 yield file
-                file.flush()
-                self._disk.commit()
-            except BaseException as error:
-                failure = self._disk.failure
-                self._let_go()
-                self._disk.roll_back()
-                if failure is not None and error is not failure:
-                    raise failure from error
-                raise
-
-    def _let_go(self) -> None:
-        """Close HDF5's view of the file; what it still writes stays in memory."""
-        self._growing = {}
-        if self._file is not None:
-            file, self._file = self._file, None
-            # After an error HDF5 may hold what it cannot put in order; it is thrown away.
-            with suppress(OSError, RuntimeError, ValueError):
-                file.close()
+        except BaseException:
+            self._growing = {}
+            raise
 
     def _fill(self, fill: Callable[[h5py.File, Any], None], record: Any) -> None:
         with self._change() as file:
