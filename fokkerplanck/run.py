@@ -33,7 +33,7 @@ from .sink import Sink
 from .smoothed import smooth
 from .start import initial_density, scheme_of
 from .steering import objective_of, steer
-from .store import Header, read
+from .store import Header, read, settle
 from .transit import check_regions, transit
 from .validate import validate
 
@@ -90,6 +90,7 @@ def run(
             require_room(case)
             header = _header(case)
         if path is not None and resume and path.exists() and _complete(path, header):
+            settle(path)
             return open_result(path)
         sink = Sink(case, header, path, resume, overwrite, stopped)
         try:

@@ -7,6 +7,7 @@ from .layout import OBSERVABLES, RESERVED_NAMES, SCHEMA
 from .passage import PASSAGE_NUMBERS, EscapeRecord, PassageRecord
 from .reader import Contents, read
 from .records import Checkpoint, Frame, Header
+from .session import settle
 from .spectrum import SpectrumRecord
 from .stationary import NUMBERS, CriticalPoints, Loop, Stationary
 from .target import check_target
@@ -39,4 +40,5 @@ __all__ = [
     "ValidationRecord",
     "check_target",
     "read",
+    "settle",
 ]

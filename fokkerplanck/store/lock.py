@@ -42,7 +42,7 @@ class Lock:
         OSError
             If the lock cannot be written.
         """
-        path = target.with_name(target.name + ".lock")
+        path = lock_file(target)
         while True:
             descriptor = os.open(path, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o644)
             try:
@@ -70,6 +70,11 @@ class Lock:
             pass
         finally:
             os.close(descriptor)
+
+
+def lock_file(target: Path) -> Path:
+    """The lock of a result."""
+    return target.with_name(target.name + ".lock")
 
 
 def _hold(descriptor: int, target: Path) -> None:

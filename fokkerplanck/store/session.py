@@ -13,7 +13,7 @@ from ..errors import StoreError
 from ..interrupts import shielded
 from .disk import Disk
 from .journal import Journal, journal_files, remove_journal, sync_folder
-from .lock import Lock
+from .lock import Lock, lock_file
 from .opening import give_mark, mark_of, open_disk, restored
 from .slots import GROUP, RUN
 from .target import check_target, naming
@@ -179,6 +179,23 @@ class Session:
                 session.let_go()
                 raise
         return session
+
+
+def settle(target: Path) -> None:
+    """Do what a kill kept from being done after the last change, and clear away the journal.
+
+    Raises
+    ------
+    StoreError
+        If another process writes the file, or the disk does not take it.
+    """
+    if not any(map(Path.exists, (*journal_files(target), lock_file(target)))):
+        return
+    with shielded(), naming(target, "put in order"), _locked(target) as lock:
+        disk, _ = restored(target)
+        disk.close()
+        remove_journal(target)
+        lock.release()
 
 
 def _fill(path: Path, disk: Disk, fill: Callable[[h5py.File], None]) -> None:
