@@ -6,6 +6,7 @@ import errno
 import json
 import os
 import socket
+from contextlib import suppress
 from pathlib import Path
 
 from ..errors import StoreError
@@ -49,8 +50,10 @@ class Lock:
                 _hold(descriptor, target)
                 # Whoever had the lock may have removed the file between our two calls.
                 if _same(descriptor, path):
-                    os.ftruncate(descriptor, 0)
-                    os.pwrite(descriptor, json.dumps(_me()).encode(), 0)
+                    # A full disk takes the lock and not the words.
+                    with suppress(OSError):
+                        os.ftruncate(descriptor, 0)
+                        os.pwrite(descriptor, json.dumps(_me()).encode(), 0)
                     return cls(path, descriptor)
             except BaseException:
                 os.close(descriptor)
