@@ -75,6 +75,9 @@ def _warnings_in_one_line() -> Iterator[None]:
         def show(message: Any, category: type[Warning], *place: Any, **more: Any) -> None:
             if issubclass(category, CaseWarning):
                 sys.stderr.write(f"warning: {message}\n")
+            elif issubclass(category, RuntimeWarning):
+                # numpy's words on an overflow; what follows from it is told by an error.
+                sys.stderr.write(f"warning: {message} in {Path(place[0]).name}\n")
             else:
                 usual(message, category, *place, **more)
 

@@ -132,7 +132,12 @@ def rest_state(
         return None
     name = "scharfetter-gummel" if scheme is None else scheme.name
     try:
-        return stationary(system.at(0.0), case.problem, name)
+        rest = stationary(system.at(0.0), case.problem, name)
+        if not np.isfinite(rest.density).all():
+            raise NumericalFailure(
+                "the stationary density is not finite", "take a smaller domain or a smaller beta"
+            )
+        return rest
     except (CaseError, NumericalFailure) as failure:
         if needed or (strict and name == "high-order"):
             raise
