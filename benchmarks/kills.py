@@ -107,6 +107,15 @@ class Outcome:
     seconds: float
 
 
+@dataclass(frozen=True)
+class Plan:
+    """Where the kills of a part come from, and how a run of it goes without them."""
+
+    rng: np.random.Generator
+    span: Outcome
+    timed: bool
+
+
 def child(arguments: list[str], after: float | None = None, at_call: int | None = None) -> Outcome:
     """Run the command line in a fork that dies after some seconds or at some call.
 
@@ -236,22 +245,23 @@ def check_killed(part: Part, folder: Path, outcome: Outcome, known: int, tally: 
     return frames
 
 
-def chain(part: Part, whole: Path, folder: Path, plan: np.random.Generator, span: Outcome,
-          budget: int, tally: Tally) -> None:  # fmt: skip
-    """Kill one run some times, let it end, compare."""
+def chain(part: Part, root: Path, number: int, plan: Plan, budget: int, tally: Tally) -> Path:
+    """Kill one run some times, let it end, compare; returns its folder."""
     known = 0
+    folder, whole, span = root / str(number), part.path(root / "whole"), plan.span
     arguments = part.arguments(folder)
     for link in range(min(LINKS, budget)):
-        if tally.kills % 2:
-            # The first and the last call of all come round again and again.
-            call = int(plan.integers(1, span.calls + 1))
-            call = {1: 1, 3: span.calls}.get(tally.kills % 20, call) if link == 0 else call
+        in_write = not plan.timed or (number + link) % 2 == 1
+        if in_write:
+            call = int(plan.rng.integers(1, span.calls + 1))
+            if link == 0:
+                call = {0: 1, 1: span.calls}.get(tally.ends % 3, call)
             outcome = child(arguments, at_call=call)
         else:
-            outcome = child(arguments, after=float(plan.uniform(0.0, 1.05 * span.seconds)))
+            outcome = child(arguments, after=float(plan.rng.uniform(0.0, 1.05 * span.seconds)))
         if outcome.status is not None:
             break
-        tally.in_write += tally.kills % 2
+        tally.in_write += in_write
         tally.kills += 1
         known = check_killed(part, folder, outcome, known, tally)
     else:
@@ -259,7 +269,7 @@ def chain(part: Part, whole: Path, folder: Path, plan: np.random.Generator, span
     if outcome.status != span.status:
         tally.complaints.append(f"--resume ended with status {outcome.status}")
         tally.differing += 1
-        return
+        return folder
     tally.ends += 1
     differing = same(part.path(folder), whole)
     left = sorted(file.name for file in folder.iterdir() if file != part.path(folder))
@@ -268,23 +278,23 @@ def chain(part: Part, whole: Path, folder: Path, plan: np.random.Generator, span
         tally.complaints.append(f"differs in {', '.join(differing + left)}")
 
 
-def measure(part: Part, kills: int, root: Path) -> tuple[Tally, Outcome]:
-    """All kills of one part."""
-    plan = np.random.default_rng([SEED, PARTS.index(part)])
-    folder = root / part.name
-    child(part.arguments(folder / "compile"))
-    span = child(part.arguments(folder / "whole"))
+def measure(part: Part, kills: int, root: Path, timed: bool = True) -> tuple[Tally, Outcome]:
+    """All kills of one part; without ``timed`` they all come in the middle of a call."""
+    root = root / part.name
+    child(part.arguments(root / "compile"))
+    span = child(part.arguments(root / "whole"))
     # At this size the walkers may tell the density from theirs: that is a result as any other.
     if span.status not in (0, 1):
         raise RuntimeError(f"{part.case} ended with status {span.status}")
+    plan = Plan(np.random.default_rng([SEED, *part.name.encode()]), span, timed)
     tally = Tally()
     number = 0
     while tally.kills < kills:
         number += 1
-        here = folder / str(number)
-        chain(part, part.path(folder / "whole"), here, plan, span, kills - tally.kills, tally)
-        if not tally.complaints:
-            shutil.rmtree(here, ignore_errors=True)
+        complaints = len(tally.complaints)
+        folder = chain(part, root, number, plan, kills - tally.kills, tally)
+        if len(tally.complaints) == complaints:
+            shutil.rmtree(folder, ignore_errors=True)
         print(f"  {part.name}: {tally.kills} kills", end="\r", file=sys.stderr, flush=True)
     return tally, span
 

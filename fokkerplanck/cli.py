@@ -86,6 +86,11 @@ def _warnings_in_one_line() -> Iterator[None]:
 
 
 def _run(options: argparse.Namespace) -> int:
+    with _stopped_by_signals() as stopped:
+        return _solved(options, stopped)
+
+
+def _solved(options: argparse.Namespace, stopped: Callable[[], bool]) -> int:
     _set_threads(options.threads)
     case = _load(options)
     directory = Path(options.out) if options.out else Path("runs") / case.name
@@ -93,7 +98,7 @@ def _run(options: argparse.Namespace) -> int:
     from .report import disagreement, expectations, summary
     from .run import run
 
-    with _stopped_by_signals() as stopped, _naming(case):
+    with _naming(case):
         result = run(
             case,
             path,
