@@ -13,6 +13,7 @@ import pytest
 from power import recorded
 from store_samples import make_frame, make_header, make_spectrum, make_stationary
 
+from fokkerplanck import open_result
 from fokkerplanck.errors import StoreError
 from fokkerplanck.store import Checkpoint, ResultWriter, disk, journal, read
 from fokkerplanck.store.journal import journal_files
@@ -169,11 +170,11 @@ def test_a_file_beyond_its_torn_journal_counts_as_it_is(tmp_path):
 def test_a_journal_is_of_one_run(tmp_path):
     """A file that took the place of another is not mixed with the other's journal."""
     path, other = tmp_path / "a.h5", tmp_path / "b.h5"
-    leave(begun(path, 3))
-    begun(other, 6).close("interrupted")
+    leave(begun(path, 6))
+    begun(other, 3).close("interrupted")
     os.replace(other, path)
-    assert_frames(path, 6, 6)
-    assert_goes_on(path, 6)
+    assert_frames(path, 3, 3)
+    assert_goes_on(path, 3)
 
 
 def test_new_run_removes_the_journal_of_the_old_one(tmp_path):
@@ -246,7 +247,7 @@ def test_a_full_disk_costs_the_frame_that_does_not_fit(tmp_path, monkeypatch, ca
 
 def test_a_large_group_on_a_full_disk_is_told_and_left_out(tmp_path, monkeypatch):
     """What goes straight to the file is beyond its end, and refers to nothing."""
-    monkeypatch.setattr(disk, "SPILL_PAGES", 16)
+    monkeypatch.setattr(disk, "SPILL_PAGES", 4)
     path = tmp_path / "a.h5"
     writer = begun(path, 3)
     size, above = path.stat().st_size, []
@@ -262,7 +263,7 @@ def test_a_large_group_on_a_full_disk_is_told_and_left_out(tmp_path, monkeypatch
         with pytest.raises(StoreError, match="No space left"), writer:
             writer.write_spectrum(make_spectrum(HEADER.shape, turning=True))
     assert above
-    assert read(path).status == "interrupted"
+    assert (read(path).status, read(path).spectrum) == ("interrupted", None)
     assert assert_frames(path, 3, 3)
     writer, _ = ResultWriter.resume(path, HEADER)
     with writer:
@@ -361,3 +362,25 @@ def test_where_the_disk_knows_no_locks_the_words_count(tmp_path, monkeypatch):
         ResultWriter.resume(path, HEADER)
     lock_file(path).write_text(said.replace(str(os.getpid()), "999999999"))
     ResultWriter.resume(path, HEADER)[0].close("interrupted")
+
+
+def test_saving_over_a_file_that_is_written_is_refused(tmp_path):
+    path = tmp_path / "a.h5"
+    writer = begun(path, 2)
+    result = open_result(path)
+    with pytest.raises(StoreError, match=f"process {os.getpid()} on"):
+        result.save(path, overwrite=True)
+    leave(writer)
+    result.save(path, overwrite=True)
+    assert_frames(path, 2, 2)
+    assert [file.name for file in tmp_path.iterdir()] == ["a.h5"]
+
+
+def test_a_cut_file_without_a_journal_is_told(tmp_path):
+    path = tmp_path / "a.h5"
+    begun(path, 3).close("interrupted")
+    os.truncate(path, path.stat().st_size - 100)
+    for use in (read, lambda file: ResultWriter.resume(file, HEADER)):
+        with pytest.raises(StoreError, match=r"end of this file is missing.*--overwrite"):
+            use(path)
+    assert not lock_file(path).exists()

@@ -7,7 +7,7 @@ from .layout import OBSERVABLES, RESERVED_NAMES, SCHEMA
 from .passage import PASSAGE_NUMBERS, EscapeRecord, PassageRecord
 from .reader import Contents, read
 from .records import Checkpoint, Frame, Header
-from .session import settle
+from .session import replacing, settle
 from .spectrum import SpectrumRecord
 from .stationary import NUMBERS, CriticalPoints, Loop, Stationary
 from .target import check_target
@@ -40,5 +40,6 @@ __all__ = [
     "ValidationRecord",
     "check_target",
     "read",
+    "replacing",
     "settle",
 ]

@@ -95,7 +95,7 @@ def open_disk(path: Path, disk: Disk, mode: str) -> h5py.File:
     try:
         file = h5py.File(disk, mode, libver=LIBVER)
     except OSError as error:
-        raise StoreError(f"this is not a readable HDF5 file: {error}", path) from error
+        raise _unreadable(error, path) from error
     if mode != "w":
         _check(file, path)
     return file
@@ -160,10 +160,20 @@ def _opened(path: Path, source: Path | Disk, mode: str) -> Iterator[h5py.File]:
             raise StoreError("another process is writing this file; wait for it", path) from error
         if isinstance(error, PermissionError):
             raise StoreError("permission to open this file is denied", path) from error
-        raise StoreError(f"this is not a readable HDF5 file: {error}", path) from error
+        raise _unreadable(error, path) from error
     with file:
         _check(file, path)
         yield file
+
+
+def _unreadable(error: OSError, path: Path) -> StoreError:
+    if "truncated file" in str(error):
+        return StoreError(
+            "the end of this file is missing, and no journal that could restore it lies beside "
+            "it; run the case again with --overwrite",
+            path,
+        )
+    return StoreError(f"this is not a readable HDF5 file: {error}", path)
 
 
 def _check(file: h5py.File, path: Path) -> None:

@@ -198,6 +198,24 @@ def settle(target: Path) -> None:
         lock.release()
 
 
+@contextmanager
+def replacing(target: Path) -> Iterator[None]:
+    """Hold the lock of a result while a whole file takes its place, and drop its old journal.
+
+    Raises
+    ------
+    StoreError
+        If another process writes the file.
+    """
+    with naming(target, "replaced"):
+        target.parent.mkdir(parents=True, exist_ok=True)
+        with _locked(target) as lock:
+            yield
+            # It names the run of the file that was there before, so it is no harm until now.
+            remove_journal(target)
+            lock.release()
+
+
 def _fill(path: Path, disk: Disk, fill: Callable[[h5py.File], None]) -> None:
     """Write a new file and wait until the disk has it."""
     try:
