@@ -22,8 +22,8 @@ SEARCH_BYTES = 2**20
 
 # A run may wait this long for the disk at once, and this share of its time later on. A disk slower
 # than that gets several frames at a time; a power failure then costs them, a kill does not.
-FREE_SYNC_S = 0.25
-SYNC_SHARE = 0.04
+FREE_SYNC_S = 0.1
+SYNC_SHARE = 0.03
 
 
 class Disk:

@@ -27,7 +27,14 @@ from .discrete import Discrete
 from .discrete_group import fill_discrete
 from .ensemble import EnsembleRecord
 from .ensemble_group import fill_ensemble
-from .layout import OBSERVABLES, SERIES_ROWS, add_variable, encode_attribute, series_names
+from .layout import (
+    OBSERVABLES,
+    SERIES_ROWS,
+    add_variable,
+    append_row,
+    encode_attribute,
+    series_names,
+)
 from .passage import PassageRecord
 from .passage_group import fill_passage
 from .reader import complete_frames
@@ -35,7 +42,7 @@ from .records import Checkpoint, Frame, Header
 from .resume import check_same_run
 from .session import Session
 from .skeleton import write_skeleton
-from .slots import SLOTS, read_slots, write_slot
+from .slots import GROUP, SLOTS, read_slots, write_slot
 from .spectrum import SpectrumRecord, fill_spectrum
 from .stationary import Stationary
 from .stationary_group import fill_stationary
@@ -70,7 +77,10 @@ class ResultWriter:
         self._sequence = 0
         self._every_frame = bool(session.file["density"].attrs["every_frame"])
         self._pending: np.ndarray | None = None
+        # Handles that stay open between frames: to look up a name costs HDF5 more than to write
+        # the number.
         self._growing: dict[str, h5py.Dataset] = {}
+        self._parts: list[dict[str, h5py.Dataset]] = []
 
     @classmethod
     def create(
@@ -165,11 +175,10 @@ class ResultWriter:
             require_space(self.path, 3 * np.size(frame.density) * series["density"].dtype.itemsize)
             values = {"time": frame.time, "density": frame.density, **frame.observables}
             for name, value in values.items():
-                series[name].resize(length, axis=0)
-                if name != "density" or self._every_frame or frame.index == 0:
-                    series[name][frame.index] = value
+                kept = name != "density" or self._every_frame or frame.index == 0
+                append_row(series[name], frame.index, value, kept)
             if state is not None:
-                write_slot(file["checkpoint"][SLOTS[self._slot]], state, self._sequence + 1)
+                write_slot(self._slot_parts(file), state, self._sequence + 1)
         if not self._every_frame and frame.index > 0:
             self._pending = np.array(frame.density)
         self.frames = length
@@ -179,7 +188,7 @@ class ResultWriter:
     def checkpoint(self, checkpoint: Checkpoint) -> None:
         """Write the state alone, into the older of two slots."""
         with self._change() as file:
-            write_slot(file["checkpoint"][SLOTS[self._slot]], checkpoint, self._sequence + 1)
+            write_slot(self._slot_parts(file), checkpoint, self._sequence + 1)
         self._next_slot()
 
     def write_stationary(self, stationary: Stationary) -> None:
@@ -257,7 +266,7 @@ class ResultWriter:
                 file.attrs["notes"] = "\n".join(notes)
             file.attrs["status"] = status
 
-        self._growing = {}
+        self._growing, self._parts = {}, []
         self._session.close(finish)
 
     def __enter__(self) -> ResultWriter:
@@ -305,7 +314,7 @@ class ResultWriter:
             with self._session.change() as file:
                 yield file
         except BaseException:
-            self._growing = {}
+            self._growing, self._parts = {}, []
             raise
 
     def _fill(self, fill: Callable[[h5py.File, Any], None], record: Any) -> None:
@@ -318,7 +327,6 @@ class ResultWriter:
 
     def _series(self, file: h5py.File, observables: Mapping[str, Any]) -> dict[str, h5py.Dataset]:
         """What grows with time: time, density and the observables, made at the first frame."""
-        # To look up a name costs HDF5 more than to write the number.
         if not self._growing:
             names = series_names(file)
             if self.frames == 0 and not names:
@@ -332,6 +340,12 @@ class ResultWriter:
                 f"{sorted(names)}"
             )
         return self._growing
+
+    def _slot_parts(self, file: h5py.File) -> dict[str, h5py.Dataset]:
+        """The datasets of the older slot."""
+        if not self._parts:
+            self._parts = [dict(file[GROUP][name].items()) for name in SLOTS]
+        return self._parts[self._slot]
 
     def _truncate(self, file: h5py.File, checkpoint: Checkpoint | None) -> None:
         """Drop every frame after the checkpoint."""
