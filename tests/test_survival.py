@@ -20,6 +20,7 @@ from measures import compiled_only
 from fokkerplanck import cli, evolution, open_result
 from fokkerplanck.cli import main
 from fokkerplanck.sink import Sink
+from fokkerplanck.store.disk import Disk
 from fokkerplanck.store.journal import journal_files
 from fokkerplanck.store.lock import Lock
 
@@ -169,17 +170,19 @@ def test_an_interrupt_waits_for_a_write(
     """Inside HDF5 an exception would be lost, or tear the file in memory."""
     monkeypatch.setattr(cli, "GRACE_S", 0.01)
     with monkeypatch.context() as patch:
-        real, count = os.pwrite, []
+        real, count, whole = os.pwrite, [], []
 
         def slow(*arguments: object) -> int:
             count.append(1)
             if len(count) == 15:
                 os.kill(os.getpid(), signal.SIGINT)
                 time.sleep(0.1)
+                whole.append(len(count))
             return real(*arguments)  # type: ignore[arg-type]
 
         patch.setattr(os, "pwrite", slow)
         assert main(RUN) == 130
+    assert whole == [15]
     assert open_result(PATH).status == "interrupted"
     assert not any(map(Path.exists, journal_files(PATH)))
     capsys.readouterr()
@@ -301,9 +304,13 @@ def test_a_killed_end_is_made_good_by_resume(
 ) -> None:
     """Killed when everything was in the journal and the file had not followed."""
     with monkeypatch.context() as patch:
-        patch.setattr("fokkerplanck.store.disk.Disk.conclude", lambda self: 1 / 0)
+        patch.setattr("fokkerplanck.store.disk.FREE_SYNC_S", -1e9)
+        patch.setattr(Disk, "conclude", lambda self: 1 / 0 if self.journal else None)
         with pytest.raises(ZeroDivisionError):
-            main([*RUN, "--out", "runs/case"])
+            main(RUN)
+    assert open_result(PATH).status == "complete"
+    with h5py.File(PATH) as file:
+        assert file.attrs["status"] == "running"
     assert_resumes(capsys)
 
 
