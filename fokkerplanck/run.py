@@ -34,7 +34,7 @@ from .sink import Sink
 from .smoothed import smooth
 from .start import initial_density, scheme_of
 from .steering import objective_of, steer
-from .store import Header, hdf5_version, read
+from .store import Header, hdf5_version, read, settle
 from .transit import check_regions, transit
 from .validate import validate
 
@@ -94,6 +94,7 @@ def run(
             require_room(case)
             header = _header(case)
         if path is not None and resume and path.exists() and _complete(path, header):
+            settle(path)
             return open_result(path)
         sink = Sink(case, header, path, resume, overwrite, stopped)
         try:
@@ -135,7 +136,12 @@ def rest_state(
         return None
     name = "scharfetter-gummel" if scheme is None else scheme.name
     try:
-        return stationary(system.at(0.0), case.problem, name)
+        rest = stationary(system.at(0.0), case.problem, name)
+        if not np.isfinite(rest.density).all():
+            raise NumericalFailure(
+                "the stationary density is not finite", "take a smaller domain or a smaller beta"
+            )
+        return rest
     except (CaseError, NumericalFailure) as failure:
         if needed or (strict and name == "high-order"):
             raise

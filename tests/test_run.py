@@ -23,6 +23,7 @@ from fokkerplanck.report import free_energy_increase, mass_drift, number_of, sum
 from fokkerplanck.result import Result
 from fokkerplanck.sink import Sink
 from fokkerplanck.start import initial_density
+from fokkerplanck.store.journal import journal_files
 from fokkerplanck.walk import walk
 
 
@@ -304,8 +305,9 @@ def test_resumed_run_equals_an_uninterrupted_one(
     copied = tmp_path / "copied.h5"
 
     def copy_and_die(sink: Sink) -> None:
-        # What a kill without warning leaves: the open file as it is on disk.
-        shutil.copy(sink.path, copied)
+        # What a kill without warning leaves: the open file as it is on disk, and its journal.
+        for file in (sink.path, *journal_files(sink.path)):
+            shutil.copy(file, file.with_name(file.name.replace("cut", "copied")))
         raise Killed
 
     with monkeypatch.context() as patch:
