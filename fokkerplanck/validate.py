@@ -11,7 +11,7 @@ import numpy as np
 
 from .case import Case, Ensemble, Validation, apply_overrides, load_case
 from .density import System, evolve
-from .density.levy import evolve_levy
+from .density.levy_march import evolve_levy
 from .errors import CaseError, StoreError
 from .grid import Grid
 from .particles import METHODS
