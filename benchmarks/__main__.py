@@ -13,7 +13,7 @@ from .report import summarise
 
 NAMES = (
     *("startup", "stream", "stationary", "passage", "arrhenius", "three_d", "particles"),
-    *("diffusion_limit", "work_precision", "scaling", "problem_p"),
+    *("diffusion_limit", "work_precision", "scaling", "problem_p", "heavy_tails"),
 )
 
 
