@@ -197,6 +197,7 @@ def test_kernel_of_a_step_on_the_free_lattice() -> None:
 # The march.
 
 
+@compiled_only
 def test_march_meets_its_tolerance_and_goes_on_with_the_same_bits() -> None:
     problem = Problem("x**4/4 - x**2/2", domain={"x": (-3, 3)}, alpha=1.4, beta=4.0)
     grid = problem.grid(384)
