@@ -15,6 +15,7 @@ from .cautions import cautions
 from .clock import Clock
 from .density import Generator, Scheme, StationaryState, System, march_of
 from .density.controlled import ControlledSystem
+from .density.march import Advancing
 from .density.schemes import Marching
 from .errors import CaseError, CaseWarning, NumericalFailure
 from .observables import Observer, moments
@@ -63,7 +64,7 @@ def march_frames(
     case: Case,
     sink: Sink,
     clock: Clock,
-    march: Marching,
+    march: Advancing,
     start: Callable[[], np.ndarray],
     measure: Callable[[np.ndarray, float], dict[str, Any]],
     progress: bool,

@@ -22,7 +22,8 @@ from .clock import Clock
 from .density import SCHEME_TABLE, Scheme, StationaryState, System, stationary
 from .density.controlled import ControlledSystem
 from .density.force import Force
-from .density.levy import LEVY, LevySystem, levy_march
+from .density.levy import LEVY, LevySystem
+from .density.levy_march import LevyMarch
 from .density.rates import sampled_offsets
 from .discrete import discretise
 from .errors import CaseError, CaseWarning, NumericalFailure, StoreError
@@ -227,7 +228,7 @@ def _solve_levy(
     notes: list[str] = []
     asked = case.density
     if asked is not None:
-        march = levy_march(system, asked.rtol, asked.end)
+        march = LevyMarch(system, asked.rtol, asked.end)
         start = partial(initial_density, case)
         measure = partial(measure_levy, system)
         march_frames(case, sink, clock, march, start, measure, progress)

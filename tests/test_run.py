@@ -52,6 +52,7 @@ REDUCED = {
         "discrete.rates": [0.2, 0.5],
     },
     "levy_double_well": {**sized({"x": 64}, 5, 4.0), "domain.x.range": [-2, 2]},
+    "levy_four_wells": {**sized({"x": 48, "y": 48}, 4, 3.0), "density.rtol": 4e-2},
     "levy_ou": {
         **sized({"x": 512}, 5, 2.0),
         "domain.x.range": [-40, 40],
@@ -80,7 +81,7 @@ REDUCED = {
 # Under a control nothing rests, and what is compared with walkers is the density at u = 1.
 STEERED = {"schedule_double_well", "schedule_quadratic"}
 # Those that come to rest by their end.
-HEAVY = {"levy_double_well", "levy_ou"}
+HEAVY = {"levy_double_well", "levy_four_wells", "levy_ou"}
 RESTING = set(REDUCED) - {"cross_diffusion", "saddle_escape", *STEERED} - HEAVY
 # Those with absorbing sides.
 OPEN = {"saddle_escape"}
