@@ -16,6 +16,8 @@ PACKAGE = ROOT / "fokkerplanck"
 
 LAYERS = {
     "errors": 0,
+    "limits": 0,
+    "machine": 0,
     "domain": 1,
     "grid": 1,
     "problem": 2,

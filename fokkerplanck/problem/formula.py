@@ -13,12 +13,19 @@ import ast
 import math
 import re
 import warnings
-from collections.abc import Iterable, Mapping
+from collections.abc import Callable, Iterable, Mapping
 from typing import Any, NoReturn
 
 import sympy as sp
 
 from ..errors import CaseError
+from ..limits import (
+    FORMULA_CHARACTERS,
+    FORMULA_DERIVATIVE,
+    FORMULA_DIGITS,
+    FORMULA_LEVELS,
+    FORMULA_OPERATIONS,
+)
 from .functions import (
     FUNCTIONS,
     less,
@@ -29,14 +36,12 @@ from .functions import (
     where,
 )
 from .names import MAX_EXACT, Names, check_name, exact, nearest
+from .size import size_of
 
-MAX_LENGTH = 10_000
-# Python's own recursion limit is 1000; one level of nesting takes up to four calls here.
-MAX_DEPTH = 100
-# More digits than a double can use; Python's own limit on long integers lies above.
-MAX_DIGITS = 1000
 # exp(700) is close to the largest double.
 MAX_LOG = 700.0
+
+_COUNTED = (ast.BinOp, ast.UnaryOp, ast.Call, ast.Compare, ast.BoolOp)
 
 _OPERATORS: dict[type[ast.AST], str] = {
     ast.BitXor: "'^' is not a power here; use ** for powers",
@@ -76,7 +81,7 @@ def parse(text: str, names: Names, key: str | None = None) -> sp.Expr:
     ------
     CaseError
         For a syntax error, an unknown name, syntax off the allow-list, a part that is not a real
-        double, more than ``MAX_LENGTH`` characters or ``MAX_DEPTH`` levels.
+        double, or a formula beyond the sizes of :mod:`~fokkerplanck.limits`.
     """
     return _Translator(text, names, key).expression()
 
@@ -150,11 +155,13 @@ class _Translator:
     def tree(self) -> ast.expr:
         if not isinstance(self.text, str):
             raise CaseError(f"{self.text!r} is not a formula; give a text", self.key)
-        if len(self.text) > MAX_LENGTH:
-            self.fail(f"there are {len(self.text)} characters; at most {MAX_LENGTH} are allowed")
+        if len(self.text) > FORMULA_CHARACTERS:
+            self.fail(
+                f"there are {len(self.text)} characters; at most {FORMULA_CHARACTERS} are allowed"
+            )
         if "#" in self.text:
             self.fail("'#' is not allowed; a comment stands outside the formula")
-        if re.search(rf"\d{{{MAX_DIGITS}}}", self.text):
+        if re.search(rf"\d{{{FORMULA_DIGITS}}}", self.text):
             self.fail("a number has too many digits")
         # Line breaks and tabs of a long formula count as blanks.
         blank = "".join(" " if mark.isspace() else mark for mark in self.text)
@@ -164,7 +171,7 @@ class _Translator:
         try:
             with warnings.catch_warnings():
                 warnings.simplefilter("ignore")
-                return ast.parse(blank.strip(), mode="eval").body
+                body = ast.parse(blank.strip(), mode="eval").body
         except SyntaxError as error:
             # No offset: Python reached the end and wanted more.
             column = offset + (error.offset or len(blank.strip()) + 1)
@@ -173,12 +180,32 @@ class _Translator:
             self.fail("the formula is nested too deep or has too many terms")
         except ValueError as error:
             self.fail(f"the text cannot be read ({error})")
+        operations = sum(isinstance(node, _COUNTED) for node in ast.walk(body))
+        if operations > FORMULA_OPERATIONS:
+            self.fail(f"there are {operations} operations; {FORMULA_OPERATIONS} are allowed")
+        return body
 
     def expression(self) -> sp.Expr:
-        return self.real(self.translate(self.tree(), 0))
+        result = self.built(self.translate)
+        size = size_of(result)
+        if size.depth > FORMULA_LEVELS:
+            self.fail(f"there are {size.depth} levels of nesting; {FORMULA_LEVELS} are allowed")
+        if size.second > FORMULA_DERIVATIVE:
+            self.fail(
+                f"the second derivative has up to {size.second:.2g} parts, and "
+                f"{FORMULA_DERIVATIVE:,} are allowed; nest fewer functions or multiply fewer terms"
+            )
+        return result
 
     def condition_expression(self) -> sp.Expr:
-        return self.real(self.condition(self.tree(), 0))
+        return self.built(self.condition)
+
+    def built(self, read: Callable[[ast.expr, int], sp.Expr]) -> sp.Expr:
+        tree = self.tree()
+        try:
+            return self.real(read(tree, 0))
+        except RecursionError:  # inside sympy
+            self.fail(f"the formula is nested too deep; {FORMULA_LEVELS} levels are allowed")
 
     def real(self, result: sp.Expr) -> sp.Expr:
         if result.has(sp.I, sp.zoo, sp.nan, sp.oo, -sp.oo):
@@ -186,8 +213,10 @@ class _Translator:
         return result
 
     def translate(self, node: ast.expr, depth: int) -> sp.Expr:
-        if depth > MAX_DEPTH:
-            self.fail(f"expressions are nested too deep; at most {MAX_DEPTH} levels are allowed")
+        if depth > FORMULA_LEVELS:
+            self.fail(
+                f"expressions are nested too deep; at most {FORMULA_LEVELS} levels are allowed"
+            )
         if isinstance(node, ast.Constant):
             return self.constant(node.value)
         if isinstance(node, ast.Name):
@@ -323,6 +352,8 @@ class _Translator:
         if count < entry.arguments or (count > entry.arguments and not entry.variadic):
             least = "at least " if entry.variadic else ""
             self.fail(f"{name} takes {least}{entry.arguments} argument(s), not {count}")
+        if count > FORMULA_LEVELS:
+            self.fail(f"{name} has {count} arguments; {FORMULA_LEVELS} are allowed")
         arguments = [self.translate(argument, depth + 1) for argument in node.args]
         if all(argument.is_number for argument in arguments):
             values = [float(argument) for argument in arguments]
@@ -345,8 +376,13 @@ class _Translator:
         return where(condition, *chosen)
 
     def condition(self, node: ast.expr, depth: int) -> sp.Expr:
-        if depth > MAX_DEPTH:
-            self.fail(f"conditions are nested too deep; at most {MAX_DEPTH} levels are allowed")
+        if depth > FORMULA_LEVELS:
+            self.fail(
+                f"conditions are nested too deep; at most {FORMULA_LEVELS} levels are allowed"
+            )
+        joined: list[ast.expr] = getattr(node, "values", []) or getattr(node, "comparators", [])
+        if len(joined) > FORMULA_LEVELS:
+            self.fail(f"{len(joined)} conditions are joined; {FORMULA_LEVELS} are allowed")
         if isinstance(node, ast.BoolOp):
             join = logical_and if isinstance(node.op, ast.And) else logical_or
             result = self.condition(node.values[0], depth + 1)

@@ -16,14 +16,22 @@ from .discrete import Discrete
 from .discrete_group import read_discrete
 from .ensemble import EnsembleRecord
 from .ensemble_group import read_ensemble
+from .guard import inspect, refuse_endless
 from .layout import LIBVER, ROOT_ATTRIBUTES, SCHEMA, axis_names, series_names
 from .passage import PassageRecord
 from .passage_group import read_passage
 from .records import Header
+from .shapes import check_shapes
 from .spectrum import SpectrumRecord, read_spectrum
 from .stationary import Stationary
 from .stationary_group import read_stationary
 from .validation import ValidationRecord, read_validation
+
+# What h5py and numpy raise where a part is absent, torn, or of another kind or shape than it was.
+DAMAGE = (
+    *(ArithmeticError, AssertionError, AttributeError, LookupError, MemoryError),
+    *(OSError, RuntimeError, TypeError, ValueError),
+)
 
 
 @dataclass(frozen=True)
@@ -62,12 +70,13 @@ def read(path: str | Path) -> Contents:
     target = Path(path)
     with open_file(target, "r") as file:
         try:
+            check_shapes(file)
             frames = complete_frames(file)
             attributes = {name: _decode(value) for name, value in file.attrs.items()}
             timings = json.loads(attributes.get("timings", "{}"))
             return Contents(
                 header=_header(file, attributes),
-                status=attributes["status"],
+                status=_text(attributes, "status"),
                 time=file["time"][:frames],
                 density=file["density"][:frames],
                 observables={name: file[name][:frames] for name in series_names(file)},
@@ -80,10 +89,10 @@ def read(path: str | Path) -> Contents:
                 discrete=read_discrete(file),
                 passage=read_passage(file),
                 timings={name: float(seconds) for name, seconds in timings.items()},
-                notes=attributes.get("notes", "").splitlines(),
+                notes=_text(attributes, "notes", "").splitlines(),
             )
-        except (KeyError, OSError, RuntimeError) as error:
-            raise StoreError(f"this result file is damaged: {error}", target) from error
+        except DAMAGE as error:
+            raise damaged(target, error) from error
 
 
 def open_file(path: Path, mode: str) -> h5py.File:
@@ -96,6 +105,7 @@ def open_file(path: Path, mode: str) -> h5py.File:
     """
     if not path.is_file():
         raise StoreError("there is no such result file", path)
+    refuse_endless(path)
     try:
         file = h5py.File(path, mode, libver=LIBVER, locking="best-effort")
     except OSError as error:
@@ -104,18 +114,37 @@ def open_file(path: Path, mode: str) -> h5py.File:
         if isinstance(error, PermissionError):
             raise StoreError("permission to open this file is denied", path) from error
         raise StoreError(f"this is not a readable HDF5 file: {error}", path) from error
+    try:
+        inspect(file, path)
+        _require_schema(file, path)
+    except BaseException as error:
+        file.close()
+        if isinstance(error, DAMAGE):
+            raise damaged(path, error) from error
+        raise
+    return file
+
+
+def _require_schema(file: h5py.File, path: Path) -> None:
     schema = file.attrs.get("schema")
     if schema is None or "density" not in file:
-        file.close()
         raise StoreError("this HDF5 file is not a result of fokkerplanck", path)
+    if not isinstance(schema, int | np.integer):
+        raise StoreError(f"this result file is damaged: its schema is {schema!r}", path)
     if schema > SCHEMA:
-        file.close()
         raise StoreError(
             f"the file has schema {schema}, this version reads up to {SCHEMA}; use a newer "
             "fokkerplanck",
             path,
         )
-    return file
+
+
+def damaged(path: Path, error: Exception) -> StoreError:
+    """One sentence for what HDF5 or numpy met in a damaged file."""
+    if isinstance(error, StoreError):
+        return error
+    reason = " ".join(str(error).split()) or type(error).__name__
+    return StoreError(f"this result file is damaged: {reason}", path)
 
 
 def complete_frames(file: h5py.File) -> int:
@@ -144,12 +173,19 @@ def _header(file: h5py.File, attributes: dict[str, Any]) -> Header:
         loss=file["loss"][...],
         sigma=file["sigma"][...],
         beta=float(attributes["beta"]),
-        seed=attributes.get("seed"),
-        title=attributes["title"],
-        case_toml=attributes["case_toml"],
-        source=attributes["source"],
+        seed=None if attributes.get("seed") is None else int(attributes["seed"]),
+        title=_text(attributes, "title"),
+        case_toml=_text(attributes, "case_toml"),
+        source=_text(attributes, "source"),
         parameters={k: v for k, v in attributes.items() if k not in ROOT_ATTRIBUTES},
     )
+
+
+def _text(attributes: dict[str, Any], name: str, default: str | None = None) -> str:
+    value = attributes.get(name, default)
+    if not isinstance(value, str):
+        raise ValueError(f"its {name} is {'absent' if value is None else 'not a text'}")
+    return value
 
 
 def _decode(value: Any) -> Any:
