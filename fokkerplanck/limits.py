@@ -27,7 +27,7 @@ CASE_INTEGER = 2**63 - 1
 CASE_TIMES = 1_000_000
 
 # Tables of data, as text.
-DATA_BYTES = 64 * 2**20
+DATA_BYTES = 32 * 2**20
 
 # Result files: groups and datasets, levels of groups, attributes of one object, and strings.
 RESULT_OBJECTS = 10_000

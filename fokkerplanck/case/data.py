@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import csv
+import io
 import math
 from collections.abc import Callable
 from dataclasses import dataclass
@@ -11,9 +12,11 @@ from pathlib import Path
 import numpy as np
 
 from ..errors import CaseError
+from ..limits import DATA_BYTES
 from ..problem import DataModel
 from ..problem.names import nearest
 from .schema import ModelSection
+from .text import read_text
 
 DELIMITERS = (",", ";", "\t")
 # What spreadsheets and statistics programs write where a value is missing.
@@ -145,17 +148,15 @@ def read_table(name: str, folder: Path) -> Table:
     """
     key, path = "loss.data", folder / name
     try:
-        with path.open(encoding="utf-8-sig", newline="") as file:
-            first = file.readline()
-            file.seek(0)
-            reader = csv.reader(file, delimiter=max(DELIMITERS, key=first.count), strict=True)
-            lines = [(reader.line_num, [cell.strip() for cell in row]) for row in reader]
+        file = io.StringIO(read_text(path, DATA_BYTES), newline="")
+        delimiter = max(DELIMITERS, key=file.readline().count)
+        file.seek(0)
+        reader = csv.reader(file, delimiter=delimiter, strict=True)
+        lines = [(reader.line_num, [cell.strip() for cell in row]) for row in reader]
     except FileNotFoundError:
         raise CaseError(f"there is no file {path}", key) from None
-    except OSError as error:
-        raise CaseError(f"{path} cannot be read: {error.strerror}", key) from None
-    except UnicodeDecodeError as error:
-        raise CaseError(f"byte {error.start} of {path} is not UTF-8 text", key) from None
+    except CaseError as error:
+        raise CaseError(f"{path}: {error.detail}", key) from None
     except csv.Error as error:
         raise CaseError(f"{path} is not a CSV file: {error}", key) from None
     filled = [(line, tuple(row)) for line, row in lines if any(row)]

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import tomllib
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
@@ -13,6 +12,7 @@ from pydantic import ValidationError
 from ..domain import Domain
 from ..errors import CaseError
 from ..grid import Grid
+from ..limits import CASE_BYTES
 from ..problem import Problem
 from ..problem.formula import parse
 from ..problem.names import Names
@@ -38,6 +38,7 @@ from .records import (
     Validation,
 )
 from .schema import CaseFile, DensitySection, OutputSection
+from .text import inside, read_text, read_toml, require_plain
 
 DEFAULT_FRAMES = 51
 
@@ -71,6 +72,7 @@ def load_case(
     data = _parse(text, path)
     try:
         apply_overrides(data, overrides)
+        require_plain(data)
     except CaseError as error:
         raise error.in_file(origin) from None
     try:
@@ -84,22 +86,37 @@ def load_case(
 
 def _read(path: Path) -> str:
     try:
-        return path.read_text(encoding="utf-8")
-    except UnicodeDecodeError as error:
-        raise CaseError(
-            f"byte {error.start} is not UTF-8 text; a case is a TOML file", file=path
-        ) from None
-    except OSError as error:
-        raise CaseError(f"cannot be read: {error.strerror}", file=path) from None
+        text = read_text(path, CASE_BYTES)
+    except CaseError as error:
+        hint = "; a case is a TOML file" if "UTF-8" in error.detail else ""
+        raise CaseError(f"{error.detail}{hint}", file=path) from None
+    except FileNotFoundError:
+        raise CaseError("there is no such file", file=path) from None
+    # As text files are read: a line ends with one sign everywhere.
+    return text.replace("\r\n", "\n").replace("\r", "\n")
 
 
 def _parse(text: str, path: Path) -> dict[str, Any]:
     try:
-        return tomllib.loads(text)
-    except tomllib.TOMLDecodeError as error:
-        # tomllib ends its sentence with "(at line 3, column 7)".
-        reason = str(error)[:1].lower() + str(error)[1:]
-        raise CaseError(f"is not valid TOML: {reason}", file=path) from None
+        return read_toml(text)
+    except CaseError as error:
+        raise error.in_file(path) from None
+
+
+def _require_inside(data: dict[str, Any], folder: Path, overrides: dict[str, Any]) -> None:
+    """Refuse data outside the folder of the case, unless the user names them by an override.
+
+    A case from a stranger would otherwise read what its reader can read.
+    """
+    loss = data.get("loss")
+    name = loss.get("data") if isinstance(loss, dict) else None
+    if not isinstance(name, str) or overridden("loss.data", overrides) or inside(folder, name):
+        return
+    raise CaseError(
+        f"{name!r} lies outside the folder of the case; put the file there, or name it yourself "
+        "with --set loss.data=...",
+        "loss.data",
+    )
 
 
 def _flat_expect(data: dict[str, Any]) -> dict[str, Any]:
@@ -118,6 +135,7 @@ def _leaves(table: dict[str, Any], prefix: str) -> Iterator[tuple[str, Any]]:
 
 
 def _build(path: Path, text: str, data: dict[str, Any], overrides: dict[str, Any]) -> Case:
+    _require_inside(data, path.parent, overrides)
     constants = constants_of(data, path.parent)
     file = CaseFile.model_validate(_flat_expect(data), context=constants)
     domain = Domain.from_mapping({name: axis.model_dump() for name, axis in file.domain.items()})
