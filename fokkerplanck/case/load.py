@@ -20,7 +20,7 @@ from .analyses import ControlSection, DiscreteSection, SpectrumSection
 from .build import build_problem, constants_of
 from .bundled import find_case
 from .initial import initial_density
-from .memory import estimate_bytes, memory_needed, require_memory
+from .memory import grid_need, memory_needs, require_memory
 from .messages import case_error
 from .overrides import apply_overrides, overridden
 from .passage import passage
@@ -141,7 +141,7 @@ def _build(path: Path, text: str, data: dict[str, Any], overrides: dict[str, Any
     domain = Domain.from_mapping({name: axis.model_dump() for name, axis in file.domain.items()})
     grid = Grid(domain, tuple(axis.cells for axis in file.domain.values()))
     # Before the problem: its checks would evaluate the formulas on the grid.
-    require_memory(estimate_bytes(grid.shape, frames=0))
+    require_memory([grid_need(grid.shape)])
     problem: Problem = build_problem(file, domain, constants, path.parent)
     _check_jumps(file, problem)
     case = Case(
@@ -174,7 +174,7 @@ def _build(path: Path, text: str, data: dict[str, Any], overrides: dict[str, Any
             for name, entry in file.expect.items()
         },
     )
-    require_memory(memory_needed(case))
+    require_memory(memory_needs(case))
     return case
 
 

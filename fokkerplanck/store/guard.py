@@ -1,14 +1,16 @@
 """Result files from strangers: what is looked at before anything is read.
 
 HDF5 can lead out of the file (external links, external storage, virtual datasets), in circles
-(links), and to arrays that no memory holds, declared in a few bytes. None of it is in a file that
-this package writes, so all of it is refused. h5py decodes numbers and text only and runs nothing
-of a file; types beyond numbers and text are refused all the same.
+(links), and to arrays that no memory holds, declared or packed in a few bytes. None of it is in a
+file that this package writes, so all of it is refused. h5py decodes numbers and text and runs
+nothing of a file; types beyond numbers and text are refused all the same.
 """
 
 from __future__ import annotations
 
+import math
 import mmap
+import zlib
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -27,11 +29,11 @@ from ..limits import (
 from ..machine import memory_available, readable
 
 FILTERS = (h5z.FILTER_DEFLATE, h5z.FILTER_SHUFFLE, h5z.FILTER_FLETCHER32)
-# No run of bytes unpacks to more than this many times its length.
-DEFLATE_MOST = 1032
 # A collection of the global heap: signature, version, reserved; then its size.
 _HEAP = b"GCOL\x01\0\0\0"
 _HEAP_HEADER = _OBJECT_HEADER = 16
+# Where a text of variable length is: its length (4 bytes), its heap and its number there.
+_REFERENCE = 16
 
 
 def refuse_endless(path: Path) -> None:
@@ -160,27 +162,45 @@ class _Inspection:
         self.count(values * kind.get_size(), name)
         if _is_text(kind):
             self.texts(item, name, values)
-        if h5z.FILTER_DEFLATE in filters and self.available is not None:
-            packed = max((chunk.size for chunk in _chunks(item)), default=0)
-            if packed * DEFLATE_MOST > self.available:
-                raise self.refuse(
-                    f"a part of {name} may unpack to {readable(packed * DEFLATE_MOST)}, and "
-                    f"{readable(self.available)} are available"
-                )
+        if layout == h5d.CHUNKED:
+            part = math.prod(plan.get_chunk()) * kind.get_size()
+            self.room(part, name)
+            if h5z.FILTER_DEFLATE in filters:
+                self.packed(item, part, name)
+
+    def packed(self, item: h5d.DatasetID, part: int, name: str) -> None:
+        """Unpack each chunk up to its size: HDF5 goes on to the end, a thousand times it."""
+        for chunk in _chunks(item):
+            _, raw = item.read_direct_chunk(chunk.chunk_offset)
+            if len(zlib.decompressobj().decompress(raw, part + 1)) > part:
+                raise self.refuse(f"a part of {name} unpacks to more than its {part} bytes")
 
     def texts(self, item: h5d.DatasetID, name: str, values: int) -> None:
         if values > RESULT_STRINGS:
             raise self.refuse(f"{name} has {values} texts; {RESULT_STRINGS} are allowed")
+        if item.get_offset() is not None and self._longest(item, values) > self.length:
+            raise self.refuse(f"a text of {name} would be longer than the file")
         texts = h5py.Dataset(item)
         for index in np.ndindex(texts.shape):
             # One by one: they may all be the same long text.
             self.count(len(texts[index]), name)
 
+    def _longest(self, item: h5d.DatasetID, values: int) -> int:
+        """Largest length that the texts claim: HDF5 allocates it before it looks for the text."""
+        with self.path.open("rb") as file:
+            file.seek(item.get_offset())
+            raw = file.read(values * _REFERENCE)
+        starts = range(0, len(raw), _REFERENCE)
+        return max((int.from_bytes(raw[at : at + 4], "little") for at in starts), default=0)
+
     def count(self, size: int, name: str) -> None:
         self.bytes += size
-        if self.available is not None and self.bytes > self.available:
+        self.room(self.bytes, name)
+
+    def room(self, size: int, name: str) -> None:
+        if self.available is not None and size > self.available:
             raise self.refuse(
-                f"with {name} its arrays take {readable(self.bytes)} of memory, and "
+                f"with {name} its arrays take {readable(size)} of memory, and "
                 f"{readable(self.available)} are available"
             )
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import zlib
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -30,7 +31,7 @@ from .validation import ValidationRecord, read_validation
 # What h5py and numpy raise where a part is absent, torn, or of another kind or shape than it was.
 DAMAGE = (
     *(ArithmeticError, AssertionError, AttributeError, LookupError, MemoryError),
-    *(OSError, RuntimeError, TypeError, ValueError),
+    *(OSError, RuntimeError, TypeError, ValueError, zlib.error),
 )
 
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 import h5py
 import numpy as np
 
-from ..domain import BOUNDARIES
+from ..domain import BOUNDARIES, MAX_AXES
 from .layout import OBSERVABLES, axis_names
 
 # Dimensions by name: G stands for those of the grid, C for one more along each axis, d for the
@@ -75,6 +75,10 @@ def check_shapes(file: h5py.File) -> None:
     ValueError
         Naming the first array of another kind or with other dimensions.
     """
+    if not 1 <= len(_dataset(file, "loss").shape) <= MAX_AXES or not all(
+        len(dimension) for dimension in file["loss"].dims
+    ):
+        raise ValueError("/loss does not say which axes it has")
     names = axis_names(file)
     shape = tuple(_dataset(file, name).shape[0] for name in names)
     for name, cells in zip(names, shape, strict=True):
@@ -107,7 +111,7 @@ def check_shapes(file: h5py.File) -> None:
 def _dataset(group: h5py.Group, name: str) -> h5py.Dataset:
     item = group[name]
     if not isinstance(item, h5py.Dataset) or item.shape is None:
-        raise ValueError(f"{group.name}/{name} is not an array")
+        raise ValueError(f"{group.name.rstrip('/')}/{name} is not an array")
     return item
 
 
