@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import re
 import stat
 import tomllib
 from pathlib import Path
@@ -11,6 +12,11 @@ from typing import Any
 from ..errors import CaseError
 from ..limits import CASE_INTEGER, CASE_LEVELS
 from ..machine import readable
+
+# tomllib takes a time with the square of the parts of a dotted key.
+_DOTTED = re.compile(
+    r"""(?<![\w-])(?:(?:[\w-]++|"[^"\n]*+"|'[^'\n]*+')[ \t]*+\.[ \t]*+){%d}""" % (4 * CASE_LEVELS)
+)
 
 
 def read_text(path: Path, most: int) -> str:
@@ -69,6 +75,8 @@ def read_toml(text: str) -> dict[str, Any]:
     CaseError
         For what is not TOML, too deep, or an integer beyond 64 bits.
     """
+    if _DOTTED.search(text):
+        raise CaseError(f"holds a key that is too deep; {CASE_LEVELS} levels are allowed")
     try:
         tables = tomllib.loads(text)
     except tomllib.TOMLDecodeError as error:
