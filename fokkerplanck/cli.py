@@ -257,10 +257,23 @@ def _plot(options: argparse.Namespace) -> int:
     path = Path(options.file)
     directory = Path(options.out) if options.out else path.parent
     result = open_result(path)
-    wanted = options.figures or tomllib.loads(result.case_toml).get("output", {}).get("figures")
+    wanted = options.figures or _figures_of(result.case_toml)
     for drawn in draw(result, directory, wanted):
         print(drawn)
     return SUCCESS
+
+
+def _figures_of(text: str) -> list[str] | None:
+    """Figures that the case in a result asked for; the text may be anybody's."""
+    from .case.text import read_toml
+
+    try:
+        output = read_toml(text).get("output")
+    except CaseError:
+        return None
+    figures = output.get("figures") if isinstance(output, dict) else None
+    fits = isinstance(figures, list) and all(isinstance(name, str) for name in figures)
+    return figures if fits else None
 
 
 def _parser() -> argparse.ArgumentParser:

@@ -30,6 +30,7 @@ from fokkerplanck.cli import main
 
 GENERATED = list(generated())
 NEURON = bundled("tanh_neuron")
+ARRIVAL = {"passage.target": "x > 0", "passage.end": 9, "passage.frames": 10**6}
 
 
 @pytest.fixture
@@ -153,12 +154,7 @@ def test_windows_texts_are_read(tmp_path: Path, mark: bytes) -> None:
         ("quadratic", {"ensemble.particles": 10**9}, "ensemble.particles", "1000000000 walkers"),
         ("quadratic", {"ensemble": {"trajectories": 10**6}}, "ensemble.trajectories", "of memory"),
         ("schedule_quadratic", {"control.intervals": 10**6}, "control.intervals", "1000000 int"),
-        (
-            "kramers",
-            {"passage.target": "x > 0", "passage.end": 9, "passage.frames": 10**6},
-            "passage.frames",
-            "of memory",
-        ),
+        ("kramers", ARRIVAL, "passage.frames", "of memory"),
     ],
 )
 def test_what_fills_the_memory(
@@ -177,9 +173,7 @@ def test_what_fills_the_disk(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) ->
     assert 500 * 2**20 < disk_needed(case) < 1000 * 2**20
     require_disk(case, tmp_path / "a.h5")
     monkeypatch.setattr("fokkerplanck.case.disk.disk_available", lambda folder: 400 * 2**20)
-    with pytest.raises(
-        CaseError, match=r"1000 frames of 65,536 cells need about .*B of disk and 400 MiB"
-    ):
+    with pytest.raises(CaseError, match=r"1000 frames of 65,536 cells need .* and 400 MiB"):
         require_disk(case, tmp_path / "a.h5")
 
 

@@ -14,9 +14,8 @@ from ..limits import CASE_INTEGER, CASE_LEVELS
 from ..machine import readable
 
 # tomllib takes a time with the square of the parts of a dotted key.
-_DOTTED = re.compile(
-    r"""(?<![\w-])(?:(?:[\w-]++|"[^"\n]*+"|'[^'\n]*+')[ \t]*+\.[ \t]*+){%d}""" % (4 * CASE_LEVELS)
-)
+_PART = r"""(?:[\w-]++|"[^"\n]*+"|'[^'\n]*+')[ \t]*+\.[ \t]*+"""
+_DOTTED = re.compile(rf"(?<![\w-])(?:{_PART}){{{4 * CASE_LEVELS}}}")
 
 
 def read_text(path: Path, most: int) -> str:
