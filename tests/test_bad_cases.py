@@ -91,6 +91,10 @@ def test_texts(refused: Any, text: bytes) -> None:
     refused(text)
 
 
+def test_a_long_text_is_not_taken_in(refused: Any) -> None:
+    assert "at most 60,000 bytes are allowed" in refused(TEXTS["too long"])
+
+
 @pytest.mark.parametrize(("raw", "part"), DATA.values(), ids=DATA)
 def test_data(refused: Any, tmp_path: Path, raw: bytes, part: str) -> None:
     (tmp_path / "x.csv").write_bytes(raw)
@@ -118,7 +122,9 @@ def test_no_path_leads_out_of_the_folder(refused: Any, tmp_path: Path, name: str
 def test_what_is_no_file(refused: Any, tmp_path: Path, name: str) -> None:
     os.mkfifo(tmp_path / "pipe")
     (tmp_path / "circle").symlink_to("circle")
-    assert ": loss.data: " in refused(neuron(name))
+    sentence = refused(neuron(name))
+    assert ": loss.data: " in sentence
+    assert "is a device or a pipe" in sentence or name != "pipe"
 
 
 def test_large_data_are_refused_unread(refused: Any, tmp_path: Path) -> None:
