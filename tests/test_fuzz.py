@@ -8,7 +8,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from bad_cases import WELL, changed, leaves, text_of
+from bad_cases import WELL, changed, leaves, nested, text_of
 from damages import write_good
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
@@ -129,8 +129,12 @@ GROWING = st.recursive(
 )
 
 
+PATTERNS = ["sin({})", "cosh({})", "erf({})", "({}+S)*x", "where(x<1,{},S)", "min({},x*S)"]
+DEEP = st.builds(nested, st.sampled_from(PATTERNS), st.integers(1, 90))
+
+
 @settings(max_examples=40)
-@given(GROWING)
+@given(st.one_of(GROWING, DEEP))
 def test_what_the_sizes_allow_is_differentiated_in_time(text: str) -> None:
     error = refusal(parse, text, FormulaField.hessian)
     assert error is None or error.key == "key"

@@ -37,32 +37,10 @@ from .functions import (
 )
 from .names import MAX_EXACT, Names, check_name, exact, nearest
 from .size import size_of
+from .syntax import COUNTED, OPERATORS, SYNTAX
 
 # exp(700) is close to the largest double.
 MAX_LOG = 700.0
-
-_COUNTED = (ast.BinOp, ast.UnaryOp, ast.Call, ast.Compare, ast.BoolOp)
-
-_OPERATORS: dict[type[ast.AST], str] = {
-    ast.BitXor: "'^' is not a power here; use ** for powers",
-    ast.Mod: "the remainder '%' is not available",
-    ast.FloorDiv: "'//' is not available; use / or floor(...)",
-    ast.MatMult: "'@' is not available; use * for products",
-    ast.BitAnd: "'&' stands between conditions in brackets, as in (x > 0) & (y < 1); or write and",
-    ast.BitOr: "'|' stands between conditions in brackets, as in (x > 0) | (y < 1); or write or",
-}
-_SYNTAX: dict[type[ast.AST], str] = {
-    ast.Attribute: "a dot after a name is not allowed",
-    ast.Subscript: "square brackets are not allowed",
-    ast.Lambda: "lambda is not allowed",
-    ast.IfExp: "'if' is not allowed; use where(condition, a, b)",
-    ast.Compare: "a comparison is only allowed as the condition of where(condition, a, b)",
-    ast.BoolOp: "'and' and 'or' are only allowed in a condition",
-    ast.List: "a list is not allowed inside a formula",
-    ast.Tuple: "a comma is only allowed between the arguments of a function",
-    ast.NamedExpr: "':=' is not allowed",
-    ast.Starred: "'*' before an argument is not allowed",
-}
 
 
 def parse(text: str, names: Names, key: str | None = None) -> sp.Expr:
@@ -180,7 +158,7 @@ class _Translator:
             self.fail("the formula is nested too deep or has too many terms")
         except ValueError as error:
             self.fail(f"the text cannot be read ({error})")
-        operations = sum(isinstance(node, _COUNTED) for node in ast.walk(body))
+        operations = sum(isinstance(node, COUNTED) for node in ast.walk(body))
         if operations > FORMULA_OPERATIONS:
             self.fail(f"there are {operations} operations; {FORMULA_OPERATIONS} are allowed")
         return body
@@ -229,7 +207,7 @@ class _Translator:
         if isinstance(node, ast.Call):
             return self.call(node, depth)
         allowed = "only numbers, names, + - * / ** and functions may be used"
-        self.fail(_SYNTAX.get(type(node), allowed))
+        self.fail(SYNTAX.get(type(node), allowed))
 
     def constant(self, value: object) -> sp.Expr:
         if isinstance(value, bool) or not isinstance(value, int | float):
@@ -268,7 +246,7 @@ class _Translator:
         if isinstance(node.op, ast.Pow):
             base = self.translate(node.left, depth + 1)
             return self.power(base, self.translate(node.right, depth + 1))
-        self.fail(_OPERATORS.get(type(node.op), "only + - * / ** may stand between two terms"))
+        self.fail(OPERATORS.get(type(node.op), "only + - * / ** may stand between two terms"))
 
     def spine(
         self, node: ast.expr, kinds: tuple[type[ast.operator], ...], depth: int
@@ -337,7 +315,7 @@ class _Translator:
         if not isinstance(node.func, ast.Name):
             if isinstance(node.func, ast.Constant | ast.BinOp | ast.UnaryOp):
                 self.fail("a bracket follows a number or a bracket; write * for a product")
-            self.fail(_SYNTAX.get(type(node.func), "only functions known by name may be called"))
+            self.fail(SYNTAX.get(type(node.func), "only functions known by name may be called"))
         name = node.func.id
         if node.keywords:
             self.fail(f"the arguments of {name} cannot have names")
