@@ -98,9 +98,9 @@ def test_threads_and_tasks_leave_the_numbers_alone(monkeypatch: pytest.MonkeyPat
     x = np.random.default_rng(3).normal(size=2800)
     one, other = np.empty_like(x), np.empty_like(x)
     total, more = x.copy(), x.copy()
-    monkeypatch.setattr("fokkerplanck.density.high.SHARED_CELLS", 0)
+    monkeypatch.setattr("fokkerplanck.density.tiles.SHARED_CELLS", 0)
     size = found.combine(x, 0.3, 0.5, x, 0.2, one, total, 0.7)
-    monkeypatch.setattr("fokkerplanck.density.high.SHARED_CELLS", 10**9)
+    monkeypatch.setattr("fokkerplanck.density.tiles.SHARED_CELLS", 10**9)
     assert found.combine(x, 0.3, 0.5, x, 0.2, other, more, 0.7) == size
     np.testing.assert_array_equal(one, other)
     np.testing.assert_array_equal(total, more)
