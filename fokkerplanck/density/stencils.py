@@ -288,13 +288,14 @@ def _gather(field, tile, values, plane, low, high, into, rho):
 
 @bare
 def _clear(field, tile):
-    """Zero in all arrays that are read: beyond the sides nothing else is written."""
-    for array in range(ARRAYS):
+    """Zero the sums and all that fluxes are made of: beyond the sides nothing else is written."""
+    for array in range(F0):
         used = array == RHO or field.shape[0] > 1 or array >= Q1
-        if field.uniform and (P00 <= array < Q1 or P11 <= array <= P12):
+        if field.uniform and (P00 <= array < Q1 or P11 <= array):
             used = False
         if used:
             tile.room[array * tile.size : (array + 1) * tile.size] = 0.0
+    tile.room[SIZES * tile.size : SIZES * tile.size + tile.columns] = 0.0
 
 
 @bare
