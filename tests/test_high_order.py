@@ -28,6 +28,8 @@ from fokkerplanck.density import (
 from fokkerplanck.density.correction import add_fluxes, hold_entropy, relative_entropy
 from fokkerplanck.density.high_matrix import to_scipy
 from fokkerplanck.density.integral import integral
+from fokkerplanck.density.stencils import MARGIN
+from fokkerplanck.density.tiles import Tiles, tiles
 from fokkerplanck.errors import CaseError, NumericalFailure
 from fokkerplanck.gallery import ExactProblem
 from fokkerplanck.grid import Grid
@@ -89,6 +91,68 @@ def compare_with_twin(problem: Problem, grid: Grid, seed: int) -> None:
     )
     out = -sum(np.diff(f, axis=axis) for axis, f in enumerate(found.face_fluxes(density)))
     np.testing.assert_allclose(out.reshape(-1), change, atol=1e-11 * scale * density.max())
+
+
+@pytest.mark.parametrize("kind", ["reflecting", "periodic", "absorbing"])
+@pytest.mark.parametrize(
+    ("sigma", "cells", "parts"),
+    [
+        ([["1 + 0.3*cos(x)"]], (19,), (1, 1, 4)),
+        ([["1"]], (9,), (1, 1, 9)),
+        (PLANE, (11, 13), (1, 4, 3)),
+        (FLAT[:2, :2].tolist(), (14, 9), (1, 14, 2)),
+        (SPACE, (9, 7, 8), (2, 3, 2)),
+        (FLAT.tolist(), (8, 9, 7), (3, 1, 3)),
+        (np.eye(3).tolist(), (4, 9, 10), (4, 2, 1)),
+    ],
+    ids=["line", "flat line", "turning plane", "plane", "turning space", "space", "diagonal space"],
+)
+def test_tiles_leave_the_numbers_alone(
+    kind: str,
+    sigma: list,
+    cells: tuple[int, ...],
+    parts: tuple[int, int, int],
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    """Wherever a grid is cut, to the last digit; and the same face has one flux in all tiles."""
+    box = {name: side(kind, kind, 0.0, TURN) for name in "xyz"[: len(cells)]}
+    loss = " + ".join(f"cos({name} - 0.3)" for name in box) + " + sin(x)*0.3"
+    problem = Problem(loss, sigma, 2.0, box)
+    grid = problem.grid(cells)
+    whole, cut = high_order(problem, grid), high_order(problem, grid)
+    one = Tiles((1, 1, 1), whole._tiles.size, False)
+    monkeypatch.setitem(whole.__dict__, "_tiles", one)
+    monkeypatch.setitem(cut.__dict__, "_tiles", Tiles(parts, one.size + 8, False))
+    x = np.random.default_rng(11).normal(size=grid.size)
+    found, other = whole.matvec(x), cut.matvec(x)
+    np.testing.assert_array_equal(found, other)
+    np.testing.assert_allclose(found, to_scipy(whole) @ x, atol=1e-13 * np.abs(found).max())
+    for axis, (f, g) in enumerate(zip(whole.face_fluxes(x), cut.face_fluxes(x), strict=True)):
+        np.testing.assert_array_equal(f, g)
+        if kind != "absorbing":
+            np.testing.assert_array_equal(f.take(0, axis), f.take(-1, axis))
+        if kind == "reflecting":
+            assert not f.take(0, axis).any()
+
+
+def test_tiles_fit_their_room_and_come_in_pairs() -> None:
+    for shape in (
+        (1, 1, 4),
+        (1, 1, 70_000),
+        (1, 64, 64),
+        (1, 300, 5000),
+        (48, 48, 48),
+        (200, 9, 9),
+    ):
+        for varying in (False, True):
+            found = tiles(shape, varying)
+            widest = [-(-n // part) for n, part in zip(shape, found.parts, strict=True)]
+            halo = 7 if shape[1] > 1 else 0
+            assert found.size >= (widest[1] + halo) * (widest[2] + 6) + 2 * MARGIN
+            assert found.shared == (np.prod(shape) >= 16_000)
+            assert found.tasks % 2 == 0 or not found.shared
+            assert found.room().ctypes.data % 64 == 0
+            assert all(part <= n for part, n in zip(found.parts, shape, strict=True))
 
 
 @compiled_only
