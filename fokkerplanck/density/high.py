@@ -133,11 +133,10 @@ class HighOrder:
         """
         sink = out if total is None else total
         share = 0.0 if total is None else weight
-        kernel: Callable[..., None] = stencils.divergence
+        kernel: Callable[..., float] = stencils.divergence
         if not self._tiles.shared:
             kernel = stencils.divergence_serial
-        kernel(*self._work(x), a, b, c, y, sink, share, out)
-        return float(self._sums.sum())
+        return kernel(*self._work(x), a, b, c, y, sink, share, out)
 
     def matvec(self, density: np.ndarray) -> np.ndarray:
         """A_h rho for a density of the grid's shape or flat; returns the same shape."""

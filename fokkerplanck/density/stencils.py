@@ -32,6 +32,7 @@ MARGIN = 8
 RHO, Q0, P00, P01, P02 = 0, RING, 2 * RING, 3 * RING, 4 * RING
 Q1, Q2, P11, P22, P12, F0, F0_NEXT, F1, F2, SIZES = range(5 * RING, 5 * RING + 10)
 ARRAYS = SIZES + 1
+# Steps between places without sign.
 U1, U2, U3, U4, U5, U6 = (np.uint64(k) for k in range(1, 7))
 
 # Without reference counts, and so without new arrays: counting the views of a row took longer than
@@ -41,8 +42,8 @@ bare = numba.njit(cache=True, **UNCOUNTED)
 
 # What all tiles share; see `divergence`.
 Field = namedtuple("Field", "x drift tensors uniform mixed bands shape wrapped")
-# Cells (i, first1 + r, first2 + c) with r < rows and c < columns, in the rows of ``room``, one for
-# each array: ``stride`` cells per row, and ``halo`` rows more before and after.
+# Cells (i, first1 + r, first2 + c) with r < rows and c < columns. Each array takes ``size`` numbers
+# of ``room``, ``stride`` of them per row, with ``halo`` rows before and after.
 Tile = namedtuple("Tile", "room size first1 first2 rows columns stride halo")
 
 
@@ -291,7 +292,7 @@ def _clear(field, tile):
     """Zero the sums and all that fluxes are made of: beyond the sides nothing else is written."""
     for array in range(F0):
         used = array == RHO or field.shape[0] > 1 or array >= Q1
-        if field.uniform and (P00 <= array < Q1 or P11 <= array):
+        if field.uniform and (P00 <= array < Q1 or array >= P11):
             used = False
         if used:
             tile.room[array * tile.size : (array + 1) * tile.size] = 0.0
@@ -524,6 +525,7 @@ def divergence_serial(
     field = Field(x, drift, tensors, uniform, mixed, bands, shape, wrapped)
     for task in range(sums.size):
         sums[task] = _task(field, room[0], parts, a, b, c, y, total, weight, out, task)
+    return _sum(sums)
 
 
 @numba.njit(parallel=True, cache=True)
@@ -532,6 +534,8 @@ def divergence(
     a, b, c, y, total, weight, out,
 ):  # fmt: skip
     """out = a A x + b x + c y and total += weight out, A x minus the divergence of the fluxes.
+
+    Returns the sum of |out|.
 
     Parameters
     ----------
@@ -551,7 +555,7 @@ def divergence(
     wrapped : (bool, bool, bool)
         Which axes are periodic.
     room, parts, sums : (workers, size) float64, (int, int, int), (tasks,) float64
-        See `tiles`. ``sums`` get the sums of |out| over the tasks.
+        See `tiles`. ``room`` and ``sums`` are overwritten.
     total, out : (N,) float64, modified
         ``out`` may be ``y``; it must not be ``x``.
 
@@ -565,6 +569,7 @@ def divergence(
         first, last = _cut(worker, workers, sums.size)
         for task in range(first, last):
             sums[task] = _task(field, room[worker], parts, a, b, c, y, total, weight, out, task)
+    return _sum(sums)
 
 
 @numba.njit(parallel=True, cache=True)
