@@ -156,21 +156,30 @@ def test_tiles_fit_their_room_and_come_in_pairs() -> None:
 
 
 @compiled_only
-def test_threads_and_tasks_leave_the_numbers_alone(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_threads_leave_the_numbers_alone(monkeypatch: pytest.MonkeyPatch) -> None:
     problem = gallery.ornstein_uhlenbeck_2d(100.0).problem
-    found = high_order(problem, problem.grid((70, 40)))
-    x = np.random.default_rng(3).normal(size=2800)
-    one, other = np.empty_like(x), np.empty_like(x)
-    total, more = x.copy(), x.copy()
-    monkeypatch.setattr("fokkerplanck.density.tiles.SHARED_CELLS", 0)
-    size = found.combine(x, 0.3, 0.5, x, 0.2, one, total, 0.7)
-    monkeypatch.setattr("fokkerplanck.density.tiles.SHARED_CELLS", 10**9)
-    assert found.combine(x, 0.3, 0.5, x, 0.2, other, more, 0.7) == size
-    np.testing.assert_array_equal(one, other)
+    grid = problem.grid((70, 40))
+    size = high_order(problem, grid)._tiles.size
+    x, y = np.random.default_rng(3).normal(size=(2, 2800))
+    results = []
+    for shared in (True, False):
+        found = high_order(problem, grid)
+        monkeypatch.setitem(found.__dict__, "_tiles", Tiles((1, 5, 2), size, shared))
+        out, total = y.copy(), x.copy()
+        amount = found.combine(x, 0.3, 0.5, out, 0.2, out, total, 0.7)
+        fresh = np.empty_like(x)
+        assert found.combine(x, 0.3, 0.5, y, 0.2, fresh) == amount
+        np.testing.assert_array_equal(fresh, out)
+        np.testing.assert_allclose(
+            out, 0.3 * found.matvec(x) + 0.5 * x + 0.2 * y, rtol=1e-12, atol=1e-12
+        )
+        np.testing.assert_allclose(total, x + 0.7 * out, rtol=1e-14, atol=1e-14)
+        assert amount == pytest.approx(np.abs(out).sum(), rel=1e-13)
+        results.append((out, total, amount))
+    (out, total, amount), (other, more, again) = results
+    np.testing.assert_array_equal(out, other)
     np.testing.assert_array_equal(total, more)
-    np.testing.assert_allclose(one, 0.3 * found.matvec(x) + 0.7 * x, rtol=1e-12, atol=1e-12)
-    np.testing.assert_allclose(total, x + 0.7 * one, rtol=1e-14, atol=1e-14)
-    assert size == pytest.approx(np.abs(one).sum(), rel=1e-13)
+    assert amount == again
 
 
 @settings(max_examples=20)
