@@ -28,6 +28,8 @@ from fokkerplanck.density import (
 from fokkerplanck.density.correction import add_fluxes, hold_entropy, relative_entropy
 from fokkerplanck.density.high_matrix import to_scipy
 from fokkerplanck.density.integral import integral
+from fokkerplanck.density.stencils import MARGIN
+from fokkerplanck.density.tiles import Tiles, tiles
 from fokkerplanck.errors import CaseError, NumericalFailure
 from fokkerplanck.gallery import ExactProblem
 from fokkerplanck.grid import Grid
@@ -91,22 +93,93 @@ def compare_with_twin(problem: Problem, grid: Grid, seed: int) -> None:
     np.testing.assert_allclose(out.reshape(-1), change, atol=1e-11 * scale * density.max())
 
 
+@pytest.mark.parametrize("kind", ["reflecting", "periodic", "absorbing"])
+@pytest.mark.parametrize(
+    ("sigma", "cells", "parts"),
+    [
+        ([["1 + 0.3*cos(x)"]], (19,), (1, 1, 4)),
+        ([["1"]], (9,), (1, 1, 9)),
+        (PLANE, (11, 13), (1, 4, 3)),
+        (FLAT[:2, :2].tolist(), (14, 9), (1, 14, 2)),
+        (SPACE, (9, 7, 8), (2, 3, 2)),
+        (FLAT.tolist(), (8, 9, 7), (3, 1, 3)),
+        (np.eye(3).tolist(), (4, 9, 10), (4, 2, 1)),
+    ],
+    ids=["line", "flat line", "turning plane", "plane", "turning space", "space", "diagonal space"],
+)
+def test_tiles_leave_the_numbers_alone(
+    kind: str,
+    sigma: list,
+    cells: tuple[int, ...],
+    parts: tuple[int, int, int],
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    """Wherever a grid is cut, to the last digit; and the same face has one flux in all tiles."""
+    box = {name: side(kind, kind, 0.0, TURN) for name in "xyz"[: len(cells)]}
+    loss = " + ".join(f"cos({name} - 0.3)" for name in box) + " + sin(x)*0.3"
+    problem = Problem(loss, sigma, 2.0, box)
+    grid = problem.grid(cells)
+    whole, cut = high_order(problem, grid), high_order(problem, grid)
+    one = Tiles((1, 1, 1), whole._tiles.size, False)
+    monkeypatch.setitem(whole.__dict__, "_tiles", one)
+    monkeypatch.setitem(cut.__dict__, "_tiles", Tiles(parts, one.size + 8, False))
+    x = np.random.default_rng(11).normal(size=grid.size)
+    found, other = whole.matvec(x), cut.matvec(x)
+    np.testing.assert_array_equal(found, other)
+    np.testing.assert_allclose(found, to_scipy(whole) @ x, atol=1e-13 * np.abs(found).max())
+    for axis, (f, g) in enumerate(zip(whole.face_fluxes(x), cut.face_fluxes(x), strict=True)):
+        np.testing.assert_array_equal(f, g)
+        if kind != "absorbing":
+            np.testing.assert_array_equal(f.take(0, axis), f.take(-1, axis))
+        if kind == "reflecting":
+            assert not f.take(0, axis).any()
+
+
+def test_tiles_fit_their_room_and_come_in_pairs() -> None:
+    for shape in (
+        (1, 1, 4),
+        (1, 1, 70_000),
+        (1, 64, 64),
+        (1, 300, 5000),
+        (48, 48, 48),
+        (200, 9, 9),
+    ):
+        for varying in (False, True):
+            found = tiles(shape, varying)
+            widest = [-(-n // part) for n, part in zip(shape, found.parts, strict=True)]
+            halo = 7 if shape[1] > 1 else 0
+            assert found.size >= (widest[1] + halo) * (widest[2] + 6) + 2 * MARGIN
+            assert found.shared == (np.prod(shape) >= 16_000)
+            assert found.tasks % 2 == 0 or not found.shared
+            assert found.room().ctypes.data % 64 == 0
+            assert all(part <= n for part, n in zip(found.parts, shape, strict=True))
+
+
 @compiled_only
-def test_threads_and_tasks_leave_the_numbers_alone(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_threads_leave_the_numbers_alone(monkeypatch: pytest.MonkeyPatch) -> None:
     problem = gallery.ornstein_uhlenbeck_2d(100.0).problem
-    found = high_order(problem, problem.grid((70, 40)))
-    x = np.random.default_rng(3).normal(size=2800)
-    one, other = np.empty_like(x), np.empty_like(x)
-    total, more = x.copy(), x.copy()
-    monkeypatch.setattr("fokkerplanck.density.high.SHARED_CELLS", 0)
-    size = found.combine(x, 0.3, 0.5, x, 0.2, one, total, 0.7)
-    monkeypatch.setattr("fokkerplanck.density.high.SHARED_CELLS", 10**9)
-    assert found.combine(x, 0.3, 0.5, x, 0.2, other, more, 0.7) == size
-    np.testing.assert_array_equal(one, other)
+    grid = problem.grid((70, 40))
+    size = high_order(problem, grid)._tiles.size
+    x, y = np.random.default_rng(3).normal(size=(2, 2800))
+    results = []
+    for shared in (True, False):
+        found = high_order(problem, grid)
+        monkeypatch.setitem(found.__dict__, "_tiles", Tiles((1, 5, 2), size, shared))
+        out, total = y.copy(), x.copy()
+        amount = found.combine(x, 0.3, 0.5, out, 0.2, out, total, 0.7)
+        fresh = np.empty_like(x)
+        assert found.combine(x, 0.3, 0.5, y, 0.2, fresh) == amount
+        np.testing.assert_array_equal(fresh, out)
+        np.testing.assert_allclose(
+            out, 0.3 * found.matvec(x) + 0.5 * x + 0.2 * y, rtol=1e-12, atol=1e-12
+        )
+        np.testing.assert_allclose(total, x + 0.7 * out, rtol=1e-14, atol=1e-14)
+        assert amount == pytest.approx(np.abs(out).sum(), rel=1e-13)
+        results.append((out, total, amount))
+    (out, total, amount), (other, more, again) = results
+    np.testing.assert_array_equal(out, other)
     np.testing.assert_array_equal(total, more)
-    np.testing.assert_allclose(one, 0.3 * found.matvec(x) + 0.7 * x, rtol=1e-12, atol=1e-12)
-    np.testing.assert_allclose(total, x + 0.7 * one, rtol=1e-14, atol=1e-14)
-    assert size == pytest.approx(np.abs(one).sum(), rel=1e-13)
+    assert amount == again
 
 
 @settings(max_examples=20)

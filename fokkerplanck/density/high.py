@@ -6,26 +6,26 @@ A_h is exact in mass but no Markov generator: densities may turn negative by its
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+import math
+from collections.abc import Callable
 from dataclasses import dataclass
 from functools import cached_property
+from typing import Any
 
 import numpy as np
 
 from ..grid import Grid
 from ..problem import Problem
 from . import stencils
+from .bands import ABSORBING, PERIODIC, REFLECTING, bands
+from .tiles import Tiles, tiles
 
-# Below this size one thread is as fast.
-SHARED_CELLS = 16_000
 # Largest symbols of the second and the first derivative of order 6, per squared cell and cell.
 SECOND_SYMBOL = 272.0 / 45.0
 FIRST_SYMBOL = 1.5861
-KINDS = {
-    "reflecting": stencils.REFLECTING,
-    "absorbing": stencils.ABSORBING,
-    "periodic": stencils.PERIODIC,
-}
+SIDES = {"reflecting": REFLECTING, "absorbing": ABSORBING, "periodic": PERIODIC}
+# Where the axes of a grid lie among the three of the kernels.
+PLACES = ((2,), (1, 2), (0, 1, 2))
 PAIRS = ((0, 1), (0, 2), (1, 2))
 
 
@@ -49,7 +49,7 @@ class HighOrder:
     @cached_property
     def places(self) -> tuple[int, ...]:
         """Where the axes of the grid lie among the three of the kernels."""
-        return ((2,), (0, 2), (0, 1, 2))[self.grid.ndim - 1]
+        return PLACES[self.grid.ndim - 1]
 
     @cached_property
     def shape(self) -> tuple[int, int, int]:
@@ -69,7 +69,7 @@ class HighOrder:
         """Kinds of the sides, (3, 2); axes that do not exist count as reflecting."""
         kinds = np.zeros((3, 2), dtype=np.int64)
         for place, axis in zip(self.places, self.grid.domain.axes, strict=True):
-            kinds[place] = [KINDS[side] for side in axis.boundary]
+            kinds[place] = [SIDES[side] for side in axis.boundary]
         return kinds
 
     @cached_property
@@ -83,12 +83,38 @@ class HighOrder:
         return FIRST_SYMBOL * float(np.abs(self.drift).sum(axis=0).max())
 
     @cached_property
-    def _nothing(self) -> np.ndarray:
-        return np.empty((0, 0, 0))
+    def uniform(self) -> bool:
+        """Whether the tensor is the same in all cells."""
+        return bool((self.tensors == self.tensors[:, :1, :1, :1]).all())
+
+    @cached_property
+    def _tiles(self) -> Tiles:
+        return tiles(self.shape, not self.uniform)
 
     @cached_property
     def _sums(self) -> np.ndarray:
-        return np.zeros(stencils.task_count(self.shape[0]))
+        return np.zeros(self._tiles.tasks)
+
+    @cached_property
+    def _coefficients(self) -> tuple[Any, ...]:
+        """What the kernels want to know of the operator."""
+        tensors = self.tensors
+        if not self.uniform:
+            tensors = np.ascontiguousarray(np.broadcast_to(tensors, (6, *self.shape)))
+        weights = []
+        for place, (lower, upper) in enumerate(self.sides.tolist()):
+            scale = float(tensors[place, 0, 0, 0]) if self.uniform else 1.0
+            # Of an axis that does not exist they are not used.
+            weights.append(bands(self.shape[place], lower, upper, scale))
+        return (
+            self.drift.reshape(3, -1), tensors.reshape(6, -1), self.uniform,
+            tuple(bool(entry) for entry in self.mixed), np.stack(weights), self.shape,
+            tuple(bool(side == PERIODIC) for side in self.sides[:, 0]),
+        )  # fmt: skip
+
+    def _work(self, x: np.ndarray) -> tuple[Any, ...]:
+        """First arguments of the kernels."""
+        return (x, *self._coefficients, self._tiles.room(), self._tiles.parts, self._sums)
 
     def combine(
         self,
@@ -107,28 +133,10 @@ class HighOrder:
         """
         sink = out if total is None else total
         share = 0.0 if total is None else weight
-        none = self._nothing
-        self._run(x, (a, b, c, share), (y, sink, out), False, (none, none, none))
-        return float(self._sums.sum())
-
-    def _run(
-        self,
-        x: np.ndarray,
-        numbers: tuple[float, float, float, float],
-        arrays: tuple[np.ndarray, np.ndarray, np.ndarray],
-        faces: bool,
-        fluxes: Sequence[np.ndarray],
-    ) -> None:
-        shape = self.shape
-        kernel: Callable[..., None] = stencils.divergence
-        if x.size < SHARED_CELLS or self._sums.size == 1:
+        kernel: Callable[..., float] = stencils.divergence
+        if not self._tiles.shared:
             kernel = stencils.divergence_serial
-        a, b, c, weight = numbers
-        y, total, out = (array.reshape(shape) for array in arrays)
-        kernel(
-            x.reshape(shape), self.drift, self.tensors, self.mixed, self.sides, a, b, c,
-            y, total, weight, out, faces, *fluxes, self._sums,
-        )  # fmt: skip
+        return kernel(*self._work(x), a, b, c, y, sink, share, out)
 
     def matvec(self, density: np.ndarray) -> np.ndarray:
         """A_h rho for a density of the grid's shape or flat; returns the same shape."""
@@ -154,8 +162,8 @@ class HighOrder:
         fluxes = []
         for place in range(3):
             extra = [n + (place == axis) for axis, n in enumerate(self.shape)]
-            fluxes.append(np.empty(extra if place in self.places else (0, 0, 0)))
-        self._run(x, (0.0, 0.0, 0.0, 0.0), (x, x, x), True, fluxes)
+            fluxes.append(np.empty(math.prod(extra) if place in self.places else 0))
+        stencils.fluxes(*self._work(x), *fluxes)
         result = []
         for axis, place in enumerate(self.places):
             wide = [n + (axis == i) for i, n in enumerate(self.grid.shape)]
@@ -174,7 +182,7 @@ class HighOrder:
 def high_order(problem: Problem, grid: Grid, time: float = 0.0) -> HighOrder:
     """Discretise a problem on a grid at one time, to order 6."""
     ndim = grid.ndim
-    places = ((2,), (0, 2), (0, 1, 2))[ndim - 1]
+    places = PLACES[ndim - 1]
     shape = [1, 1, 1]
     for place, cells in zip(places, grid.shape, strict=True):
         shape[place] = cells

@@ -7,9 +7,18 @@ from functools import reduce
 import numpy as np
 from scipy import sparse
 
-from . import stencils
+from .bands import (
+    CARRIED,
+    DERIVATIVE,
+    INNER,
+    PERIODIC,
+    REACH,
+    REFLECTING,
+    SPREAD,
+    bands,
+    row,
+)
 from .high import PAIRS, HighOrder
-from .stencils import ABSORBING, PERIODIC, REACH
 
 
 def to_scipy(operator: HighOrder) -> sparse.csc_matrix:
@@ -35,36 +44,24 @@ def to_scipy(operator: HighOrder) -> sparse.csc_matrix:
 
 
 def face_matrices(n: int, lower: int, upper: int) -> tuple[sparse.csr_matrix, sparse.csr_matrix]:
-    """R and G of an axis, (n + 1, n)."""
-    mean, slope = sparse.lil_matrix((n + 1, n)), sparse.lil_matrix((n + 1, n))
-    for face in range(n + 1):
-        width = REACH if lower == PERIODIC else min(face, n - face, REACH)
-        r, g = (
-            (stencils.R2, stencils.G2), (stencils.R4, stencils.G4), (stencils.R6, stencils.G6)
-        )[max(width, 1) - 1]  # fmt: skip
-        for k in range(width):
-            behind, ahead = (face - 1 - k) % n, (face + k) % n
-            mean[face, behind] += r[k]
-            mean[face, ahead] += r[k]
-            slope[face, behind] -= g[k]
-            slope[face, ahead] += g[k]
-    near, far = stencils.WALL
-    # At an absorbing side the flux is -D times the slope, positive towards larger coordinates.
-    if lower == ABSORBING:
-        slope[0, 0], slope[0, 1] = near, far
-    if upper == ABSORBING:
-        slope[n, n - 1], slope[n, n - 2] = -near, -far
-    return mean.tocsr(), slope.tocsr()
+    """Mean and slope at the faces of an axis, (n + 1, n); the flux is the mean minus the slope."""
+    weights = bands(n, lower, upper)
+    mean = _matrix(weights[CARRIED], n + 1, n, lower == PERIODIC)
+    return mean, -_matrix(weights[SPREAD], n + 1, n, lower == PERIODIC)
 
 
 def derivative_matrix(n: int, periodic: bool) -> sparse.csr_matrix:
     """T of an axis, (n, n)."""
-    result = sparse.lil_matrix((n, n))
-    places, weights = np.empty(6, np.int64), np.empty(6)
-    for i in range(n):
-        count = stencils._derivative(i, n, periodic, places, weights)
-        for k in range(count):
-            result[i, places[k]] += weights[k]
+    side = PERIODIC if periodic else REFLECTING
+    return _matrix(bands(n, side, side)[DERIVATIVE], n, n, periodic)
+
+
+def _matrix(weights: np.ndarray, rows: int, n: int, periodic: bool) -> sparse.csr_matrix:
+    result = sparse.lil_matrix((rows, n))
+    for i in range(rows):
+        for k, weight in enumerate(weights[INNER if periodic else row(i, n)]):
+            if weight != 0.0:
+                result[i, (i + k - REACH) % n] += weight
     return result.tocsr()
 
 
