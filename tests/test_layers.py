@@ -60,8 +60,9 @@ LAYERS = {
     "page": 12,
     "reading": 13,
     "cli_sweep": 13,
-    "cli": 14,
-    "__main__": 15,
+    "arguments": 14,
+    "cli": 15,
+    "__main__": 16,
 }
 # Grids are over domains; everything else on one layer stands alone.
 BESIDE = {("grid", "domain")}
@@ -74,7 +75,7 @@ HOMES = {
     "numba": {"density", "particles", "clock", "compiling"},
     "sympy": {"problem", "gallery", "particles"},
     "pydantic": {"case"},
-    "argparse": {"cli", "cli_sweep"},
+    "argparse": {"cli", "cli_sweep", "arguments"},
     "tqdm": {"run", "evolution", "sweep"},
     "jinja2": {"page"},
     "dask": {"sweep"},
