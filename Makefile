@@ -6,7 +6,7 @@ RUN := $(BIN)/fokkerplanck
 
 # `make case=NAME` needs no target; plain `make` explains itself.
 .DEFAULT_GOAL := $(if $(case),run,help)
-.PHONY: help run cases study test check nojit bench clean clean-cache
+.PHONY: help run cases study test check nojit bench docs clean clean-cache
 .DELETE_ON_ERROR:
 
 # A case of this checkout; anything else (a path, a misspelt name) is for the program to judge.
@@ -20,6 +20,7 @@ help:
 	@echo "make check             lint, types, layers and the fast tests"
 	@echo "make nojit             the fast tests with compilation switched off"
 	@echo "make bench             our solver and others side by side, into benchmarks/results/summary.md"
+	@echo "make docs              the documentation, in docs/_build/html (only=\"quadratic hopf\": of these cases)"
 	@echo "make clean             remove .venv and everything built; results in runs stay"
 	@echo "make clean-cache       remove compiled kernels"
 	@echo
@@ -58,8 +59,13 @@ nojit: $(VENV)/.test
 bench: $(VENV)/.bench
 	$(BIN)/python -m benchmarks $(args)
 
+# Warnings are errors. The gallery takes results of cases from runs where they fit.
+docs: $(VENV)/.docs
+	DOCS_CASES="$(only)" $(BIN)/python -m sphinx -W --keep-going -q -b html docs docs/_build/html $(args)
+	@echo "docs/_build/html/index.html"
+
 clean: clean-cache
-	rm -rf $(VENV) build dist *.egg-info .pytest_cache .mypy_cache .ruff_cache .hypothesis
+	rm -rf $(VENV) build dist docs/_build docs/pages *.egg-info .pytest_cache .mypy_cache .ruff_cache .hypothesis
 	find . -name __pycache__ -type d -prune -exec rm -rf {} +
 
 # numba does not see a change in a function that a cached kernel calls from another file.
@@ -86,5 +92,8 @@ $(VENV)/.dev: setup.cfg pyproject.toml | $(BIN)/python
 
 $(VENV)/.bench: setup.cfg pyproject.toml | $(BIN)/python
 	$(call install,.[test$(comma)peers])
+
+$(VENV)/.docs: setup.cfg pyproject.toml | $(BIN)/python
+	$(call install,.[test$(comma)docs])
 
 comma := ,
