@@ -6,7 +6,7 @@ RUN := $(BIN)/fokkerplanck
 
 # `make case=NAME` needs no target; plain `make` explains itself.
 .DEFAULT_GOAL := $(if $(case),run,help)
-.PHONY: help run cases study test check nojit bench docs clean clean-cache
+.PHONY: help run cases study test check nojit coverage bench docs wheel clean clean-cache
 .DELETE_ON_ERROR:
 
 # A case of this checkout; anything else (a path, a misspelt name) is for the program to judge.
@@ -19,6 +19,8 @@ help:
 	@echo "make test              the whole test suite"
 	@echo "make check             lint, types, layers and the fast tests"
 	@echo "make nojit             the fast tests with compilation switched off"
+	@echo "make coverage          lines that the tests reach, kernels included"
+	@echo "make wheel             build dist/*.whl and run a case from it in an environment of its own"
 	@echo "make bench             our solver and others side by side, into benchmarks/results/summary.md"
 	@echo "make docs              the documentation, in docs/_build/html (only=\"quadratic hopf\": of these cases)"
 	@echo "make clean             remove .venv and everything built; results in runs stay"
@@ -56,6 +58,12 @@ check: $(VENV)/.dev
 nojit: $(VENV)/.test
 	NUMBA_DISABLE_JIT=1 $(BIN)/python -m pytest -q -m "not slow" $(WORKERS) $(args)
 
+# Compiled kernels hide their lines; the second run counts them.
+coverage: $(VENV)/.dev
+	$(BIN)/python -m pytest -q $(WORKERS) --cov $(args)
+	NUMBA_DISABLE_JIT=1 $(BIN)/python -m pytest -q -m "not slow" $(WORKERS) --cov --cov-append \
+	  --cov-fail-under=95 $(args)
+
 bench: $(VENV)/.bench
 	$(BIN)/python -m benchmarks $(args)
 
@@ -63,6 +71,13 @@ bench: $(VENV)/.bench
 docs: $(VENV)/.docs
 	DOCS_CASES="$(only)" $(BIN)/python -m sphinx -W --keep-going -q -b html docs docs/_build/html $(args)
 	@echo "docs/_build/html/index.html"
+
+wheel: | $(BIN)/python
+	rm -rf dist build
+	$(BIN)/python -m pip wheel --quiet --no-deps --wheel-dir dist .
+	@trial=$$(mktemp -d) && trap 'rm -rf "$$trial"' EXIT && \
+	  $(PYTHON) -m venv "$$trial/venv" && "$$trial/venv/bin/pip" install --quiet dist/*.whl && \
+	  cd "$$trial" && venv/bin/fokkerplanck list && venv/bin/fokkerplanck run quadratic
 
 clean: clean-cache
 	rm -rf $(VENV) build dist docs/_build docs/pages *.egg-info .pytest_cache .mypy_cache .ruff_cache .hypothesis

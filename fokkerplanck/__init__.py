@@ -35,6 +35,8 @@ _EXPORTS = {
     "Result": "result",
     "open_result": "result",
     "run": "run",
+    "write_report": "page",
+    "differences": "difference",
 }
 
 __all__ = ["__version__", *_EXPORTS]

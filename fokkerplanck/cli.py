@@ -85,6 +85,7 @@ def _run(options: argparse.Namespace) -> int:
     from .report import disagreement, expectations, summary
     from .run import run
 
+    before = _changed_at(path)
     with _terminated_like_interrupted() as stopped, _naming(case):
         result = run(
             case,
@@ -100,9 +101,20 @@ def _run(options: argparse.Namespace) -> int:
         from .plots import draw
 
         drawn = draw(result, directory, case.output.figures)
+    if case.output.report and not options.no_figures:
+        from .page import write_report
+        from .reading import REPORT, peak_memory
+
+        # A complete result that is only read again says nothing of the memory that it took.
+        peak = peak_memory() if _changed_at(path) != before else None
+        drawn.append(write_report(result, directory / REPORT, drawn, file=path, peak=peak))
     print(summary(case, result))
     print("\n".join(["files", *(f"  {file}" for file in [path, *drawn])]))
     return _judged(expectations(case, result) + disagreement(case, result))
+
+
+def _changed_at(path: Path) -> int | None:
+    return path.stat().st_mtime_ns if path.exists() else None
 
 
 def _judged(missed: list[str]) -> int:
@@ -252,14 +264,32 @@ def _new(options: argparse.Namespace) -> int:
 
 def _plot(options: argparse.Namespace) -> int:
     from .plots import draw
+    from .reading import figures_of
     from .result import open_result
 
     path = Path(options.file)
     directory = Path(options.out) if options.out else path.parent
     result = open_result(path)
-    wanted = options.figures or tomllib.loads(result.case_toml).get("output", {}).get("figures")
-    for drawn in draw(result, directory, wanted):
+    for drawn in draw(result, directory, options.figures or figures_of(result, path)):
         print(drawn)
+    return SUCCESS
+
+
+def _report(options: argparse.Namespace) -> int:
+    from .reading import report
+
+    directory = Path(options.out) if options.out else None
+    print(report(Path(options.file), directory, not options.no_figures))
+    return SUCCESS
+
+
+def _compare(options: argparse.Namespace) -> int:
+    from .reading import compare
+
+    page = Path(options.html) if options.html else None
+    print(compare(Path(options.first), Path(options.second), page))
+    if page is not None:
+        print(f"\nfiles\n  {page}")
     return SUCCESS
 
 
@@ -292,7 +322,11 @@ def _parser() -> argparse.ArgumentParser:
         "--resume", action="store_true", help="continue an interrupted result, report a whole one"
     )
     existing.add_argument("--overwrite", action="store_true", help="replace an existing result")
-    run.add_argument("--no-figures", action="store_true", help="write the result file only")
+    run.add_argument(
+        "--no-figures",
+        action="store_true",
+        help="write the result file only, no figures and no report",
+    )
     run.add_argument("--quiet", action="store_true", help="no progress bar")
     run.add_argument("--threads", metavar="N", type=int, help="processor cores to use (all)")
     run.set_defaults(command=_run)
@@ -329,4 +363,20 @@ def _parser() -> argparse.ArgumentParser:
         "--figures", metavar="NAME", nargs="+", help="which ones (those that the case asked for)"
     )
     plot.set_defaults(command=_plot)
+
+    report = commands.add_parser(
+        "report", help="one page to read in a browser: checks, findings, figures, costs"
+    )
+    report.add_argument("file", metavar="FILE", help="a result file (HDF5)")
+    report.add_argument(
+        "--out", metavar="DIR", help="where report.html and the figures go (beside FILE)"
+    )
+    report.add_argument("--no-figures", action="store_true", help="the page without figures")
+    report.set_defaults(command=_report)
+
+    compare = commands.add_parser("compare", help="two results side by side: what differs")
+    compare.add_argument("first", metavar="A", help="a result file (HDF5)")
+    compare.add_argument("second", metavar="B", help="another, of as many parameters")
+    compare.add_argument("--html", metavar="FILE", help="write a page too, with both densities")
+    compare.set_defaults(command=_compare)
     return parser

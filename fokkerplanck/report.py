@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import math
 import re
+from collections.abc import Mapping
+from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
@@ -52,13 +54,32 @@ def expectations(case: Case, result: Result) -> list[str]:
     CaseError
         If a name does not exist in this result.
     """
-    missed = []
-    for name, expect in case.expect.items():
-        actual = number_of(name, result)
-        reason = _miss(actual, expect)
-        if reason:
-            missed.append(f"{name} = {actual:.8g}, {reason}")
-    return missed
+    return [
+        f"{one.name} = {one.actual:.8g}, {one.reason}"
+        for one in judged(case.expect, result)
+        if one.reason
+    ]
+
+
+@dataclass(frozen=True)
+class Judged:
+    """A number that was expected: its name, its value, and why it is missed; empty if it is met."""
+
+    name: str
+    actual: float
+    reason: str
+
+
+def judged(expect: Mapping[str, Expect], result: Result) -> list[Judged]:
+    """Every number of ``[expect]`` beside the one that came out.
+
+    Raises
+    ------
+    CaseError
+        If a name does not exist in this result.
+    """
+    numbers = {name: number_of(name, result) for name in expect}
+    return [Judged(name, numbers[name], _miss(numbers[name], one)) for name, one in expect.items()]
 
 
 def disagreement(case: Case, result: Result) -> list[str]:
@@ -88,6 +109,9 @@ def number_of(name: str, result: Result) -> float:
     CaseError
     """
     key = f"expect.{name}"
+    of_frames = name in ("mass_drift", "free_energy_increase", "minimum")
+    if not len(result.time) and (of_frames or name.startswith("final.")):
+        raise CaseError("does not exist: this result has no frame", key)
     if name == "mass_drift":
         return mass_drift(result)
     if name == "free_energy_increase":
@@ -234,8 +258,7 @@ def summary(case: Case, result: Result) -> str:
     """The closing table: what was kept, how far the density got, where the time went."""
     cells = " x ".join(str(n) for n in result.shape)
     rows = [("case", f"{case.name}: {cells} cells, beta = {result.beta:g}")]
-    if len(result.time):
-        rows += _evolution_rows(result)
+    rows += evolution_rows(result)
     if result.stationary is not None:
         rows += stationary_rows(result.names, result.stationary)
     rows += control_rows(result) + smoothing_rows(result)
@@ -257,9 +280,9 @@ def summary(case: Case, result: Result) -> str:
                 f"at the end {flux:.1e} of the flux corrections, on {faces:.0%} of the faces",
             )
         )
-    for name, expect in case.expect.items():
-        reason = _miss(number_of(name, result), expect)
-        rows.append(("expected", f"{name}: {'MISSED, ' + reason if reason else 'met'}"))
+    for one in judged(case.expect, result):
+        verdict = f"MISSED, {one.reason}" if one.reason else "met"
+        rows.append(("expected", f"{one.name}: {verdict}"))
     spent = ", ".join(f"{stage} {seconds:.2f} s" for stage, seconds in result.timings.items())
     if spent:
         rows.append(("wall time", spent))
@@ -272,7 +295,10 @@ def _mass_row(result: Result) -> tuple[str, str]:
     return "mass drift", f"{mass_drift(result):.1e}"
 
 
-def _evolution_rows(result: Result) -> list[tuple[str, str]]:
+def evolution_rows(result: Result) -> list[tuple[str, str]]:
+    """Rows (what, finding) about the frames; none of them where there is no frame."""
+    if not len(result.time):
+        return []
     rows = [
         ("frames", f"{len(result.time)} up to t = {result.time[-1]:g}"),
         _mass_row(result),

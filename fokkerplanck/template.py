@@ -70,6 +70,7 @@ frames = 41
 # entropy_production; with [spectrum] modes and eigenvalues; with [ensemble] walkers. Also
 # observables, animation and animation_mp4; [] draws none.
 # figures = ["density", "free_energy"]
+# report = true              # the page report.html beside them
 # every_frame = true
 # precision = "float64"
 

@@ -49,13 +49,29 @@ def test_run_writes_beside_each_other(capsys: pytest.CaptureFixture[str]) -> Non
     assert result.status == "complete"
     assert result.density.shape == (3, 32, 32)
     figures = [file for file in path.parent.iterdir() if file != path]
-    assert figures
+    assert {"density.png", "report.html"} <= {file.name for file in figures}
     assert all(str(file) in shown.out for file in figures)
+    page = (path.parent / "report.html").read_text(encoding="utf-8")
+    assert page.count("<img ") == len(figures)
+    assert "largest memory of the process" in page
 
 
 def test_run_without_figures_into_a_folder() -> None:
     assert main(["run", "quadratic", *QUICK, "--out", "there", "--no-figures", "--quiet"]) == 0
     assert [file.name for file in Path("there").iterdir()] == ["quadratic.h5"]
+
+
+def test_run_without_the_report(capsys: pytest.CaptureFixture[str]) -> None:
+    few = ["--set", "output.figures=[]"]
+    assert main(["run", "quadratic", *QUICK, *few, "--set", "output.report=false"]) == 0
+    assert [file.name for file in Path("runs/quadratic").iterdir()] == ["quadratic.h5"]
+    # Neither key changes a number, so the result is read again, and the page says no memory of it.
+    assert main(["run", "quadratic", *QUICK, *few, "--resume"]) == 0
+    page = Path("runs/quadratic/report.html")
+    assert str(page) in capsys.readouterr().out
+    assert "largest memory" not in page.read_text(encoding="utf-8")
+    assert main(["run", "quadratic", *QUICK, "--set", "output.report=1"]) == 2
+    assert "output.report" in sentence(capsys)
 
 
 def test_missed_expectation_is_one_and_keeps_the_result(
@@ -201,7 +217,7 @@ def test_plot_draws_again(capsys: pytest.CaptureFixture[str]) -> None:
     drawn = [Path(line) for line in capsys.readouterr().out.splitlines()]
     assert drawn
     assert {path.name for path in drawn} == {
-        path.name for path in Path("runs/quadratic").iterdir() if path.suffix != ".h5"
+        path.name for path in Path("runs/quadratic").iterdir() if path.suffix == ".png"
     }
     assert all(path.parent == Path("again") and path.stat().st_size > 0 for path in drawn)
 

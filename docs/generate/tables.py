@@ -15,6 +15,7 @@ from fokkerplanck.store import OBSERVABLES
 
 from . import markdown as md
 
+HERE = Path(__file__).resolve().parents[1]
 POSITIVE = {
     "always": "always",
     "bounded": "for steps below 1/q, which are kept",
@@ -119,6 +120,21 @@ def functions() -> str:
     return f"Functions: {named}. Constants: {constants}.\n"
 
 
+def look_up() -> str:
+    """The last part of the table of contents."""
+    pages = [
+        "/pages/case_file",
+        "/pages/command_line",
+        # Not in every checkout.
+        *(f"/{name}" for name in ("result_file",) if (HERE / f"{name}.md").exists()),
+        "/pages/api/index",
+        "/changelog",
+        "/contributing",
+    ]
+    listed = "\n".join(pages)
+    return f"```{{toctree}}\n:hidden:\n:caption: Look up\n\n{listed}\n```\n"
+
+
 TABLES: dict[str, Callable[[], str]] = {
     "schemes": schemes,
     "steppers": steppers,
@@ -128,6 +144,7 @@ TABLES: dict[str, Callable[[], str]] = {
     "models": models,
     "observables": observables,
     "functions": functions,
+    "look_up": look_up,
 }
 
 

@@ -16,6 +16,7 @@ from .records import (
     Stationary,
     Validation,
 )
+from .stored import stored_expect, stored_settings
 
 __all__ = [
     "Case",
@@ -36,4 +37,6 @@ __all__ = [
     "memory_needed",
     "parse_override",
     "require_memory",
+    "stored_expect",
+    "stored_settings",
 ]

@@ -102,7 +102,7 @@ def _parse(text: str, path: Path) -> dict[str, Any]:
         raise CaseError(f"is not valid TOML: {reason}", file=path) from None
 
 
-def _flat_expect(data: dict[str, Any]) -> dict[str, Any]:
+def flat_expect(data: dict[str, Any]) -> dict[str, Any]:
     """Let ``final.mass.max = 1`` without quotes mean the same as with them."""
     expect = data.get("expect")
     return data if not isinstance(expect, dict) else data | {"expect": dict(_leaves(expect, ""))}
@@ -119,7 +119,7 @@ def _leaves(table: dict[str, Any], prefix: str) -> Iterator[tuple[str, Any]]:
 
 def _build(path: Path, text: str, data: dict[str, Any], overrides: dict[str, Any]) -> Case:
     constants = constants_of(data, path.parent)
-    file = CaseFile.model_validate(_flat_expect(data), context=constants)
+    file = CaseFile.model_validate(flat_expect(data), context=constants)
     domain = Domain.from_mapping({name: axis.model_dump() for name, axis in file.domain.items()})
     grid = Grid(domain, tuple(axis.cells for axis in file.domain.values()))
     # Before the problem: its checks would evaluate the formulas on the grid.
@@ -219,7 +219,7 @@ def _spectrum(section: SpectrumSection, grid: Grid, problem: Problem) -> Spectru
 
 def _output(section: OutputSection) -> Output:
     figures = None if section.figures is None else tuple(section.figures)
-    return Output(section.every_frame, section.precision, figures)
+    return Output(section.every_frame, section.precision, figures, section.report)
 
 
 def _control(section: ControlSection) -> Control:

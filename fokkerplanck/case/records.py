@@ -317,11 +317,14 @@ class Output:
         One of ``PRECISIONS``: of the stored arrays, never of the computation.
     figures : tuple of str or None
         Among ``FIGURES``; None for what the result has.
+    report : bool
+        Write the page ``report.html`` beside the figures.
     """
 
     every_frame: bool = True
     precision: str = "float64"
     figures: tuple[str, ...] | None = None
+    report: bool = True
 
 
 @dataclass(frozen=True)

@@ -213,6 +213,7 @@ class OutputSection(Section):
     every_frame: Annotated[bool, Field(strict=True)] = True
     precision: Literal[PRECISIONS] = "float64"  # type: ignore[valid-type]
     figures: list[Literal[FIGURES]] | None = None  # type: ignore[valid-type]
+    report: Annotated[bool, Field(strict=True)] = True
 
 
 class ExpectSection(Section):

@@ -174,3 +174,20 @@ class FormulaField:
         if not all(math.isfinite(float(number)) for number in numbers):
             raise CaseError("a number in the formula is too large for double precision", self.key)
         return expression.xreplace(replacement) if replacement else expression
+
+
+def shape_of(points: Sequence[Any]) -> tuple[int, ...]:
+    """Common shape of one array per axis."""
+    return np.broadcast_shapes(*(np.shape(point) for point in points))
+
+
+def in_block(
+    values: np.ndarray, rank: int, block: slice, d: int, shape: tuple[int, ...]
+) -> np.ndarray:
+    """Tensor of ``rank`` indices up to d, zero but for ``values`` in one diagonal block."""
+    full = np.zeros((d,) * rank + shape)
+    # New axes follow the tensor axes, so that the points' axes meet at the end.
+    missing = full.ndim - values.ndim
+    spread = values.reshape(values.shape[:rank] + (1,) * missing + values.shape[rank:])
+    full[(block,) * rank] = spread
+    return full

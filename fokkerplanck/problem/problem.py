@@ -15,7 +15,7 @@ from ..errors import CaseError
 from ..grid import Grid
 from .callables import CallableField
 from .checks import check
-from .field import Field
+from .field import Field, in_block, shape_of
 from .forces import Drift, Loss, drift_field, loss_field
 from .formula import read_parameters
 from .jumps import Jumps, read_jumps
@@ -283,7 +283,7 @@ class Problem:
 
     def loss_at(self, points: Points, t: float = 0.0) -> np.ndarray:
         """Phi, shape (...)."""
-        shape = _shape(points)
+        shape = shape_of(points)
         values = self._loss(points[: self._free], t)
         return values if values.shape == shape else np.broadcast_to(values, shape).copy()
 
@@ -312,13 +312,13 @@ class Problem:
 
     def sigma_at(self, points: Points, t: float = 0.0) -> np.ndarray:
         """Sigma, shape (d, d, ...); with momentum friction Sigma in the velocity block."""
-        return self._full_sigma(self._sigma(points[: self._free], t), _shape(points))
+        return self._full_sigma(self._sigma(points[: self._free], t), shape_of(points))
 
     def div_sigma_at(self, points: Points, t: float = 0.0) -> np.ndarray:
         """Divergence of Sigma over columns, sum_j d Sigma_ij/dx_j; shape (d, ...)."""
         # With momentum Sigma varies with the parameters only, and acts on the velocities only.
         if self._sigma.constant is not None or self.friction is not None:
-            return np.zeros((self.ndim, *_shape(points)))
+            return np.zeros((self.ndim, *shape_of(points)))
         return self._div_sigma(points, t)
 
     def velocity_at(self, points: Points, t: float = 0.0) -> np.ndarray:
@@ -371,28 +371,12 @@ class Problem:
         values = field(points[: self._free], t)
         if self.friction is None:
             return values
-        return _block(values, len(field.shape), slice(self._free), self.ndim, _shape(points))
+        return in_block(values, len(field.shape), slice(self._free), self.ndim, shape_of(points))
 
     def _full_sigma(self, sigma: np.ndarray, shape: tuple[int, ...]) -> np.ndarray:
         if self.friction is None:
             return sigma
-        return _block(self.friction * sigma, 2, slice(self._free, None), self.ndim, shape)
-
-
-def _shape(points: Points) -> tuple[int, ...]:
-    return np.broadcast_shapes(*(np.shape(point) for point in points))
-
-
-def _block(
-    values: np.ndarray, rank: int, block: slice, d: int, shape: tuple[int, ...]
-) -> np.ndarray:
-    """Tensor of ``rank`` indices up to d, zero but for ``values`` in one diagonal block."""
-    full = np.zeros((d,) * rank + shape)
-    # New axes follow the tensor axes, so that the points' axes meet at the end.
-    missing = full.ndim - values.ndim
-    spread = values.reshape(values.shape[:rank] + (1,) * missing + values.shape[rank:])
-    full[(block,) * rank] = spread
-    return full
+        return in_block(self.friction * sigma, 2, slice(self._free, None), self.ndim, shape)
 
 
 def _shown(part: Any) -> str:

@@ -4,6 +4,7 @@ from .control import ControlRecord, Search, SmoothingRecord
 from .discrete import Discrete, RelationRow
 from .ensemble import EnsembleRecord
 from .layout import OBSERVABLES, RESERVED_NAMES, SCHEMA
+from .notebook import html_table
 from .passage import PASSAGE_NUMBERS, EscapeRecord, PassageRecord
 from .reader import Contents, read
 from .records import Checkpoint, Frame, Header
@@ -37,5 +38,6 @@ __all__ = [
     "Stationary",
     "ValidationRecord",
     "check_target",
+    "html_table",
     "read",
 ]

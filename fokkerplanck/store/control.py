@@ -8,6 +8,7 @@ import h5py
 import numpy as np
 
 from .layout import add_axes, add_scale, add_variable, axis_names, set_attributes
+from .notebook import record_html
 
 # Written last: without them the run was killed while it wrote the group.
 LAST = "of"
@@ -37,6 +38,8 @@ class ControlRecord:
     feedback_times, feedback : (F,) and (F, *grid) ndarray
         That feedback.
     """
+
+    _repr_html_ = record_html
 
     edges: np.ndarray
     names: tuple[str, ...]
@@ -95,6 +98,8 @@ class SmoothingRecord:
     numbers : dict
         ``flattest`` and ``gamma_crossing``, ``beta_crossing`` where there is one.
     """
+
+    _repr_html_ = record_html
 
     gamma: np.ndarray
     values: np.ndarray

@@ -7,6 +7,7 @@ from dataclasses import dataclass, field
 import numpy as np
 
 from .brief import brief
+from .notebook import record_html
 
 # Attributes of the group in a file.
 NUMBERS: dict[str, str] = {
@@ -100,6 +101,7 @@ class Discrete:
     """
 
     __repr__ = brief
+    _repr_html_ = record_html
 
     noise: str
     iteration: np.ndarray

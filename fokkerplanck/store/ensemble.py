@@ -7,6 +7,7 @@ from dataclasses import dataclass
 import numpy as np
 
 from .brief import brief
+from .notebook import record_html
 
 
 @dataclass(eq=False, repr=False)
@@ -41,6 +42,7 @@ class EnsembleRecord:
     """
 
     __repr__ = brief
+    _repr_html_ = record_html
 
     time: np.ndarray
     counts: np.ndarray

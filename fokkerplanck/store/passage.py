@@ -7,6 +7,7 @@ from dataclasses import dataclass, field
 import numpy as np
 
 from .brief import brief
+from .notebook import record_html
 
 # Numbers of a passage between two regions; attributes of the group in a file.
 PASSAGE_NUMBERS: dict[str, str] = {
@@ -51,6 +52,7 @@ class EscapeRecord:
     """
 
     __repr__ = brief
+    _repr_html_ = record_html
 
     minima: np.ndarray
     basin: np.ndarray
@@ -103,6 +105,7 @@ class PassageRecord:
     """
 
     __repr__ = brief
+    _repr_html_ = record_html
 
     target: str = ""
     source: str = ""

@@ -9,6 +9,7 @@ import numpy as np
 
 from .brief import brief
 from .layout import add_axes, add_scale, add_variable, axis_names, set_attributes
+from .notebook import record_html
 
 # Written last: without it the run was killed while it wrote the group.
 LAST = "method"
@@ -51,6 +52,7 @@ class SpectrumRecord:
     """
 
     __repr__ = brief
+    _repr_html_ = record_html
 
     real: np.ndarray
     imag: np.ndarray

@@ -7,6 +7,7 @@ from dataclasses import dataclass, field
 import numpy as np
 
 from .brief import brief
+from .notebook import record_html
 
 # Numbers beyond the four that every stationary state has; attributes of the group in a file.
 NUMBERS: dict[str, str] = {
@@ -40,6 +41,7 @@ class CriticalPoints:
     """
 
     __repr__ = brief
+    _repr_html_ = record_html
 
     position: np.ndarray
     value: np.ndarray
@@ -80,6 +82,7 @@ class Loop:
     """
 
     __repr__ = brief
+    _repr_html_ = record_html
 
     source: str
     points: np.ndarray
@@ -144,6 +147,7 @@ class Stationary:
     """
 
     __repr__ = brief
+    _repr_html_ = record_html
 
     density: np.ndarray
     quasi_potential: np.ndarray

@@ -9,6 +9,7 @@ import numpy as np
 
 from .brief import brief
 from .layout import add_scale, add_variable, set_attributes
+from .notebook import record_html
 
 # Written last: without it the run was killed while it wrote the group.
 LAST = "agrees"
@@ -51,6 +52,7 @@ class ValidationRecord:
     """
 
     __repr__ = brief
+    _repr_html_ = record_html
 
     time: np.ndarray
     series: dict[str, np.ndarray]

@@ -1,0 +1,172 @@
+"""One self-contained page for a result: nothing is loaded from anywhere, nothing is executed."""
+
+from __future__ import annotations
+
+import base64
+import hashlib
+from collections.abc import Sequence
+from datetime import UTC, datetime
+from functools import cache
+from pathlib import Path
+from typing import Any
+
+from jinja2 import Environment, PackageLoader, StrictUndefined
+
+from .. import __version__
+from ..case import stored_expect, stored_settings
+from ..errors import CaseError, StoreError
+from ..result import Result
+from .checks import checks_of
+from .cite import command, references
+from .film import film_of
+from .pictures import pictures_of
+from .records import Check
+from .sections import sections_of
+from .words import equation, setup
+
+STAGES = {
+    "compile": "compiling kernels",
+    "assemble": "assembling",
+    "step": "evolution in time",
+    "measure": "observables",
+    "write": "writing",
+    "analyse": "analyses at rest",
+    "walk": "walkers",
+    "validate": "density against walkers",
+}
+
+
+def write_report(
+    result: Result,
+    path: str | Path,
+    figures: Sequence[Path] = (),
+    *,
+    file: Path | None = None,
+    peak: int | None = None,
+) -> Path:
+    """Write the page of a result, in place of one that is there; returns its path.
+
+    Parameters
+    ----------
+    result : Result
+    path : path
+        Of the page.
+    figures : sequence of path
+        Drawn figures of this result, PNG and GIF; they become part of the page.
+    file : path, optional
+        The result file, for its size.
+    peak : int, optional
+        Largest memory of the process that made the result, in bytes.
+
+    Raises
+    ------
+    StoreError
+        If it cannot be written.
+    """
+    target = Path(path)
+    try:
+        target.parent.mkdir(parents=True, exist_ok=True)
+        text = report_page(result, figures, file=file, peak=peak)
+        # Names from a file system need not be text.
+        target.write_text(text, encoding="utf-8", errors="replace")
+    except OSError as error:
+        raise StoreError(f"the report cannot be written: {error.strerror}", target) from error
+    return target
+
+
+def report_page(
+    result: Result,
+    figures: Sequence[Path] = (),
+    *,
+    file: Path | None = None,
+    peak: int | None = None,
+) -> str:
+    """Text of the page; arguments as of :func:`write_report`."""
+    unread: tuple[Check, ...] = ()
+    try:
+        settings = stored_settings(result.case_toml, str(result.attrs.get("overrides", "{}")))
+        expect = stored_expect(settings)
+    except CaseError as error:
+        settings, expect = {}, {}
+        unread = (Check("broken", "Case", str(error)),)
+    checks = (*unread, *checks_of(result, expect))
+    return render(
+        "report.html",
+        title=result.title or str(result.attrs.get("name", "Result")),
+        name=str(result.attrs.get("name", "")),
+        equation=equation(settings),
+        setup=setup(result, settings),
+        checks=checks,
+        counts={state: sum(c.state == state for c in checks) for state in STATES},
+        sections=sections_of(result, pictures_of(result, figures)),
+        film=film_of(result),
+        costs=_costs(result, file, peak),
+        source=result.source,
+        case_text=result.case_toml,
+        # A case that cannot be read cannot be solved again either.
+        command="" if unread else command(result),
+        references=references(result, settings),
+    )
+
+
+STATES = {"kept": "passed", "care": "to be read with care", "broken": "failed"}
+MARKS = {"kept": "✓", "care": "!", "broken": "✗"}
+
+
+def render(template: str, **values: Any) -> str:
+    """A page from a template: style and script inside, and no other allowed to run."""
+    surroundings = _surroundings()
+    style, script = (_asset(name) for name in ("style.css", "page.js"))
+    digest = base64.b64encode(hashlib.sha256(script.encode()).digest()).decode()
+    return surroundings.get_template(template).render(
+        style=style,
+        script=script,
+        digest=digest,
+        version=__version__,
+        written=datetime.now(UTC).strftime("%Y-%m-%d %H:%M UTC"),
+        states=STATES,
+        marks=MARKS,
+        **values,
+    )
+
+
+@cache
+def _surroundings() -> Environment:
+    return Environment(
+        loader=PackageLoader("fokkerplanck.page"),
+        # Titles, formulas and texts of cases come from anywhere.
+        autoescape=True,
+        undefined=StrictUndefined,
+        trim_blocks=True,
+        lstrip_blocks=True,
+    )
+
+
+@cache
+def _asset(name: str) -> str:
+    loader, surroundings = _surroundings().loader, _surroundings()
+    assert loader is not None
+    return loader.get_source(surroundings, name)[0]
+
+
+def _costs(result: Result, file: Path | None, peak: int | None) -> tuple[tuple[str, str], ...]:
+    rows = [
+        (STAGES.get(stage, stage), f"{seconds:.2f} s")
+        for stage, seconds in result.timings.items()
+        if seconds >= 0.005
+    ]
+    if result.timings:
+        rows.append(("all together", f"{sum(result.timings.values()):.2f} s"))
+    if peak is not None:
+        rows.append(("largest memory of the process", f"{peak / 2**20:,.0f} MiB"))
+    cells = " × ".join(str(count) for count in result.shape)
+    kept = len(result.kept_frames)
+    rows.append(
+        (
+            f"densities, {kept} of {cells} cells" if kept else f"grid of {cells} cells",
+            f"{result.density.nbytes / 2**20:,.1f} MiB",
+        )
+    )
+    if file is not None and file.exists():
+        rows.append(("result file", f"{file.stat().st_size / 2**20:,.1f} MiB"))
+    return tuple(rows)
