@@ -58,6 +58,8 @@ sphinx_gallery_conf = {
     "abort_on_example_error": True,
     "download_all_examples": False,
     "show_signature": False,
+    # What is printed counts, not what a line returns.
+    "capture_repr": (),
     "remove_config_comments": True,
     "image_srcset": [],
     "write_computation_times": False,

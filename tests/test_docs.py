@@ -70,7 +70,7 @@ def test_every_function_case_and_test_of_the_map_exists() -> None:
 
 
 def test_every_key_of_a_case_has_a_meaning_and_a_type() -> None:
-    said, found = case_keys.written(), list(case_keys.keys())
+    said, found = case_keys.written(), list(case_keys.found_keys())
     assert {key for _, key, _ in found} == set(said["meaning"])
     assert set(case_keys.sections()) == set(said["text"])
     untyped = {key for _, key, field in found if not case_keys.kind(field)}
@@ -78,7 +78,7 @@ def test_every_key_of_a_case_has_a_meaning_and_a_type() -> None:
 
 
 def test_types_and_defaults_are_those_of_the_schema() -> None:
-    fields = {key: field for _, key, field in case_keys.keys()}
+    fields = {key: field for _, key, field in case_keys.found_keys()}
     kinds = {key: case_keys.kind(field) for key, field in fields.items()}
     assert kinds["noise.beta"] == "number > 0"
     assert kinds["density.rtol"] == "number between 0 and 1"

@@ -20,7 +20,6 @@ from . import markdown as md
 FILE = Path(__file__).resolve().parents[1] / "case_keys.toml"
 # Free names below which the same keys stand.
 FREE = {"domain": "AXIS", "expect": "NAME"}
-# What is required although its type could be left out: one of several keys.
 _NUMBERS = {
     values.Number: "number",
     values.Positive: "number > 0",
@@ -29,13 +28,11 @@ _NUMBERS = {
     values.Numbers: "number or list of numbers",
     values.Positives: "number or list of numbers, > 0",
 }
-_BY_VALIDATOR = {
-    id(part): words for kind, words in _NUMBERS.items() for part in get_args(kind)[1:]
-}
+_BY_VALIDATOR = {id(part): words for kind, words in _NUMBERS.items() for part in get_args(kind)[1:]}
 _PLAIN = {str: "text", int: "integer", float: "number", bool: "true or false", dict: "table"}
 
 
-def keys() -> Iterator[tuple[str, str, FieldInfo]]:
+def found_keys() -> Iterator[tuple[str, str, FieldInfo]]:
     """Section, dotted key and field of everything that a case file may hold."""
     for name, field in CaseFile.model_fields.items():
         models = list(_models(field.annotation))
@@ -119,7 +116,7 @@ def written() -> dict[str, Any]:
 
 def write_page(path: Path) -> None:
     """Write the page."""
-    said, found = written(), list(keys())
+    said, found = written(), list(found_keys())
     text = said["page"]["head"]
     text += _table([row for row in found if not row[0]], said)
     for name in sections():

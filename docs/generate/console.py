@@ -16,6 +16,7 @@ from typing import Any, ClassVar
 
 from docutils import nodes
 from docutils.parsers.rst import directives
+from sphinx.directives.code import container_wrapper
 from sphinx.errors import ExtensionError
 from sphinx.util.docutils import SphinxDirective
 
@@ -100,14 +101,14 @@ class File(SphinxDirective):
 
     def run(self) -> Sequence[nodes.Node]:
         """Node with the text under the name of the file."""
-        name, text = self.arguments[0], "\n".join(self.content) + "\n"
+        name, text = self.arguments[0], "\n".join(self.content)
         folder = folder_of(self.env.app, self.env.docname)
         folder.mkdir(parents=True, exist_ok=True)
-        (folder / name).write_text(text, encoding="utf-8")
-        language = self.languages.get(Path(name).suffix, "text")
-        title = nodes.caption("", "", nodes.literal("", name))
-        block = nodes.literal_block(text, text.rstrip(), language=language)
-        return [nodes.container("", title, block, literal_block=True, classes=["named-file"])]
+        (folder / name).write_text(text + "\n", encoding="utf-8")
+        # Text given twice: what differs from its source is not highlighted.
+        block = nodes.literal_block(text, text)
+        block["language"] = self.languages.get(Path(name).suffix, "text")
+        return [container_wrapper(self, block, name)]
 
 
 def _forget(app: Any, env: Any, page: str) -> None:

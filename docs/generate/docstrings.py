@@ -20,6 +20,11 @@ def escaped(line: str) -> str:
 
 def process(app: Any, what: str, name: str, obj: Any, options: Any, lines: list[str]) -> None:
     """Handler of autodoc: change the lines of a docstring in place, outside literal blocks."""
+    if what in ("property", "attribute", "data") and lines:
+        # napoleon would take what stands before a colon for a type; not so at the end of a line.
+        before, colon, after = lines[0].partition(": ")
+        if after:
+            lines[:1] = [before + colon.rstrip(), after]
     depth: int | None = None
     for index, line in enumerate(lines):
         indent = len(line) - len(line.lstrip())

@@ -1,4 +1,4 @@
-"""Map of the equations of the review: meaning, function, case, test, from ``docs/equations.toml``."""
+"""Map of the equations of the review, from ``docs/equations.toml``."""
 
 from __future__ import annotations
 
@@ -14,12 +14,13 @@ FILE = Path(__file__).resolve().parents[1] / "equations.toml"
 HEAD = """\
 # Equation map
 
-Numbers in brackets, here and everywhere in the code, are those of Liu and Theodorou, "Deep Learning Theory Review: An
-Optimal Control and Dynamical Systems Perspective". Where the review has a slip, the formula below is the corrected one,
-and the entry says what was changed. Symbols are those of the {doc}`conventions </conventions>`.
+Numbers in brackets, here and everywhere in the code, are those of Liu and Theodorou, "Deep Learning
+Theory Review: An Optimal Control and Dynamical Systems Perspective". Where the review has a slip,
+the formula below is the corrected one, and the entry says what was changed. Symbols are those of
+the {doc}`conventions </conventions>`.
 
-(1) to (29) are about the dynamics of networks, of which this package knows nothing; (63) to (65) are general remarks on
-risk-aware control; (71) and later leave SGD. All others stand below.
+(1) to (29) are about the dynamics of networks, of which this package knows nothing; (63) to (65)
+are general remarks on risk-aware control; (71) and later leave SGD. All others stand below.
 
 """
 

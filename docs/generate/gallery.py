@@ -40,8 +40,8 @@ STAMP = "made.json"
 HEAD = """\
 # Gallery
 
-Every case that comes with the package. Each page has its text, figures, the numbers that it expects and what came out,
-and the case file itself. Run one with `make case=NAME` or `fokkerplanck run NAME`.
+Every case that comes with the package. Each page has its text, figures, the numbers that it expects
+and what came out, and the case file itself. Run one with `make case=NAME` or `fokkerplanck run NAME`.
 
 """
 
@@ -227,13 +227,13 @@ def _page(
     reduced: dict[str, Any],
 ) -> str:
     name = case.name
-    cells = " x ".join(map(str, result.shape))
+    cells, own = (" x ".join(map(str, shape)) for shape in (result.shape, case.grid.shape))
     text = f"# {name}\n\n**{md.escape(case.title)}**\n\n{introduction(case.text)}\n\n"
     if reduced:
         text += (
             ":::{note}\nThis page was made from a run of reduced size, "
-            f"{cells} cells in place of {' x '.join(map(str, case.grid.shape))}, without walkers. The "
-            f"numbers below are stated for the case as it stands: `make case={name}` shows them, "
+            f"{cells} cells in place of {own}, without walkers. The numbers "
+            f"below are stated for the case as it stands: `make case={name}` shows them, "
             f"and once `runs/{name}` is there, `make docs` takes that result.\n:::\n\n"
         )
     else:
@@ -266,5 +266,3 @@ def introduction(text: str) -> str:
         turn = paragraphs and paragraphs[-1].startswith("    ") != shown.startswith("    ")
         paragraphs += ["", shown] if turn else [shown]
     return "\n".join(paragraphs)
-
-

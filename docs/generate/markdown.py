@@ -23,7 +23,7 @@ def code(text: object) -> str:
 def table(head: Sequence[str], rows: Iterable[Sequence[str]]) -> str:
     """A table of cells that are Markdown already."""
     lines = [head, ["---"] * len(head), *rows]
-    return "\n".join("| " + " | ".join(_cell(cell) for cell in line) + " |" for line in lines) + "\n"
+    return "".join("| " + " | ".join(map(_cell, line)) + " |\n" for line in lines)
 
 
 def _cell(text: str) -> str:

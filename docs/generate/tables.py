@@ -41,8 +41,8 @@ def schemes() -> str:
         ]
         for row in SCHEME_TABLE.values()
     ]
-    head = ["scheme", "order inside", "order at sides", "positive", "keeps Gibbs", "relative entropy falls"]
-    return md.table([*head, "what it is"], rows)
+    orders, kept = ["order inside", "order at sides"], ["keeps Gibbs", "relative entropy falls"]
+    return md.table(["scheme", *orders, "positive", *kept, "what it is"], rows)
 
 
 def steppers() -> str:

@@ -24,13 +24,16 @@ for beta, time in exact.items():
     generator = fp.generator(problem, problem.grid(512))
     found = fp.passage(generator, problem, target="x > 0", start=[[-1.0]])
     print(
-        "%5d  %11.5f  %11.5f  %10.4f" % (beta, found.start_mean_time[0], time, found.start_deviation[0])
+        "%5d  %11.5f  %11.5f  %10.4f"
+        % (beta, found.start_mean_time[0], time, found.start_deviation[0])
     )
 
 # %%
 # The deviation is nearly the mean, and tends to it: waiting times become exponential. At beta = 250 the barrier is 62 times the noise.
 problem = fp.Problem(loss="x**4/4 - x**2/2", sigma=1, beta=250, domain={"x": (-2.5, 2.5)})
-found = fp.passage(fp.generator(problem, problem.grid(512)), problem, target="x > 0", start=[[-1.0]])
+found = fp.passage(
+    fp.generator(problem, problem.grid(512)), problem, target="x > 0", start=[[-1.0]]
+)
 kramers = np.pi / np.sqrt(2) * np.exp(250 / 4)
 print("mean time %.3e, by Kramers %.3e" % (found.start_mean_time[0], kramers))
 
@@ -61,7 +64,9 @@ between = fp.passage(generator, problem, target="x > 0.9", source="x < -0.9", st
 print("transitions per unit time: %.3e" % between.committor.rate)
 figure, axes = plt.subplots(figsize=(6.4, 4.4), layout="constrained")
 x, y = grid.centers
-drawn = axes.contourf(x, y, between.committor.forward.T, levels=np.linspace(0, 1, 11), cmap="coolwarm")
+drawn = axes.contourf(
+    x, y, between.committor.forward.T, levels=np.linspace(0, 1, 11), cmap="coolwarm"
+)
 axes.contour(x, y, rest.quasi_potential.T, levels=12, colors="0.3", linewidths=0.6)
 axes.set(xlabel="x", ylabel="y")
 figure.colorbar(drawn, label="chance to reach the flat core first")

@@ -45,7 +45,9 @@ print("multipliers:", np.round(steps.multipliers[:5].real, 4))
 print("%-10s %-14s %9s %9s %9s" % ("density", "relation", "left", "right", "gap"))
 for row in steps.relations:
     if row.name in ("dissipation", "virial", "all_orders"):
-        print("%-10s %-14s %9.5f %9.5f %9.1e" % (row.source, row.name, row.left, row.right, row.gap))
+        print(
+            "%-10s %-14s %9.5f %9.5f %9.1e" % (row.source, row.name, row.left, row.right, row.gap)
+        )
 
 # %%
 # Heavy tails

@@ -76,7 +76,9 @@ special = fp.Problem(
 square = special.grid(48)
 flat = fp.stationary(fp.generator(special, square), special)
 difference = flat.quasi_potential - special.loss_at(square.points)
-print("detailed balance: %s, largest |Phi~ - Phi|: %.1e" % (flat.detailed_balance, np.ptp(difference)))
+print(
+    "detailed balance: %s, largest |Phi~ - Phi|: %.1e" % (flat.detailed_balance, np.ptp(difference))
+)
 
 # %%
 # Without detailed balance

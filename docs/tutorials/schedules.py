@@ -62,7 +62,9 @@ small = {
 case = replace(fp.load_case("schedule_double_well", small), ensemble=None)
 result = fp.run(case)
 costs = result.control.numbers
-best = min((cost, name) for name, cost in costs.items() if name in ("constant", "cosine", "step_decay"))
+best = min(
+    (cost, name) for name, cost in costs.items() if name in ("constant", "cosine", "step_decay")
+)
 print("best of three usual ones: %s, %.4f" % (best[1], best[0]))
 print("best schedule:            %.4f" % costs["optimal"])
 print("best feedback:            %.4f" % costs["hjb"])

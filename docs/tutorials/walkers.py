@@ -13,7 +13,6 @@ a difference is made of.
 #
 # First the two solvers against each other: the diffusion on the grid, and 100,000 walkers of it. Nothing but the problem is shared.
 import matplotlib.pyplot as plt
-import numpy as np
 
 import fokkerplanck as fp
 
