@@ -41,7 +41,8 @@ HEAD = """\
 # Gallery
 
 Every case that comes with the package. Each page has its text, figures, the numbers that it expects
-and what came out, and the case file itself. Run one with `make case=NAME` or `fokkerplanck run NAME`.
+and what came out, and the case file itself. Run one with `make case=NAME`, or without a checkout with
+`fokkerplanck run NAME`.
 
 """
 
