@@ -27,6 +27,9 @@ from .errors import CaseError, CaseWarning, NumericalFailure, StoreError
 if TYPE_CHECKING:
     from .case import Case
 
+# Of `store.EXPORTS`, which --help need not load.
+FORMATS = ("vtkhdf", "xdmf")
+
 SUCCESS, MISSED, BAD_INPUT, FAILED, INTERRUPTED = 0, 1, 2, 3, 130
 
 
@@ -80,8 +83,8 @@ def _warnings_in_one_line() -> Iterator[None]:
 def _run(options: argparse.Namespace) -> int:
     _set_threads(options.threads)
     case = _load(options)
-    directory = Path(options.out) if options.out else Path("runs") / case.name
-    path = directory / f"{case.name}.h5"
+    path = _target(options, case)
+    directory = path.parent
     from .report import disagreement, expectations, summary
     from .run import run
 
@@ -115,6 +118,20 @@ def _run(options: argparse.Namespace) -> int:
 
 def _changed_at(path: Path) -> int | None:
     return path.stat().st_mtime_ns if path.exists() else None
+
+
+def _target(options: argparse.Namespace, case: Case) -> Path:
+    """Where the result goes; a result file that runs again stays as it is, unless it resumes."""
+    from .origin import is_result
+
+    again = is_result(case.file)
+    if again and options.resume and not options.out:
+        return case.file
+    usual = Path("runs") / (f"{case.name}-again" if again else case.name)
+    path = (Path(options.out) if options.out else usual) / f"{case.name}.h5"
+    if again and not options.resume and path.exists() and path.samefile(case.file):
+        raise StoreError("the case comes from this very file; give --out elsewhere", path)
+    return path
 
 
 def _judged(missed: list[str]) -> int:
@@ -160,7 +177,8 @@ def _set_threads(count: int | None) -> None:
 
 
 def _load(options: argparse.Namespace) -> Case:
-    from .case import load_case, parse_override
+    from .case import parse_override
+    from .origin import load_case
 
     overrides = {}
     for text in options.set:
@@ -191,7 +209,9 @@ def _study(options: argparse.Namespace) -> int:
 
 
 def _validate(options: argparse.Namespace) -> int:
-    if Path(options.case).suffix == ".h5":
+    from .origin import is_result
+
+    if is_result(options.case):
         return _validate_file(options)
     _set_threads(options.threads)
     case = _load(options)
@@ -293,6 +313,14 @@ def _compare(options: argparse.Namespace) -> int:
     return SUCCESS
 
 
+def _export(options: argparse.Namespace) -> int:
+    from .store import export
+
+    for written in export(options.file, options.to, options.out):
+        print(written)
+    return SUCCESS
+
+
 def _parser() -> argparse.ArgumentParser:
     parser = argparse.ArgumentParser(
         prog="fokkerplanck",
@@ -304,7 +332,9 @@ def _parser() -> argparse.ArgumentParser:
     commands = parser.add_subparsers(title="commands", required=True, metavar="COMMAND")
 
     case = argparse.ArgumentParser(add_help=False)
-    case.add_argument("case", metavar="CASE", help="a case file, or the name of a bundled case")
+    case.add_argument(
+        "case", metavar="CASE", help="a case file, the name of a bundled case, or a result"
+    )
     case.add_argument(
         "--set",
         metavar="KEY=VALUE",
@@ -379,4 +409,11 @@ def _parser() -> argparse.ArgumentParser:
     compare.add_argument("second", metavar="B", help="another, of as many parameters")
     compare.add_argument("--html", metavar="FILE", help="write a page too, with both densities")
     compare.set_defaults(command=_compare)
+    export = commands.add_parser("export", help="write a result as a file that ParaView opens")
+    export.add_argument("file", metavar="FILE", help="a result file (HDF5)")
+    export.add_argument(
+        "--to", required=True, choices=FORMATS, help="vtkhdf copies, xdmf points into FILE"
+    )
+    export.add_argument("--out", metavar="PATH", help="file or folder to write to (beside FILE)")
+    export.set_defaults(command=_export)
     return parser

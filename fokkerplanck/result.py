@@ -74,6 +74,10 @@ class Result:
         Values at cell centres per unit volume; NaN at frames whose density was not kept.
     loss : ndarray, shape (n_1, ..., n_d)
     sigma : ndarray, shape (d, d, n_1, ..., n_d)
+    drift : ndarray, shape (d, n_1, ..., n_d), or None
+        Deterministic drift at time 0.
+    inputs : dict
+        Text of each file that the case reads, by its name in the case.
     observables : dict
         Arrays of shape (n,), (n, d) or (n, d, d) by name.
     stationary : Stationary or None
@@ -106,6 +110,8 @@ class Result:
     density: np.ndarray
     loss: np.ndarray
     sigma: np.ndarray
+    drift: np.ndarray | None = None
+    inputs: dict[str, str] = field(default_factory=dict)
     observables: dict[str, np.ndarray] = field(default_factory=dict)
     stationary: Stationary | None = None
     spectrum: SpectrumRecord | None = None
@@ -134,6 +140,8 @@ class Result:
             bounds=header.bounds,
             loss=header.loss,
             sigma=header.sigma,
+            drift=header.drift,
+            inputs=dict(header.inputs),
             attrs=dict(header.parameters),
             **rest,
         )
@@ -281,6 +289,8 @@ class Result:
             bounds=self.bounds,
             loss=self.loss,
             sigma=self.sigma,
+            drift=self.drift,
+            inputs=self.inputs,
             beta=self.beta,
             seed=self.seed,
             title=self.title,

@@ -33,7 +33,7 @@ from .sink import Sink
 from .smoothed import smooth
 from .start import initial_density, scheme_of
 from .steering import objective_of, steer
-from .store import Header, read
+from .store import Header, hdf5_version, read
 from .transit import check_regions, transit
 from .validate import validate
 
@@ -339,17 +339,23 @@ def _settings(header: Header) -> dict[str, Any]:
 def _header(case: Case) -> Header:
     problem, grid = case.problem, case.grid
     sigma = problem.sigma_at(grid.points)
-    versions = ", ".join(f"{name} {version(name)}" for name in ("numpy", "scipy", "numba", "h5py"))
+    libraries = ("numpy", "scipy", "numba", "h5py")
+    versions = ", ".join(
+        [*(f"{name} {version(name)}" for name in libraries), f"HDF5 {hdf5_version()}"]
+    )
     return Header(
         names=grid.names,
         centers=grid.centers,
         bounds=grid.bounds,
         loss=problem.loss_at(grid.points),
         sigma=sigma,
+        drift=problem.drift_at(grid.points),
         beta=problem.beta,
+        seed=None if case.ensemble is None else case.ensemble.seed,
         title=case.title,
         case_toml=case.text,
         source=f"fokkerplanck {__version__} ({versions}, Python {platform.python_version()})",
+        inputs=case.inputs,
         parameters={
             "name": case.name,
             "overrides": json.dumps(dict(case.overrides), default=np.ndarray.tolist),

@@ -9,7 +9,7 @@ from dataclasses import dataclass, replace
 
 import numpy as np
 
-from .case import Case, Ensemble, Validation, apply_overrides, load_case
+from .case import Case, Ensemble, Sources, Validation, apply_overrides, read_case
 from .density import System, evolve
 from .density.levy import evolve_levy
 from .errors import CaseError, StoreError
@@ -258,7 +258,9 @@ def _slower(case: Case, epochs: bool) -> Case | None:
         noise.pop("batch_size", None)
         noise["beta"] = problem.beta
     changes = {key: value for key, value in case.overrides.items() if key.split(".")[0] != "noise"}
-    other = load_case(case.file, {**changes, "noise": noise, "expect": {}})
+    changes |= {"noise": noise, "expect": {}}
+    sources = Sources(case.file.parent, case.inputs)
+    other = read_case(case.text, case.file, changes, sources, "half the learning rate")
     return other if math.isclose(other.problem.beta, problem.beta, rel_tol=1e-12) else None
 
 

@@ -189,8 +189,8 @@ def test_xarray_opens_the_new_groups(hopf: tuple[Any, Result, Path]) -> None:
         assert data.stream_function.dims == ("x_corner", "y_corner")
         assert data.stream_function.shape == (65, 65)
     with xarray.open_dataset(path, engine="h5netcdf", group="stationary/cycle_0") as data:
-        assert data.points.dims == ("time", "component")
-        assert data.attrs["period"] == data.time.values[-1]
+        assert data.points.dims == ("loop_time", "component")
+        assert data.attrs["period"] == data.loop_time.values[-1]
 
 
 def test_free_energies_and_the_parts_of_the_entropy_production(tmp_path: Path) -> None:

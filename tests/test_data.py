@@ -11,6 +11,7 @@ import numpy as np
 import pytest
 
 from fokkerplanck import CaseError, load_case
+from fokkerplanck.case import Sources
 from fokkerplanck.case.bundled import cases_directory
 from fokkerplanck.case.data import read_table
 
@@ -287,7 +288,7 @@ def test_large_numbers_are_standardised_without_overflow(load: Any) -> None:
 
 def test_iris_is_fishers() -> None:
     """Means of his table 2, and the rows 35 and 38 that copies of it have wrong."""
-    table = read_table("data/iris.csv", cases_directory())
+    table = read_table("data/iris.csv", Sources(cases_directory()))
     assert len(table.rows) == 150
     assert table.rows[34] == ("4.9", "3.1", "1.5", "0.2", "setosa")
     assert table.rows[37] == ("4.9", "3.6", "1.4", "0.1", "setosa")
@@ -307,7 +308,7 @@ def test_penguins_are_the_measured_ones() -> None:
         rows = list(csv.DictReader(file))
     counts = {name: sum(row["species"] == name for row in rows) for name in ("Adelie", "Gentoo")}
     assert (len(rows), counts) == (342, {"Adelie": 151, "Gentoo": 123})
-    table = read_table("data/penguins.csv", cases_directory())
+    table = read_table("data/penguins.csv", Sources(cases_directory()))
     means = {
         "bill_length_mm": 43.92193, "bill_depth_mm": 17.15117,
         "flipper_length_mm": 200.9152, "body_mass_g": 4201.754,

@@ -33,6 +33,7 @@ LAYERS = {
     "regrid": 5,
     "result": 6,
     "clock": 6,
+    "origin": 6,
     "sink": 7,
     "analysis": 7,
     "start": 7,

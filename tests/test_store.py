@@ -9,7 +9,7 @@ import pytest
 from store_samples import make_frame, make_header, make_spectrum, write
 
 from fokkerplanck.errors import CaseError, StoreError
-from fokkerplanck.store import Checkpoint, ResultWriter, read
+from fokkerplanck.store import SCHEMA, Checkpoint, ResultWriter, read
 from fokkerplanck.store.layout import CHUNK_BYTES, density_chunk
 from fokkerplanck.store.slots import read_slots
 
@@ -56,7 +56,7 @@ def test_h5py_finds_plain_names_and_every_dimension_has_a_scale(tmp_path):
     with h5py.File(tmp_path / "a.h5") as file:
         assert file["density"].shape == (2, 6, 8)
         assert file.attrs["case_toml"] == header.case_toml
-        assert (file.attrs["seed"], file.attrs["schema"]) == (77, 1)
+        assert (file.attrs["seed"], file.attrs["schema"]) == (77, SCHEMA)
 
         def check(name, item):
             if not isinstance(item, h5py.Dataset):

@@ -1,9 +1,9 @@
 """A case file becomes checked records: problem, grid, initial density, what to compute."""
 
 from .bundled import bundled_cases, find_case
-from .load import load_case
+from .load import load_case, read_case
 from .memory import memory_available, memory_needed, require_memory
-from .overrides import apply_overrides, parse_override
+from .overrides import apply_overrides, overridden, parse_override
 from .records import (
     Case,
     Density,
@@ -16,6 +16,7 @@ from .records import (
     Stationary,
     Validation,
 )
+from .sources import Sources
 from .stored import stored_expect, stored_settings
 
 __all__ = [
@@ -27,6 +28,7 @@ __all__ = [
     "Initial",
     "Output",
     "Passage",
+    "Sources",
     "Stationary",
     "Validation",
     "apply_overrides",
@@ -35,7 +37,9 @@ __all__ = [
     "load_case",
     "memory_available",
     "memory_needed",
+    "overridden",
     "parse_override",
+    "read_case",
     "require_memory",
     "stored_expect",
     "stored_settings",

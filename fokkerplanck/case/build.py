@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from contextlib import suppress
-from pathlib import Path
 from typing import Any
 
 from pydantic import ValidationError
@@ -16,21 +15,22 @@ from ..problem.landscape import Landscape
 from ..problem.noise import read_settings
 from .data import read_model
 from .schema import CaseFile, ModelSection
+from .sources import Sources
 from .values import as_number
 
 # What of [noise] beta depends on.
 BETA_KEYS = ("beta", "batch_size", "learning_rate", "momentum")
 
 
-def constants_of(data: dict[str, Any], folder: Path) -> dict[str, float]:
+def constants_of(data: dict[str, Any], sources: Sources) -> dict[str, float]:
     """Names that formulas for numbers may use, with their values: the parameters and beta.
 
     Parameters
     ----------
     data : dict
         The case file.
-    folder : Path
-        Where relative paths start.
+    sources : Sources
+        Where the files are that the case names.
 
     Raises
     ------
@@ -43,23 +43,25 @@ def constants_of(data: dict[str, Any], folder: Path) -> dict[str, float]:
     if isinstance(noise, dict):
         # What is wrong in [noise], or in the data, is said when its own turn comes.
         with suppress(CaseError, KeyError, ValidationError):
-            constants["beta"] = _beta_of(noise, data.get("loss"), constants, folder)
+            constants["beta"] = _beta_of(noise, data.get("loss"), constants, sources)
     return constants
 
 
-def _beta_of(noise: dict[str, Any], loss: Any, constants: dict[str, float], folder: Path) -> float:
+def _beta_of(
+    noise: dict[str, Any], loss: Any, constants: dict[str, float], sources: Sources
+) -> float:
     given = {key: as_number(noise[key], constants) for key in BETA_KEYS if key in noise}
     if "beta" not in given and "batch_size" not in given:
         raise KeyError("beta")
     replacement, samples = noise.get("replacement", True) is not False, None
     if not replacement:
         # Then beta depends on the number of samples.
-        samples = read_model(ModelSection.model_validate(loss, context=constants), folder).samples
+        samples = read_model(ModelSection.model_validate(loss, context=constants), sources).samples
     return read_settings({}, samples, **given, replacement=replacement).beta
 
 
 def build_problem(
-    file: CaseFile, domain: Domain, constants: dict[str, float], folder: Path
+    file: CaseFile, domain: Domain, constants: dict[str, float], sources: Sources
 ) -> Problem:
     """Problem of the case.
 
@@ -69,8 +71,8 @@ def build_problem(
     domain : Domain
     constants : dict
         As :func:`constants_of` gives them.
-    folder : Path
-        Where relative paths start.
+    sources : Sources
+        Where the files are that the case names.
 
     Raises
     ------
@@ -83,7 +85,7 @@ def build_problem(
         raise CaseError("needs learning_rate beside it; or give friction", "noise.momentum")
     parameters = {name: value for name, value in constants.items() if name != "beta"}
     return Problem(
-        loss=_loss(file, folder),
+        loss=_loss(file, sources),
         sigma=noise.sigma if noise.source is None else noise.source,
         beta=noise.beta,
         domain=domain,
@@ -100,11 +102,11 @@ def build_problem(
     )
 
 
-def _loss(file: CaseFile, folder: Path) -> Any:
+def _loss(file: CaseFile, sources: Sources) -> Any:
     if file.loss is None:
         return None
     if isinstance(file.loss, ModelSection):
-        return read_model(file.loss, folder)
+        return read_model(file.loss, sources)
     if file.loss.name is None:
         return file.loss.formula
     return Landscape(file.loss.name, **(file.loss.model_extra or {}))

@@ -3,10 +3,10 @@
 from __future__ import annotations
 
 import csv
+import io
 import math
 from collections.abc import Callable
 from dataclasses import dataclass
-from pathlib import Path
 
 import numpy as np
 
@@ -14,6 +14,7 @@ from ..errors import CaseError
 from ..problem import DataModel
 from ..problem.names import nearest
 from .schema import ModelSection
+from .sources import Sources
 
 DELIMITERS = (",", ";", "\t")
 # What spreadsheets and statistics programs write where a value is missing.
@@ -90,14 +91,14 @@ class Table:
         return f"row {row + 1} of {self.name} (line {self.lines[row]})"
 
 
-def read_model(section: ModelSection, folder: Path) -> DataModel:
+def read_model(section: ModelSection, sources: Sources) -> DataModel:
     """Model of a case with its data.
 
     Parameters
     ----------
     section : ModelSection
-    folder : Path
-        Where a relative path of the data starts: the folder of the case file.
+    sources : Sources
+        Where the data are.
 
     Returns
     -------
@@ -111,7 +112,7 @@ def read_model(section: ModelSection, folder: Path) -> DataModel:
         With a key below ``loss``: the file, a column or a cell that cannot be used, a constant
         column to be standardised, or too few rows.
     """
-    table = read_table(section.data, folder)
+    table = read_table(section.data, sources)
     columns = []
     for index, name in enumerate(section.features):
         key = f"loss.features[{index}]"
@@ -132,7 +133,7 @@ def read_model(section: ModelSection, folder: Path) -> DataModel:
     )
 
 
-def read_table(name: str, folder: Path) -> Table:
+def read_table(name: str, sources: Sources) -> Table:
     """Read a CSV file: a line with the column names, then one line per sample.
 
     The separator is the comma, semicolon or tab that the first line has most of. Empty lines are
@@ -143,21 +144,15 @@ def read_table(name: str, folder: Path) -> Table:
     CaseError
         With the key ``loss.data``.
     """
-    key, path = "loss.data", folder / name
+    key = "loss.data"
+    file = io.StringIO(sources.text(name, key), newline="")
+    delimiter = max(DELIMITERS, key=file.readline().count)
+    file.seek(0)
+    reader = csv.reader(file, delimiter=delimiter, strict=True)
     try:
-        with path.open(encoding="utf-8-sig", newline="") as file:
-            first = file.readline()
-            file.seek(0)
-            reader = csv.reader(file, delimiter=max(DELIMITERS, key=first.count), strict=True)
-            lines = [(reader.line_num, [cell.strip() for cell in row]) for row in reader]
-    except FileNotFoundError:
-        raise CaseError(f"there is no file {path}", key) from None
-    except OSError as error:
-        raise CaseError(f"{path} cannot be read: {error.strerror}", key) from None
-    except UnicodeDecodeError as error:
-        raise CaseError(f"byte {error.start} of {path} is not UTF-8 text", key) from None
+        lines = [(reader.line_num, [cell.strip() for cell in row]) for row in reader]
     except csv.Error as error:
-        raise CaseError(f"{path} is not a CSV file: {error}", key) from None
+        raise CaseError(f"{sources.folder / name} is not a CSV file: {error}", key) from None
     filled = [(line, tuple(row)) for line, row in lines if any(row)]
     if len(filled) < 2:
         raise CaseError(

@@ -38,6 +38,7 @@ from .records import (
     Validation,
 )
 from .schema import CaseFile, DensitySection, OutputSection
+from .sources import Sources
 
 DEFAULT_FRAMES = 51
 
@@ -65,16 +66,28 @@ def load_case(
     CaseError
         One sentence with the file, the dotted key, the value and what is allowed.
     """
-    overrides = dict(overrides or {})
     path = find_case(case)
-    text = _read(path)
+    return read_case(_read(path), path, overrides, Sources(path.parent), origin)
+
+
+def read_case(
+    text: str, path: Path, overrides: dict[str, Any] | None, sources: Sources, origin: str
+) -> Case:
+    """Check the text of a case; ``path`` names it, and the rest is as in :func:`load_case`.
+
+    Raises
+    ------
+    CaseError
+        As :func:`load_case`.
+    """
+    overrides = dict(overrides or {})
     data = _parse(text, path)
     try:
         apply_overrides(data, overrides)
     except CaseError as error:
         raise error.in_file(origin) from None
     try:
-        return _build(path, text, data, overrides)
+        return _build(path, text, data, overrides, sources)
     except ValidationError as error:
         found = case_error(error)
     except CaseError as error:
@@ -117,14 +130,16 @@ def _leaves(table: dict[str, Any], prefix: str) -> Iterator[tuple[str, Any]]:
             yield f"{prefix}{name}", entry
 
 
-def _build(path: Path, text: str, data: dict[str, Any], overrides: dict[str, Any]) -> Case:
-    constants = constants_of(data, path.parent)
+def _build(
+    path: Path, text: str, data: dict[str, Any], overrides: dict[str, Any], sources: Sources
+) -> Case:
+    constants = constants_of(data, sources)
     file = CaseFile.model_validate(flat_expect(data), context=constants)
     domain = Domain.from_mapping({name: axis.model_dump() for name, axis in file.domain.items()})
     grid = Grid(domain, tuple(axis.cells for axis in file.domain.values()))
     # Before the problem: its checks would evaluate the formulas on the grid.
     require_memory(estimate_bytes(grid.shape, frames=0))
-    problem: Problem = build_problem(file, domain, constants, path.parent)
+    problem: Problem = build_problem(file, domain, constants, sources)
     _check_jumps(file, problem)
     case = Case(
         name=path.stem,
@@ -155,6 +170,7 @@ def _build(path: Path, text: str, data: dict[str, Any], overrides: dict[str, Any
             name: Expect(**entry.model_dump(exclude_none=True))
             for name, entry in file.expect.items()
         },
+        inputs=dict(sources.texts),
     )
     require_memory(memory_needed(case))
     return case

@@ -42,7 +42,7 @@ SCHEDULES = ("optimal", *POLICIES)
 CONTROLS = ("learning-rate", "batch-size")
 # How a step of SGD is drawn in [discrete].
 STEP_NOISES = ("auto", "gaussian", "minibatch")
-PRECISIONS = ("float64", "float32")
+PRECISIONS = ("float64", "float32", "compact")
 # In step with the table of `plots`, which lies above; a test compares them.
 FIGURES = (
     "density",
@@ -314,7 +314,8 @@ class Output:
     every_frame : bool
         Write the density at every output time; otherwise only the first and the last.
     precision : str
-        One of ``PRECISIONS``: of the stored arrays, never of the computation.
+        One of ``PRECISIONS``: of the stored densities, never of the computation. ``"compact"`` is
+        single precision rounded to 17 significant bits.
     figures : tuple of str or None
         Among ``FIGURES``; None for what the result has.
     report : bool
@@ -355,6 +356,8 @@ class Case:
         Its full text, without the overrides.
     overrides : dict
         Dotted keys and the values that replaced those of the file.
+    inputs : dict
+        Text of each file that the case reads, by its name in the case.
     title : str
     problem : Problem
     grid : Grid
@@ -393,3 +396,4 @@ class Case:
     output: Output = Output()
     overrides: dict[str, Any] = field(default_factory=dict)
     expect: dict[str, Expect] = field(default_factory=dict)
+    inputs: dict[str, str] = field(default_factory=dict)

@@ -16,6 +16,7 @@ from .messages import case_error
 from .overrides import apply_overrides
 from .records import Expect
 from .schema import ExpectSection
+from .sources import Sources
 
 
 def stored_settings(text: str, overrides: str) -> dict[str, Any]:
@@ -63,7 +64,7 @@ def stored_expect(settings: dict[str, Any]) -> dict[str, Expect]:
     if not entries:
         return {}
     # Formulas among the numbers know the parameters and beta; data files stay closed.
-    constants = constants_of({**settings, "loss": None}, Path())
+    constants = constants_of({**settings, "loss": None}, Sources(Path()))
     found = {}
     for name, entry in entries.items():
         try:

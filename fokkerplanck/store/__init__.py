@@ -3,6 +3,8 @@
 from .control import ControlRecord, Search, SmoothingRecord
 from .discrete import Discrete, RelationRow
 from .ensemble import EnsembleRecord
+from .exports import EXPORTS, export
+from .inputs import INPUT_BYTES, hdf5_version
 from .layout import OBSERVABLES, RESERVED_NAMES, SCHEMA
 from .notebook import html_table
 from .passage import PASSAGE_NUMBERS, EscapeRecord, PassageRecord
@@ -10,10 +12,13 @@ from .reader import Contents, read
 from .records import Checkpoint, Frame, Header
 from .spectrum import SpectrumRecord
 from .stationary import NUMBERS, CriticalPoints, Loop, Stationary
+from .stored_case import StoredCase, stored_case
 from .validation import ValidationRecord
 from .writer import ResultWriter, check_target
 
 __all__ = [
+    "EXPORTS",
+    "INPUT_BYTES",
     "NUMBERS",
     "OBSERVABLES",
     "PASSAGE_NUMBERS",
@@ -36,8 +41,12 @@ __all__ = [
     "SmoothingRecord",
     "SpectrumRecord",
     "Stationary",
+    "StoredCase",
     "ValidationRecord",
     "check_target",
+    "export",
+    "hdf5_version",
     "html_table",
     "read",
+    "stored_case",
 ]

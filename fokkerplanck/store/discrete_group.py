@@ -80,11 +80,17 @@ def _fill_relations(group: h5py.Group, record: Discrete) -> None:
     if not record.relations:
         return
     # A row each: sources do not know the same relations.
-    row = add_scale(group, "row", np.arange(len(record.relations)), "number of the relation")
+    row = add_scale(group, "relation", np.arange(len(record.relations)), "number of the relation")
     for name in ("source", "name"):
         words = [getattr(one, name) for one in record.relations]
-        variable = group.create_dataset(f"relation_{name}", data=words, dtype=h5py.string_dtype())
-        variable.dims[0].attach_scale(row)
+        add_variable(
+            group,
+            f"relation_{name}",
+            [row],
+            f"{name} of the relation",
+            data=words,
+            dtype=h5py.string_dtype(),
+        )
     for side, long_name in _SIDES.items():
         values = np.array([getattr(one, side) for one in record.relations])
         add_variable(group, f"relation_{side}", [row], long_name, data=values)
@@ -98,7 +104,7 @@ def read_discrete(file: h5py.File) -> Discrete | None:
     shape = group["stationary"].shape
     evolved, scanned = "iteration" in group, "learning_rate" in group
     relations: list[RelationRow] = []
-    if "row" in group:
+    if "relation_left" in group:
         words = [group[f"relation_{name}"].asstr()[...] for name in ("source", "name")]
         sides = [group[f"relation_{side}"][...] for side in _SIDES]
         relations = [

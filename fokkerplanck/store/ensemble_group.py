@@ -6,7 +6,15 @@ import h5py
 import numpy as np
 
 from .ensemble import EnsembleRecord
-from .layout import add_axes, add_scale, add_variable, axis_names, set_attributes
+from .layout import (
+    COMPRESSION,
+    add_axes,
+    add_scale,
+    add_times,
+    add_variable,
+    axis_names,
+    set_attributes,
+)
 
 # Written last: without it the run was killed while it wrote the group.
 LAST = "seed"
@@ -26,7 +34,7 @@ def fill_ensemble(file: h5py.File, record: EnsembleRecord) -> None:
     group = file.create_group("ensemble")
     names = axis_names(file)
     add_axes(group, [(name, file[name][...], file[f"{name}_bounds"][...]) for name in names])
-    time = add_scale(group, "time", record.time, "time of the walkers")
+    time = add_times(group, record.time, "time of the walkers")
     component = add_scale(group, "component", names, "component of a vector or matrix")
     second = add_scale(group, "component2", names, "second component of a matrix")
     side = add_scale(
@@ -43,9 +51,7 @@ def fill_ensemble(file: h5py.File, record: EnsembleRecord) -> None:
         "walkers per cell",
         data=record.counts,
         chunks=(1, *record.counts.shape[1:]),
-        compression="gzip",
-        compression_opts=1,
-        shuffle=True,
+        **COMPRESSION,
     )
     add_variable(group, "mean", [time, component], "mean of the walkers", data=record.mean)
     add_variable(
@@ -77,8 +83,9 @@ def read_ensemble(file: h5py.File) -> EnsembleRecord | None:
     group = file.get("ensemble")
     if group is None or LAST not in group.attrs:
         return None
-    arrays = ("time", "counts", "mean", "covariance", "absorbed", *_SERIES)
+    arrays = ("counts", "mean", "covariance", "absorbed", *_SERIES)
     return EnsembleRecord(
+        time=group["time"][...],
         **{name: group[name][...] for name in arrays},
         particles=int(group.attrs["particles"]),
         method=str(group.attrs["method"]),

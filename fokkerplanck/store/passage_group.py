@@ -7,7 +7,7 @@ from typing import Any
 import h5py
 import numpy as np
 
-from .layout import add_axes, add_scale, add_variable, axis_names, set_attributes
+from .layout import COMPRESSION, add_axes, add_scale, add_variable, axis_names, set_attributes
 from .passage import ESCAPE_ARRAYS, PASSAGE_NUMBERS, EscapeRecord, PassageRecord
 
 # Written last: without it the run was killed while it wrote the group.
@@ -129,7 +129,9 @@ def _fill_escape(
         add_scale(group, "well2", count, "number of a second minimum"),
     ]
     add_variable(group, "position", [wells[0], component], "minimum of Phi~", data=record.minima)
-    add_variable(group, "basin", axes, "minimum of Phi~ drained to", data=record.basin)
+    add_variable(
+        group, "basin", axes, "minimum of Phi~ drained to", data=record.basin, **COMPRESSION
+    )
     if record.loss_basin is not None:
         bottom = add_scale(
             group, "bottom", np.arange(len(record.loss_minima)), "number of the minimum of Phi"
@@ -137,7 +139,14 @@ def _fill_escape(
         add_variable(
             group, "loss_position", [bottom, component], "minimum of Phi", data=record.loss_minima
         )
-        add_variable(group, "loss_basin", axes, "minimum of Phi drained to", data=record.loss_basin)
+        add_variable(
+            group,
+            "loss_basin",
+            axes,
+            "minimum of Phi drained to",
+            data=record.loss_basin,
+            **COMPRESSION,
+        )
     for name, (long_name, dimensions) in ESCAPE_ARRAYS.items():
         values = getattr(record, name)
         if values is not None:

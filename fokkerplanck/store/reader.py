@@ -16,6 +16,7 @@ from .discrete import Discrete
 from .discrete_group import read_discrete
 from .ensemble import EnsembleRecord
 from .ensemble_group import read_ensemble
+from .inputs import read_inputs
 from .layout import LIBVER, ROOT_ATTRIBUTES, SCHEMA, axis_names, series_names
 from .passage import PassageRecord
 from .passage_group import read_passage
@@ -148,6 +149,8 @@ def _header(file: h5py.File, attributes: dict[str, Any]) -> Header:
         title=attributes["title"],
         case_toml=attributes["case_toml"],
         source=attributes["source"],
+        drift=file["drift"][...] if "drift" in file else None,
+        inputs=read_inputs(file),
         parameters={k: v for k, v in attributes.items() if k not in ROOT_ATTRIBUTES},
     )
 

@@ -25,12 +25,16 @@ class Header:
         Phi at the cell centres.
     sigma : ndarray, shape (d, d, n_1, ..., n_d) or broadcasting to it
         Sigma at the cell centres.
+    drift : ndarray, shape (d, n_1, ..., n_d), optional
+        Deterministic drift at the cell centres, at time 0.
     beta : float
         Inverse temperature.
     seed : int, optional
         Seed of the random numbers, where there are any.
     title, case_toml, source : str
         Title, full text of the case, package and versions.
+    inputs : mapping
+        Text of each file that the case reads, by the name that the case gives it.
     parameters : mapping
         Further attributes of the file: strings, numbers, or lists of numbers.
     """
@@ -45,6 +49,8 @@ class Header:
     title: str = ""
     case_toml: str = ""
     source: str = ""
+    drift: np.ndarray | None = None
+    inputs: Mapping[str, str] = field(default_factory=dict)
     parameters: Mapping[str, Any] = field(default_factory=dict)
 
     @property

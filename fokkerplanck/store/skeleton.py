@@ -8,7 +8,9 @@ import h5py
 import numpy as np
 
 from ..errors import StoreError
+from .inputs import fill_inputs
 from .layout import (
+    COMPRESSION,
     CONVENTIONS,
     MAX_ATTRIBUTE_BYTES,
     SCHEMA,
@@ -19,6 +21,7 @@ from .layout import (
     density_chunk,
     set_attributes,
 )
+from .precision import density_storage
 from .records import Header
 from .slots import create_slots
 
@@ -78,7 +81,10 @@ def write_skeleton(
     ]
     add_variable(file, "loss", axes, "loss", data=np.asarray(header.loss, np.float64))
     _write_sigma(file, header, [*matrix[2:], *axes])
-    dtype = np.dtype(precision)
+    if header.drift is not None:
+        add_variable(file, "drift", [matrix[0], *axes], "deterministic drift", data=header.drift)
+    fill_inputs(file, header.inputs)
+    dtype, options, marks = density_storage(precision)
     density = add_variable(
         file,
         "density",
@@ -89,8 +95,10 @@ def write_skeleton(
         chunks=(1, *density_chunk(shape, dtype.itemsize)),
         dtype=dtype,
         fillvalue=np.nan,
+        **options,
     )
-    set_attributes(density, {"_FillValue": np.array([np.nan], dtype), "every_frame": every_frame})
+    fill = np.array([np.nan], dtype)
+    set_attributes(density, {"_FillValue": fill, "every_frame": every_frame, **marks})
     if resumable:
         create_slots(file, axes)
 
@@ -107,9 +115,7 @@ def _write_sigma(file: h5py.File, header: Header, scales: list[h5py.Dataset]) ->
         shape=full.shape,
         chunks=(1, 1, *density_chunk(shape, full.itemsize)),
         dtype=np.float64,
-        compression="gzip",
-        compression_opts=1,
-        shuffle=True,
+        **COMPRESSION,
     )
     for i, j in np.ndindex(ndim, ndim):
         sigma[i, j] = full[i, j]

@@ -134,7 +134,7 @@ def _fill_critical(group: h5py.Group, names: tuple[str, ...], state: Stationary)
 
 
 def _fill_loop(group: h5py.Group, names: tuple[str, ...], loop: Loop) -> None:
-    time = add_scale(group, "time", loop.time, "time along the loop")
+    time = add_scale(group, "loop_time", loop.time, "time along the loop")
     component = add_scale(group, "component", names, "component of a vector")
     add_variable(group, "points", [time, component], "points of the loop", data=loop.points)
     set_attributes(
@@ -158,7 +158,7 @@ def _read_loops(group: h5py.Group) -> tuple[Loop, ...]:
                 Loop(
                     source=source,
                     points=part["points"][...],
-                    time=part["time"][...],
+                    time=part["loop_time" if "loop_time" in part else "time"][...],  # schema 1
                     center=part.attrs["center"],
                     **scalars,
                 )

@@ -8,7 +8,7 @@ import h5py
 import numpy as np
 
 from .brief import brief
-from .layout import add_scale, add_variable, set_attributes
+from .layout import add_times, add_variable, set_attributes
 from .notebook import record_html
 
 # Written last: without it the run was killed while it wrote the group.
@@ -72,7 +72,7 @@ def fill_validation(file: h5py.File, record: ValidationRecord) -> None:
     if "validation" in file:
         del file["validation"]
     group = file.create_group("validation")
-    time = add_scale(group, "time", record.time, "time of the comparison")
+    time = add_times(group, record.time, "time of the comparison")
     for name, values in record.series.items():
         add_variable(group, name, [time], _SERIES[name], data=values)
     set_attributes(

@@ -31,6 +31,7 @@ from .ensemble_group import fill_ensemble
 from .layout import LIBVER, OBSERVABLES, SERIES_ROWS, add_variable, encode_attribute, series_names
 from .passage import PassageRecord
 from .passage_group import fill_passage
+from .precision import rounded
 from .reader import complete_frames, open_file
 from .records import Checkpoint, Frame, Header
 from .resume import check_same_run
@@ -84,8 +85,8 @@ class ResultWriter:
         header : Header
         overwrite : bool
             Replace an existing file. It is kept until the new one has its header.
-        precision : {"float64", "float32"}
-            Of ``/density``; checkpoints and observables are float64 always.
+        precision : {"float64", "float32", "compact"}
+            Of ``/density``, see :func:`density_storage`; the rest is float64 always.
         every_frame : bool
             If False, only the densities of the first and the last frame are kept; those between
             read as NaN and take no room. Observables are kept at every frame.
@@ -183,7 +184,7 @@ class ResultWriter:
             density = self._file["density"]
             density.resize(length, axis=0)
             if self._every_frame or frame.index == 0:
-                density[frame.index] = frame.density
+                density[frame.index] = rounded(frame.density, density)
             else:
                 self._pending = np.array(frame.density)
             for name, value in frame.observables.items():
@@ -288,7 +289,8 @@ class ResultWriter:
         with _writing(self.path, "closed"):
             try:
                 if self._pending is not None:
-                    self._file["density"][self.frames - 1] = self._pending
+                    density = self._file["density"]
+                    density[self.frames - 1] = rounded(self._pending, density)
                 if timings:
                     self._file.attrs["timings"] = encode_attribute(dict(timings))
                 if notes:
