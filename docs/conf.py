@@ -16,7 +16,7 @@ from fokkerplanck import __version__  # noqa: E402
 
 project = "fokkerplanck"
 author = "The fokkerplanck authors"
-copyright = f"2025, {author}"
+copyright = author
 version = release = __version__
 
 extensions = [

@@ -75,6 +75,8 @@ def test_every_key_of_a_case_has_a_meaning_and_a_type() -> None:
     assert set(case_keys.sections()) == set(said["text"])
     untyped = {key for _, key, field in found if not case_keys.kind(field)}
     assert untyped <= set(said["type"]) <= set(said["meaning"])
+    needed = {key for _, key, field in found if field.is_required()}
+    assert set(said["default"]) <= needed
 
 
 def test_types_and_defaults_are_those_of_the_schema() -> None:

@@ -134,5 +134,6 @@ def _table(rows: list[tuple[str, str, FieldInfo]], said: dict[str, Any]) -> str:
     for section, key, field in rows:
         words = said["type"].get(key) or kind(field)
         shown = key.removeprefix(f"{section}.") if section not in FREE else key.split(".", 1)[1]
-        lines.append([md.code(shown), words, default(field), said["meaning"][key]])
+        usual = said["default"].get(key, default(field))
+        lines.append([md.code(shown), words, usual, said["meaning"][key]])
     return md.table(["key", "takes", "default", "meaning"], lines)
