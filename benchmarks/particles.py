@@ -22,9 +22,10 @@ from scipy.linalg import expm, solve_continuous_lyapunov
 
 import fokkerplanck as fp
 from fokkerplanck.particles import Gaussian, ensemble
-from fokkerplanck.particles.methods import settings
-from fokkerplanck.particles.threads import team
-from fokkerplanck.particles.walkers import BLOCK, Walkers
+from fokkerplanck.particles.methods import Settings, settings
+from fokkerplanck.particles.start import starting_places
+from fokkerplanck.particles.threads import Team, team
+from fokkerplanck.particles.walkers import BLOCK, Walkers, motion_of
 from fokkerplanck.problem.models import DataModel
 
 from .machine import ROOT
@@ -125,7 +126,7 @@ def langevin_rows(particles: int) -> list[dict[str, Any]]:
     for method, h in (("langevin", STEP), ("leimkuhler-matthews", STEP), ("weak-2", STEP)):
         with team() as threads:
             chosen = settings(target, grid, method, h, None)
-            walkers = Walkers(target, grid, START, chosen, particles, 20261, False, threads)
+            walkers = walkers_of(target, grid, chosen, particles, threads)
             seconds, _ = timed(lambda w=walkers: w._run(0.0, STEP, steps))  # type: ignore[misc]
         found = ensemble(
             target, grid, START, [0.0, END], method=method, step=h, particles=particles
@@ -138,6 +139,15 @@ def langevin_rows(particles: int) -> list[dict[str, Any]]:
     seconds = time.perf_counter() - begin
     row("langevin, whole call", seconds, found.mean[1], found.covariance[1])
     return rows
+
+
+def walkers_of(
+    problem: fp.Problem, grid: fp.Grid, chosen: Settings, particles: int, threads: Team
+) -> Walkers:
+    """Walkers at their start."""
+    streams, draws = np.random.SeedSequence(20261).spawn(2)
+    places = (part for _, part in starting_places(grid, START, particles, draws))
+    return Walkers(motion_of(problem, grid, chosen, False), places, particles, streams, threads)
 
 
 def batch_rows(particles: int) -> list[dict[str, Any]]:
@@ -154,7 +164,7 @@ def batch_rows(particles: int) -> list[dict[str, Any]]:
         for method, replacement in (("sgd", True), ("sgd", False), ("sgd-epochs", None)):
             with team() as threads:
                 chosen = settings(target, grid, method, None, replacement)
-                walkers = Walkers(target, grid, START, chosen, particles, 20261, False, threads)
+                walkers = walkers_of(target, grid, chosen, particles, threads)
                 steps = SAMPLES // BATCH * 2
                 seconds, _ = timed(lambda w=walkers, n=steps: w._run(0.0, RATE, n))  # type: ignore[misc]
             drawn = {True: "with replacement", False: "without", None: "in epochs"}[replacement]

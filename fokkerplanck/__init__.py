@@ -38,6 +38,7 @@ _EXPORTS = {
     "run": "run",
     "write_report": "page",
     "differences": "difference",
+    "sweep": "sweep",
 }
 
 __all__ = ["__version__", *_EXPORTS]

@@ -20,6 +20,7 @@ from types import FrameType
 from typing import TYPE_CHECKING, Any, NoReturn
 
 from . import __version__
+from .cli_sweep import add_sweep, sweep_command
 from .errors import CaseError, CaseWarning, NumericalFailure, StoreError
 
 # The library is imported inside the commands, so that --help answers at once and --threads can
@@ -89,7 +90,11 @@ def _run(options: argparse.Namespace) -> int:
     from .run import run
 
     before = _changed_at(path)
-    with _terminated_like_interrupted() as stopped, _naming(case):
+    with (
+        _terminated_like_interrupted() as stopped,
+        _naming(case),
+        _client(options.scheduler) as client,
+    ):
         result = run(
             case,
             path,
@@ -97,6 +102,7 @@ def _run(options: argparse.Namespace) -> int:
             overwrite=options.overwrite,
             progress=sys.stderr.isatty() and not options.quiet,
             stopped=stopped,
+            client=client,
         )
     drawn = []
     # None is what the result has, an empty list no figure.
@@ -132,6 +138,18 @@ def _target(options: argparse.Namespace, case: Case) -> Path:
     if again and not options.resume and path.exists() and path.samefile(case.file):
         raise StoreError("the case comes from this very file; give --out elsewhere", path)
     return path
+
+
+@contextmanager
+def _client(address: str | None) -> Iterator[Any]:
+    """Of the Dask cluster that moves the walkers; None where they stay here."""
+    if address is None:
+        yield None
+        return
+    from .sweep.cluster import dask_client
+
+    with dask_client(scheduler=address) as client:
+        yield client
 
 
 def _judged(missed: list[str]) -> int:
@@ -206,6 +224,11 @@ def _study(options: argparse.Namespace) -> int:
 
     print(study(case, options.levels))
     return SUCCESS
+
+
+def _sweep(options: argparse.Namespace) -> int:
+    with _terminated_like_interrupted():
+        return sweep_command(options)
 
 
 def _validate(options: argparse.Namespace) -> int:
@@ -359,6 +382,11 @@ def _parser() -> argparse.ArgumentParser:
     )
     run.add_argument("--quiet", action="store_true", help="no progress bar")
     run.add_argument("--threads", metavar="N", type=int, help="processor cores to use (all)")
+    run.add_argument(
+        "--scheduler",
+        metavar="ADDRESS",
+        help="move the walkers of [ensemble] on a Dask cluster, as in tcp://host:8786",
+    )
     run.set_defaults(command=_run)
 
     check = commands.add_parser(
@@ -385,6 +413,8 @@ def _parser() -> argparse.ArgumentParser:
     new = commands.add_parser("new", help="write a commented case file to edit")
     new.add_argument("name", metavar="NAME", help="NAME.toml is written, never overwritten")
     new.set_defaults(command=_new)
+
+    add_sweep(commands, case).set_defaults(command=_sweep)
 
     plot = commands.add_parser("plot", help="draw the figures of a result file again")
     plot.add_argument("file", metavar="FILE", help="a result file (HDF5)")

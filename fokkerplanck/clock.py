@@ -8,6 +8,8 @@ from contextlib import contextmanager
 
 from numba.core import event
 
+from .compiling import taking_turns
+
 
 class Clock:
     """Wall time by stage; compilation of kernels is taken out of the stage it happens in."""
@@ -18,7 +20,7 @@ class Clock:
 
     @contextmanager
     def compiling(self) -> Iterator[None]:
-        with event.install_listener("numba:compiler_lock", self.listener):
+        with event.install_listener("numba:compiler_lock", self.listener), taking_turns():
             yield
 
     @contextmanager

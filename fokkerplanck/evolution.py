@@ -18,6 +18,7 @@ from .density.controlled import ControlledSystem
 from .density.schemes import Marching
 from .errors import CaseWarning
 from .observables import Observer, moments
+from .particles import Client
 from .sink import Sink
 from .start import initial_density
 from .store import Checkpoint, read
@@ -136,8 +137,9 @@ def move_walkers(
     rest: StationaryState | None,
     system: System | None,
     progress: bool,
+    client: Client | None = None,
 ) -> list[str]:
-    """The walkers of [ensemble]."""
+    """The walkers of [ensemble], here or on the processes behind a client."""
     assert case.density is not None
     assert case.ensemble is not None
     bar = tqdm(
@@ -156,6 +158,6 @@ def move_walkers(
         visited = visited_cells(sink.density(k) for k in sink.kept)
         start = initial_density(case, rest)
         pieces = system.factors if isinstance(system, ControlledSystem) else None
-        record, notes = walk(case, start, visited, moved, pieces)
+        record, notes = walk(case, start, visited, moved, pieces, client)
     sink.ensemble(record)
     return notes

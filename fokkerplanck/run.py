@@ -5,7 +5,7 @@ from __future__ import annotations
 import json
 import platform
 import warnings
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from functools import partial
 from importlib.metadata import version
 from pathlib import Path
@@ -28,6 +28,7 @@ from .discrete import discretise
 from .errors import CaseError, CaseWarning, NumericalFailure, StoreError
 from .evolution import cautioned, march_density, march_frames, move_walkers, rates_over_sides
 from .observables import Observer, measure_levy
+from .particles import Client
 from .result import Result, open_result
 from .sink import Sink
 from .smoothed import smooth
@@ -55,6 +56,7 @@ def run(
     overwrite: bool = False,
     progress: bool = False,
     stopped: Callable[[], bool] = lambda: False,
+    client: Client | None = None,
 ) -> Result:
     """Solve a case; with a path, write each frame as it is reached.
 
@@ -71,6 +73,8 @@ def run(
         Show a bar with the time left on stderr.
     stopped : callable
         Asked after every frame; True ends the run there with KeyboardInterrupt.
+    client : distributed.Client or concurrent.futures.Executor, optional
+        Moves the walkers of [ensemble] on the processes behind it, to the same bits.
 
     Returns
     -------
@@ -93,7 +97,7 @@ def run(
             return open_result(path)
         sink = Sink(case, header, path, resume, overwrite, stopped)
         try:
-            notes = _solve(case, sink, clock, progress)
+            notes = _solve(case, sink, clock, progress, client)
         except BaseException:
             sink.abandon(clock.seconds())
             raise
@@ -148,10 +152,12 @@ def _rest_for_passage(case: Case) -> bool:
     return asked is not None and (asked.escape or between)
 
 
-def _solve(case: Case, sink: Sink, clock: Clock, progress: bool) -> list[str]:
+def _solve(
+    case: Case, sink: Sink, clock: Clock, progress: bool, client: Client | None
+) -> list[str]:
     """Compute everything the case asks for into the sink; returns notes."""
     if case.problem.jumps is not None:
-        return _solve_levy(case, sink, clock, progress)
+        return _solve_levy(case, sink, clock, progress, client)
     with clock("assemble"):
         system = System(case.problem, case.grid)
         generator = system.at(0.0)
@@ -193,7 +199,7 @@ def _solve(case: Case, sink: Sink, clock: Clock, progress: bool) -> list[str]:
             found, cares = transit(case, generator, rest)
             notes += cares
             sink.passage(found)
-    notes += _walk(case, sink, clock, rest, steered, progress)
+    notes += _walk(case, sink, clock, rest, steered, progress, client)
     if case.discrete is not None:
         with clock("discrete"):
             start = initial_density(case, rest)
@@ -204,7 +210,9 @@ def _solve(case: Case, sink: Sink, clock: Clock, progress: bool) -> list[str]:
     return notes
 
 
-def _solve_levy(case: Case, sink: Sink, clock: Clock, progress: bool) -> list[str]:
+def _solve_levy(
+    case: Case, sink: Sink, clock: Clock, progress: bool, client: Client | None
+) -> list[str]:
     """The same under heavy-tailed noise, which has no stationary state here to compare with."""
     if case.control is not None:
         raise CaseError("steers Gaussian noise; leave noise.alpha out", "control")
@@ -224,7 +232,7 @@ def _solve_levy(case: Case, sink: Sink, clock: Clock, progress: bool) -> list[st
     if case.smoothing is not None:
         with clock("smooth"):
             sink.smoothing(smooth(case))
-    notes += _walk(case, sink, clock, None, None, progress)
+    notes += _walk(case, sink, clock, None, None, progress, client)
     return notes
 
 
@@ -235,11 +243,12 @@ def _walk(
     rest: StationaryState | None,
     system: System | None,
     progress: bool,
+    client: Client | None,
 ) -> list[str]:
     """Walkers and their comparison with the density, where the case asks for them."""
     notes = []
     if case.ensemble is not None:
-        notes = move_walkers(case, sink, clock, rest, system, progress)
+        notes = move_walkers(case, sink, clock, rest, system, progress, client)
     if case.validation is not None and sink.walkers is not None:
         with clock("validate"):
             sink.validation(validate(case, sink.walkers, sink.kept, sink.density))
@@ -332,17 +341,28 @@ def _complete(path: Path, header: Header) -> bool:
 
 def _settings(header: Header) -> dict[str, Any]:
     """The overrides that change what is computed; the numbers expected and the figures do not."""
-    overrides: dict[str, Any] = json.loads(header.parameters.get("overrides", "{}"))
-    return {key: value for key, value in overrides.items() if not key.startswith(HARMLESS)}
+    return telling(json.loads(header.parameters.get("overrides", "{}")))
+
+
+def telling(overrides: Mapping[str, Any]) -> dict[str, Any]:
+    """The overrides that change what is computed, as a result file keeps them."""
+    kept = {key: value for key, value in overrides.items() if not key.startswith(HARMLESS)}
+    plain: dict[str, Any] = json.loads(json.dumps(kept, default=np.ndarray.tolist))
+    return plain
+
+
+def source() -> str:
+    """This package and the versions of those that its numbers depend on."""
+    libraries = ("numpy", "scipy", "numba", "h5py")
+    versions = ", ".join(
+        [*(f"{name} {version(name)}" for name in libraries), f"HDF5 {hdf5_version()}"]
+    )
+    return f"fokkerplanck {__version__} ({versions}, Python {platform.python_version()})"
 
 
 def _header(case: Case) -> Header:
     problem, grid = case.problem, case.grid
     sigma = problem.sigma_at(grid.points)
-    libraries = ("numpy", "scipy", "numba", "h5py")
-    versions = ", ".join(
-        [*(f"{name} {version(name)}" for name in libraries), f"HDF5 {hdf5_version()}"]
-    )
     return Header(
         names=grid.names,
         centers=grid.centers,
@@ -354,7 +374,7 @@ def _header(case: Case) -> Header:
         seed=None if case.ensemble is None else case.ensemble.seed,
         title=case.title,
         case_toml=case.text,
-        source=f"fokkerplanck {__version__} ({versions}, Python {platform.python_version()})",
+        source=source(),
         inputs=case.inputs,
         parameters={
             "name": case.name,

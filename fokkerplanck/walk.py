@@ -8,7 +8,7 @@ from dataclasses import fields
 import numpy as np
 
 from .case import Case
-from .particles import METHODS, Ensemble, Gaussian, ensemble, stability_bound
+from .particles import METHODS, Client, Ensemble, Gaussian, ensemble, stability_bound
 from .particles.ensemble import Pieces
 from .particles.methods import DEFAULT_STEP, fastest_rate
 from .store import EnsembleRecord
@@ -28,6 +28,7 @@ def walk(
     visited: np.ndarray,
     progress: Callable[[float], object] | None = None,
     pieces: Pieces | None = None,
+    client: Client | None = None,
 ) -> tuple[EnsembleRecord, list[str]]:
     """Run the ensemble that a case asks for, at output times of its density.
 
@@ -43,6 +44,8 @@ def walk(
         Called with the time reached.
     pieces : callable, optional
         Factors of drift and noise, as :func:`~fokkerplanck.particles.ensemble.ensemble` takes them.
+    client : distributed.Client or concurrent.futures.Executor, optional
+        As there.
 
     Returns
     -------
@@ -71,6 +74,7 @@ def walk(
         trajectories=asked.trajectories,
         progress=progress,
         pieces=pieces,
+        client=client,
     )
     names = [field.name for field in fields(EnsembleRecord)]
     record = EnsembleRecord(**{name: getattr(found, name) for name in names})

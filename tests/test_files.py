@@ -96,7 +96,7 @@ def test_walkers_that_are_seen_at_other_times_have_their_own(folder: Path) -> No
         assert float(tree["ensemble"].to_dataset().isel(walk_time=0).counts.sum()) == 300.0
     with h5py.File(written("linear_regression", folder)) as file:
         for group in ("ensemble", "validation"):
-            np.testing.assert_array_equal(file[f"{group}/time"], times)
+            np.testing.assert_array_equal(file[f"{group}/time"], file[f"{group}/walk_time"])
 
 
 def test_files_tell_what_made_them(folder: Path) -> None:

@@ -16,6 +16,7 @@ PACKAGE = ROOT / "fokkerplanck"
 
 LAYERS = {
     "errors": 0,
+    "compiling": 0,
     "domain": 1,
     "grid": 1,
     "problem": 2,
@@ -51,9 +52,11 @@ LAYERS = {
     "explain": 10,
     "study": 10,
     "template": 10,
+    "sweep": 10,
     "difference": 11,
     "page": 12,
     "reading": 13,
+    "cli_sweep": 13,
     "cli": 14,
     "__main__": 15,
 }
@@ -64,13 +67,15 @@ BESIDE = {("grid", "domain")}
 HOMES = {
     "matplotlib": {"plots"},
     "h5py": {"store"},
-    # `clock` only listens to how long numba compiles.
-    "numba": {"density", "particles", "clock"},
+    # `clock` only listens to how long numba compiles, `compiling` to when.
+    "numba": {"density", "particles", "clock", "compiling"},
     "sympy": {"problem", "gallery", "particles"},
     "pydantic": {"case"},
-    "argparse": {"cli"},
-    "tqdm": {"run", "evolution"},
+    "argparse": {"cli", "cli_sweep"},
+    "tqdm": {"run", "evolution", "sweep"},
     "jinja2": {"page"},
+    "dask": {"sweep"},
+    "distributed": {"sweep"},
 }
 HEAVY = (
     "numpy",
@@ -83,6 +88,7 @@ HEAVY = (
     "pyamg",
     "tqdm",
     "jinja2",
+    "distributed",
 )
 
 FILES = sorted(PACKAGE.rglob("*.py"))

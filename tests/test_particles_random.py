@@ -19,6 +19,7 @@ from fokkerplanck.particles.random import (
     fill_normals,
     fill_words,
     jump,
+    skip,
     spread,
 )
 from fokkerplanck.particles.sgd import draw_distinct, shuffle
@@ -65,6 +66,13 @@ def normals_of(state: np.ndarray, rounds: int, size: int = 1024) -> np.ndarray:
 def test_words_are_those_of_the_authors_code(states: np.ndarray) -> None:
     words = words_of(states[0], LANES * len(KNOWN))
     assert tuple(int(word) for word in words[::LANES]) == KNOWN
+
+
+def test_blocks_from_the_middle_have_their_own_generators(states: np.ndarray) -> None:
+    seed, later = SEED.copy(), np.empty((1, 4, LANES), dtype=np.uint64)
+    skip(seed, 2)
+    spread(seed, later)
+    assert np.array_equal(later[0], states[2])
 
 
 def powers_of_two(most: int) -> dict[int, list[int]]:

@@ -18,15 +18,28 @@ def parse_override(text: str) -> tuple[str, Any]:
     CaseError
         If there is no ``=`` or the key is not a dotted TOML key.
     """
+    key, value = split_override(text)
+    return key, parse_value(value)
+
+
+def split_override(text: str) -> tuple[str, str]:
+    """Key and the text of the value of ``KEY=VALUE``.
+
+    Raises
+    ------
+    CaseError
+        If there is no ``=`` or the key is not a dotted TOML key.
+    """
     # A quoted key may hold an equals sign; the first one outside quotes divides.
     for position in (place for place, sign in enumerate(text) if sign == "="):
         key, value = text[:position].strip(), text[position + 1 :].strip()
         if _path_or_none(key) is not None:
-            return key, _value(value)
+            return key, value
     raise CaseError(f"{text!r} is not of the form KEY=VALUE, such as density.end=2")
 
 
-def _value(text: str) -> Any:
+def parse_value(text: str) -> Any:
+    """Value written as TOML; what is not TOML is a string."""
     try:
         parsed = tomllib.loads(f"value = {text}")
     except tomllib.TOMLDecodeError:

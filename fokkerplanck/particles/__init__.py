@@ -2,7 +2,8 @@
 
 from .ensemble import ensemble
 from .methods import METHODS, Method, stability_bound
+from .parts import Client
 from .recorder import Ensemble
 from .start import Gaussian
 
-__all__ = ["METHODS", "Ensemble", "Gaussian", "Method", "ensemble", "stability_bound"]
+__all__ = ["METHODS", "Client", "Ensemble", "Gaussian", "Method", "ensemble", "stability_bound"]

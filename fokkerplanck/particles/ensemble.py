@@ -5,14 +5,17 @@ from __future__ import annotations
 import itertools
 from collections.abc import Callable, Iterable, Sequence
 
+import numpy as np
+
 from ..errors import CaseError
 from ..grid import Grid
 from ..problem import Problem
 from .methods import Settings, settings
+from .parts import Client, March, spread_parts, steering_of
 from .recorder import Ensemble, Recorder
-from .start import Start
+from .start import Start, starting_places
 from .threads import team
-from .walkers import Walkers
+from .walkers import Walkers, motion_of
 
 Progress = Callable[[float], object]
 # (from, to, drift factor, noise factor) between two times: how a control changes the motion.
@@ -34,6 +37,7 @@ def ensemble(
     trajectories: int = 0,
     pieces: Pieces | None = None,
     progress: Progress | None = None,
+    client: Client | None = None,
 ) -> Ensemble:
     """Move walkers and count them on a grid.
 
@@ -63,11 +67,14 @@ def ensemble(
         takes its learning rate times the drift's factor; its noise follows, or must be left.
     progress : callable, optional
         Called with the time reached after every interval.
+    client : distributed.Client or concurrent.futures.Executor, optional
+        Moves the walkers on the processes behind it, some blocks at a time; ``progress`` then
+        grows with the share of walkers that have arrived.
 
     Returns
     -------
     Ensemble
-        The same to the last bit for any number of threads.
+        The same to the last bit for any number of threads and of processes.
 
     Raises
     ------
@@ -94,19 +101,25 @@ def ensemble(
     chosen = settings(problem, grid, method, step, replacement)
     if pieces is not None:
         _require_steerable(problem, chosen, pieces, times[-1])
+    motion = motion_of(problem, grid, chosen, open_sides)
+    streams, draws = np.random.SeedSequence(seed).spawn(2)
+    march = March(
+        motion, particles, streams, tuple(times), steering_of(pieces, times), trajectories
+    )
+    places = (part for _, part in starting_places(grid, start, particles, draws))
+    recorder = Recorder(motion, particles, trajectories, len(times))
+    if client is not None:
+        parts = list(spread_parts(client, march, places, progress))
+        for number, frames in enumerate(zip(*(one for one, _ in parts), strict=True)):
+            recorder.record(number, frames)
+        return recorder.result(seed, parts[0][1])
     with team() as threads:
-        walkers = Walkers(problem, grid, start, chosen, particles, seed, open_sides, threads)
-        recorder = Recorder(walkers, trajectories, len(times))
-        for number, time in enumerate(times):
-            if pieces is not None and number:
-                for _, stop, drift, noise in pieces(times[number - 1], time):
-                    walkers.steer(drift, noise)
-                    walkers.advance(stop)
-            walkers.advance(time)
-            recorder.record(number)
+        walkers = Walkers(motion, places, particles, streams, threads)
+        for number, frame in enumerate(march.snapshots(walkers)):
+            recorder.record(number, [frame])
             if progress is not None:
                 progress(walkers.time)
-    return recorder.result(seed)
+    return recorder.result(seed, walkers.largest_step)
 
 
 def _require_steerable(problem: Problem, chosen: Settings, pieces: Pieces, end: float) -> None:

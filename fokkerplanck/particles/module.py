@@ -18,8 +18,7 @@ from importlib import resources
 from pathlib import Path
 from types import ModuleType
 
-import numba
-from numba.misc.appdirs import AppDirs
+from ..compiling import cache_folder
 
 # In the order in which they refer to each other; the fields come before those that use them.
 BEFORE, AFTER = ("elementary", "random", "factor"), ("sides", "langevin", "sgd", "stable", "frame")
@@ -78,13 +77,6 @@ def _module(write: Callable[[bool], str]) -> ModuleType:
     return module
 
 
-def cache_folder() -> Path:
-    """Where the files go: ``NUMBA_CACHE_DIR`` if it is set, else the user's own cache."""
-    chosen: str = getattr(numba.config, "CACHE_DIR", "")
-    base = chosen or AppDirs(appname="fokkerplanck", appauthor=False).user_cache_dir
-    return Path(base) / "walkers" if chosen else Path(base)
-
-
 def _common_text(cache: bool) -> str:
     return "\n\n".join([HEADER.format(cache=cache), *(_body(name) for name in BEFORE)])
 
@@ -117,7 +109,19 @@ def _written(name: str, text: str) -> Path | None:
         handle, temporary = tempfile.mkstemp(suffix=".tmp", dir=folder)
         with os.fdopen(handle, "w", encoding="utf-8") as stream:
             stream.write(text)
-        os.replace(temporary, file)
+        _put(Path(temporary), file, text)
     except OSError:
         return None
     return file
+
+
+def _put(temporary: Path, file: Path, text: str) -> None:
+    """Give a file its name, unless another process was first: the age of that one stays."""
+    try:
+        os.link(temporary, file)
+    except FileExistsError:
+        if file.read_text(encoding="utf-8") != text:
+            os.replace(temporary, file)
+    except OSError:  # a file system without links
+        os.replace(temporary, file)
+    temporary.unlink(missing_ok=True)

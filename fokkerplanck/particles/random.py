@@ -170,3 +170,10 @@ def spread(seed: np.ndarray, states: np.ndarray) -> None:
                 states[k, word, place] = lane[word]
             jump(lane, JUMP)
         jump(block, LONG_JUMP)
+
+
+@kernel
+def skip(seed: np.ndarray, blocks: int) -> None:
+    """Advance ``seed`` (4,) uint64, modified, past the generators of so many blocks."""
+    for _ in range(blocks):
+        jump(seed, LONG_JUMP)

@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 
 import numpy as np
 
 from .frame import ALIVE, FINITE, LOSS, MOMENTS, OUTSIDE, SLOPE
-from .walkers import BLOCK, Walkers
+from .walkers import BLOCK, Motion, Walkers, blocks_of
 
 # Grids beyond this size are counted once per thread: eight copies would not fit the cache.
 SMALL_GRID = 2**18
@@ -61,14 +62,72 @@ class Ensemble:
     order: int
 
 
-class Recorder:
-    """Frames of the walkers."""
+@dataclass(frozen=True, eq=False)
+class Snapshot:
+    """One frame of a range of blocks.
 
-    def __init__(self, walkers: Walkers, trajectories: int, frames: int):
-        grid, d = walkers.grid, walkers.grid.ndim
-        self.walkers = walkers
+    Attributes
+    ----------
+    time : float
+    counts : (cells,) int32
+        Walkers of the range in each cell.
+    absorbed : (2d,) int64
+    sums : (blocks, m) float64
+        Of each block: the whole ensemble's are added up in the order of the blocks.
+    places : (k, d) float64
+        Of those of the ensemble's first walkers that are in the range.
+    """
+
+    time: float
+    counts: np.ndarray
+    absorbed: np.ndarray
+    sums: np.ndarray
+    places: np.ndarray
+
+
+def snapshot(walkers: Walkers, trajectories: int) -> Snapshot:
+    """Take a frame of walkers as they are; ``trajectories`` counts the first of the ensemble."""
+    grid, motion = walkers.grid, walkers.motion
+    d = grid.ndim
+    sums = np.empty((walkers.blocks, MOMENTS + d + d * (d + 1) // 2))
+    shape = np.array(grid.shape, dtype=np.int64)
+
+    def call(first: int, last: int) -> np.ndarray:
+        counts = np.zeros(grid.size, dtype=np.int32)
+        walkers.kernels.observe(
+            first, last, walkers.states, walkers.x, walkers.time, walkers.lag, motion.numbers,
+            motion.data, motion.free, motion.sides, shape, counts, sums,
+        )  # fmt: skip
+        return counts
+
+    shares = {"shares": 1} if grid.size > SMALL_GRID else {}
+    counts, *others = walkers.threads.run(call, walkers.blocks, **shares)
+    for part in others:
+        counts += part
+    return Snapshot(
+        walkers.time, counts, walkers.absorbed.sum(axis=0), sums, _places(walkers, trajectories)
+    )
+
+
+def _places(walkers: Walkers, trajectories: int) -> np.ndarray:
+    kept = min(max(trajectories - walkers.first * BLOCK, 0), walkers.blocks * BLOCK)
+    blocks = blocks_of(kept)
+    shown = np.empty((blocks, walkers.grid.ndim, BLOCK))
+    if blocks:
+        walkers.kernels.places(
+            0, blocks, walkers.states, walkers.x, walkers.lag, walkers.motion.sides, shown
+        )
+    return shown.transpose(0, 2, 1).reshape(-1, walkers.grid.ndim)[:kept]
+
+
+class Recorder:
+    """Frames of the whole ensemble."""
+
+    def __init__(self, motion: Motion, particles: int, trajectories: int, frames: int):
+        d = motion.grid.ndim
+        self.motion, self.particles = motion, particles
         self.time = np.empty(frames)
-        self.counts = np.zeros((frames, *grid.shape), dtype=np.int64)
+        self.counts = np.zeros((frames, *motion.grid.shape), dtype=np.int64)
         self.outside = np.zeros(frames, dtype=np.int64)
         self.absorbed = np.zeros((frames, 2 * d), dtype=np.int64)
         self.lost = np.zeros(frames, dtype=np.int64)
@@ -78,60 +137,36 @@ class Recorder:
         self.gradient_norm = np.zeros(frames)
         self.trajectories = np.empty((trajectories, frames, d)) if trajectories else None
 
-    def record(self, number: int) -> None:
-        """Take frame ``number`` of the walkers as they are."""
-        walkers, grid = self.walkers, self.walkers.grid
-        d = grid.ndim
-        sums = np.empty((walkers.blocks, MOMENTS + d + d * (d + 1) // 2))
-        shape = np.array(grid.shape, dtype=np.int64)
-
-        def call(first: int, last: int) -> np.ndarray:
-            counts = np.zeros(grid.size, dtype=np.int32)
-            walkers.kernels.observe(
-                first, last, walkers.states, walkers.x, walkers.time, walkers.lag, walkers.numbers,
-                walkers.data, walkers.free, walkers.sides, shape, counts, sums,
-            )  # fmt: skip
-            return counts
-
-        shares = {"shares": 1} if grid.size > SMALL_GRID else {}
+    def record(self, number: int, parts: Sequence[Snapshot]) -> None:
+        """Take frame ``number`` from ranges that cover all blocks, in their order."""
         counts = self.counts[number].reshape(-1)
-        for part in walkers.threads.run(call, walkers.blocks, **shares):
-            counts += part
-        self.time[number] = walkers.time
-        self.absorbed[number] = walkers.absorbed.sum(axis=0)
-        self._moments(number, sums.sum(axis=0))
+        for part in parts:
+            counts += part.counts
+        self.time[number] = parts[0].time
+        self.absorbed[number] = sum(part.absorbed for part in parts)
+        self._moments(number, np.concatenate([part.sums for part in parts]).sum(axis=0))
         if self.trajectories is not None:
-            self._places(number)
+            self.trajectories[:, number] = np.concatenate([part.places for part in parts])
 
     def _moments(self, number: int, total: np.ndarray) -> None:
-        walkers, d = self.walkers, self.walkers.grid.ndim
+        d, sides = self.motion.grid.ndim, self.motion.sides
         alive = int(total[ALIVE])
         self.outside[number] = int(total[OUTSIDE])
-        self.lost[number] = walkers.particles - alive - int(self.absorbed[number].sum())
+        self.lost[number] = self.particles - alive - int(self.absorbed[number].sum())
         if alive:
             offset = total[MOMENTS : MOMENTS + d] / alive
             products = np.zeros((d, d))
             products[np.tril_indices(d)] = total[MOMENTS + d :] / alive
             products += np.tril(products, -1).T
-            self.mean[number] = offset + 0.5 * (walkers.sides[:, 0] + walkers.sides[:, 1])
+            self.mean[number] = offset + 0.5 * (sides[:, 0] + sides[:, 1])
             self.covariance[number] = products - np.outer(offset, offset)
         if total[FINITE]:
             self.loss[number] = total[LOSS] / total[FINITE]
             self.gradient_norm[number] = total[SLOPE] / total[FINITE]
 
-    def _places(self, number: int) -> None:
-        walkers, kept = self.walkers, self.trajectories
-        assert kept is not None
-        blocks = -(-len(kept) // BLOCK)
-        shown = np.empty((blocks, walkers.grid.ndim, BLOCK))
-        walkers.kernels.places(
-            0, blocks, walkers.states, walkers.x, walkers.lag, walkers.sides, shown
-        )
-        kept[:, number] = shown.transpose(0, 2, 1).reshape(-1, walkers.grid.ndim)[: len(kept)]
-
-    def result(self, seed: int) -> Ensemble:
+    def result(self, seed: int, largest_step: float) -> Ensemble:
         """All frames."""
-        chosen = self.walkers.chosen
+        chosen = self.motion.chosen
         return Ensemble(
             time=self.time,
             counts=self.counts,
@@ -142,9 +177,9 @@ class Recorder:
             covariance=self.covariance,
             loss=self.loss,
             gradient_norm=self.gradient_norm,
-            particles=self.walkers.particles,
+            particles=self.particles,
             method=chosen.method.name,
-            step=chosen.step if chosen.method.sgd else self.walkers.largest_step,
+            step=chosen.step if chosen.method.sgd else largest_step,
             seed=seed,
             trajectories=self.trajectories,
             order=chosen.method.order,

@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import math
+from collections.abc import Iterable
+from dataclasses import dataclass
 from functools import partial
 from types import ModuleType
 
@@ -10,6 +12,7 @@ import numpy as np
 
 from ..grid import Grid
 from ..problem import Problem
+from ..problem.jumps import Jumps
 from .formulas import Numbers
 from .methods import Settings
 from .module import common, kernels_of
@@ -17,7 +20,6 @@ from .random import LANES
 from .sgd import DISTINCT, EPOCHS, REPLACED
 from .sides import ABSORBING, OPEN, PERIODIC, REFLECTING
 from .source import fields_source
-from .start import Start, starting_places
 from .threads import Team
 
 # Walkers per block: its coordinates and scratch stay in the first cache. Part of what a seed means.
@@ -27,44 +29,116 @@ CALL_WORK = 2**28
 KINDS = {"reflecting": REFLECTING, "periodic": PERIODIC, "absorbing": ABSORBING}
 
 
+@dataclass(frozen=True, eq=False)
+class Motion:
+    """Everything that moves walkers but the walkers: arrays, numbers and text, so that it travels.
+
+    Parameters
+    ----------
+    grid : Grid
+        Cells in which walkers are counted.
+    chosen : Settings
+    text : str
+        Formulas of drift and noise, as :func:`~fokkerplanck.particles.source.fields_source` gives
+        them.
+    numbers : ndarray, shape (k,)
+        That the formulas refer to.
+    data : ndarray, shape (columns, samples)
+        Features and target of a model; (1, 1) without one.
+    jumps : Jumps or None
+        Of heavy-tailed noise.
+    noise : ndarray
+        Factor of a constant Sigma (d, d), or 2/beta in a place of its own.
+    variable : bool
+        Whether Sigma varies.
+    free : int
+        Parameters without momenta.
+    sides : ndarray, shape (d, 4)
+        Ends of the axes and what happens there.
+    """
+
+    grid: Grid
+    chosen: Settings
+    text: str
+    numbers: np.ndarray
+    data: np.ndarray
+    jumps: Jumps | None
+    noise: np.ndarray
+    variable: bool
+    free: int
+    sides: np.ndarray
+
+
+def motion_of(problem: Problem, grid: Grid, chosen: Settings, open_sides: bool) -> Motion:
+    """How walkers of a problem move with a method."""
+    batches = bool(chosen.method.batches)
+    numbers = Numbers()
+    text = fields_source(problem, batches=batches, lagged=chosen.method.isotropic, numbers=numbers)
+    return Motion(
+        grid=grid,
+        chosen=chosen,
+        text=text,
+        numbers=numbers.array,
+        data=_data(problem),
+        jumps=problem.jumps,
+        noise=np.zeros((1, 1)) if batches else _noise(problem),
+        variable=problem.constant_sigma is None,
+        free=grid.ndim if problem.friction is None else grid.ndim // 2,
+        sides=_sides(grid, open_sides),
+    )
+
+
 class Walkers:
-    """Places and generators of all walkers, and how they move."""
+    """Places and generators of a range of blocks, and how they move.
+
+    Parameters
+    ----------
+    motion : Motion
+    places : (m, d) array
+        Of the walkers from block ``first`` on.
+    particles : int
+        Of the whole ensemble.
+    seed : SeedSequence
+        Of the generators of the whole ensemble.
+    threads : Team
+    first : int
+        Number of the first block.
+
+    Notes
+    -----
+    A block goes through the same numbers whichever range it is in: its generators are those of its
+    number, and steps are cut into calls by the size of the whole ensemble.
+    """
 
     def __init__(
         self,
-        problem: Problem,
-        grid: Grid,
-        start: Start,
-        chosen: Settings,
+        motion: Motion,
+        places: Iterable[np.ndarray],
         particles: int,
-        seed: int,
-        open_sides: bool,
+        seed: np.random.SeedSequence,
         threads: Team,
+        first: int = 0,
+        last: int | None = None,
     ):
-        self.grid, self.chosen, self.threads, self.particles = grid, chosen, threads, particles
-        self.free = grid.ndim if problem.friction is None else grid.ndim // 2
-        batches = bool(chosen.method.batches)
-        numbers = Numbers()
-        text = fields_source(
-            problem, batches=batches, lagged=chosen.method.isotropic, numbers=numbers
-        )
-        self.kernels: ModuleType = kernels_of(text)
-        self.numbers = numbers.array
-        self.data = _data(problem)
-        self.jumps = problem.jumps
-        self.noise = np.zeros((1, 1)) if batches else _noise(problem)
-        self.variable = problem.constant_sigma is None
-        self.sides = _sides(grid, open_sides)
-        self.blocks = -(-particles // BLOCK)
+        self.motion, self.threads, self.particles = motion, threads, particles
+        self.grid, self.chosen = motion.grid, motion.chosen
+        self.kernels: ModuleType = kernels_of(motion.text)
+        self.first = first
+        self.blocks = (blocks_of(particles) if last is None else last) - first
         # The walkers that fill the last block are gone from the start.
-        self.x = np.full((self.blocks, grid.ndim, BLOCK), np.nan)
-        streams, places = np.random.SeedSequence(seed).spawn(2)
-        for first, part in starting_places(grid, start, particles, places):
-            _store(self.x, first, part)
+        self.x = np.full((self.blocks, self.grid.ndim, BLOCK), np.nan)
+        filled = 0
+        for part in places:
+            _store(self.x, filled, part)
+            filled += len(part)
+        state = seed.generate_state(4, np.uint64)
+        common().skip(state, first)
         self.states = np.empty((self.blocks, 4, LANES), dtype=np.uint64)
-        common().spread(streams.generate_state(4, np.uint64), self.states)
-        self.marks = self.states.copy() if chosen.method.batches == "epochs" else self.states[:0]
-        self.absorbed = np.zeros((self.blocks, 2 * grid.ndim), dtype=np.int64)
+        common().spread(state, self.states)
+        self.marks = (
+            self.states.copy() if self.chosen.method.batches == "epochs" else self.states[:0]
+        )
+        self.absorbed = np.zeros((self.blocks, 2 * self.grid.ndim), dtype=np.int64)
         self.time, self.iteration = 0.0, 0
         self.largest_step = 0.0
         # Under a control: drift and time run by the first, 2 Sigma/beta by the second besides.
@@ -92,7 +166,7 @@ class Walkers:
         if steps:
             self.largest_step = max(self.largest_step, h)
             if chosen.method.isotropic:
-                self._set_lag(0.5 * math.sqrt(h) * self.noise[0, 0])
+                self._set_lag(0.5 * math.sqrt(h) * self.motion.noise[0, 0])
         begin, done = self.time, 0
         most = max(1, CALL_WORK // self.particles)
         while done < steps:
@@ -103,12 +177,13 @@ class Walkers:
         self.time = self.iteration * chosen.step if chosen.method.sgd else time
 
     def _run(self, t: float, h: float, steps: int) -> None:
-        chosen, kernels, sides = self.chosen, self.kernels, self.sides
-        c, data, x, states, absorbed = self.numbers, self.data, self.x, self.states, self.absorbed
-        rate, noise = chosen.rate, self.noise
+        chosen, kernels, sides = self.chosen, self.kernels, self.motion.sides
+        c, data, jumps = self.motion.numbers, self.motion.data, self.motion.jumps
+        x, states, absorbed = self.x, self.states, self.absorbed
+        rate, noise = chosen.rate, self.motion.noise
         if (self.pace, self.heat) != (1.0, 1.0):
             rate, h = rate * self.pace, h * self.pace
-            noise = noise * (self.heat if self.variable else math.sqrt(self.heat))
+            noise = noise * (self.heat if self.motion.variable else math.sqrt(self.heat))
 
         weights = np.array(chosen.weights)
 
@@ -130,10 +205,10 @@ class Walkers:
                     first, last, states, x, absorbed, t, steps, c, data,
                     rate, chosen.momentum, noise, sides,
                 )  # fmt: skip
-            elif self.jumps is not None:
+            elif jumps is not None:
                 kernels.advance_stable(
-                    first, last, states, x, absorbed, t, h, steps, c, data, self.jumps.alpha,
-                    np.array(self.jumps.strengths), self.jumps.kind == "isotropic", sides,
+                    first, last, states, x, absorbed, t, h, steps, c, data, jumps.alpha,
+                    np.array(jumps.strengths), jumps.kind == "isotropic", sides,
                 )  # fmt: skip
             else:
                 kernel = {
@@ -156,11 +231,18 @@ class Walkers:
         self.lag = lag
 
     def _shift(self, amount: float, first: int, last: int) -> None:
-        self.kernels.shift(first, last, self.states, self.x, amount, self.sides, self.absorbed)
+        self.kernels.shift(
+            first, last, self.states, self.x, amount, self.motion.sides, self.absorbed
+        )
+
+
+def blocks_of(particles: int) -> int:
+    """Blocks that hold so many walkers."""
+    return -(-particles // BLOCK)
 
 
 def _store(x: np.ndarray, first: int, part: np.ndarray) -> None:
-    """Write places (m, d) of walkers ``first`` and on into their blocks."""
+    """Write places (m, d) of walkers ``first`` and on into their blocks; ``first`` begins one."""
     for begin in range(0, len(part), BLOCK):
         some = part[begin : begin + BLOCK]
         x[(first + begin) // BLOCK, :, : len(some)] = some.T

@@ -4,15 +4,17 @@ from .control import ControlRecord, Search, SmoothingRecord
 from .discrete import Discrete, RelationRow
 from .ensemble import EnsembleRecord
 from .exports import EXPORTS, export
+from .identity import Identity, identity
 from .inputs import INPUT_BYTES, hdf5_version
 from .layout import OBSERVABLES, RESERVED_NAMES, SCHEMA
 from .notebook import html_table
 from .passage import PASSAGE_NUMBERS, EscapeRecord, PassageRecord
-from .reader import Contents, read
+from .reader import Contents, locked, read
 from .records import Checkpoint, Frame, Header
 from .spectrum import SpectrumRecord
 from .stationary import NUMBERS, CriticalPoints, Loop, Stationary
 from .stored_case import StoredCase, stored_case
+from .sweep import SweepRecord, read_sweep, write_sweep
 from .validation import ValidationRecord
 from .writer import ResultWriter, check_target
 
@@ -33,6 +35,7 @@ __all__ = [
     "EscapeRecord",
     "Frame",
     "Header",
+    "Identity",
     "Loop",
     "PassageRecord",
     "RelationRow",
@@ -42,11 +45,16 @@ __all__ = [
     "SpectrumRecord",
     "Stationary",
     "StoredCase",
+    "SweepRecord",
     "ValidationRecord",
     "check_target",
     "export",
     "hdf5_version",
     "html_table",
+    "identity",
+    "locked",
     "read",
+    "read_sweep",
     "stored_case",
+    "write_sweep",
 ]

@@ -100,7 +100,7 @@ def open_file(path: Path, mode: str) -> h5py.File:
     try:
         file = h5py.File(path, mode, libver=LIBVER, locking="best-effort")
     except OSError as error:
-        if isinstance(error, BlockingIOError) or "unable to lock" in str(error):
+        if locked(error):
             raise StoreError("another process is writing this file; wait for it", path) from error
         if isinstance(error, PermissionError):
             raise StoreError("permission to open this file is denied", path) from error
@@ -117,6 +117,11 @@ def open_file(path: Path, mode: str) -> h5py.File:
             path,
         )
     return file
+
+
+def locked(error: BaseException | None) -> bool:
+    """Whether HDF5 failed because another process has the file open for writing."""
+    return isinstance(error, BlockingIOError) or "unable to lock" in str(error)
 
 
 def complete_frames(file: h5py.File) -> int:

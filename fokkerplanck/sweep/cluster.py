@@ -1,0 +1,175 @@
+"""Dask's workers: those of this machine, or a cluster that runs already."""
+
+from __future__ import annotations
+
+import logging
+import os
+import time
+from collections.abc import Iterator
+from contextlib import contextmanager
+from typing import Any
+
+from ..errors import CaseError, NumericalFailure
+
+# Seconds until a scheduler must have answered, and one of its workers be there.
+PATIENCE = 30
+# Seconds between two looks at the workers while nothing is finished.
+TICK = 1.0
+# Seconds without a worker: then one more is started on this machine, and others are given up.
+LOST = 30.0
+# One core each: members are independent, and their bits do not depend on the number of threads.
+SINGLE = {
+    name: "1"
+    for name in ("NUMBA_NUM_THREADS", "OMP_NUM_THREADS", "OPENBLAS_NUM_THREADS", "MKL_NUM_THREADS")
+}
+# Workers that die are part of the plan, and said at the end.
+SILENT = {"logging": {"distributed": "critical", "bokeh": "critical", "tornado": "critical"}}
+
+
+def usable_cores() -> int:
+    """Cores that this process may use."""
+    if hasattr(os, "sched_getaffinity"):
+        return len(os.sched_getaffinity(0))
+    return os.cpu_count() or 1
+
+
+def require_dask() -> None:
+    """Raise CaseError with what to install where Dask is missing."""
+    try:
+        import distributed  # noqa: F401
+    except ImportError:
+        raise CaseError(
+            "a sweep runs on Dask, which is not installed; pip install 'fokkerplanck[sweep]'"
+        ) from None
+
+
+@contextmanager
+def dask_client(count: int | None = None, scheduler: str | None = None) -> Iterator[Any]:
+    """A client of a scheduler by address, or of ``count`` worker processes started here.
+
+    Raises
+    ------
+    CaseError
+        If Dask is missing, the number is not possible or nobody answers.
+    """
+    require_dask()
+    if scheduler is not None:
+        if count is not None:
+            raise CaseError("are the scheduler's own; leave it out beside --scheduler", "--workers")
+        with _existing(scheduler) as client:
+            yield client
+        return
+    if count is None:
+        count = usable_cores()
+    elif count < 1:
+        raise CaseError(f"{count} is too few; give 1 or more", "--workers")
+    import dask
+    from distributed import Client, LocalCluster
+
+    with (
+        dask.config.set(SILENT),
+        LocalCluster(
+            n_workers=count,
+            threads_per_worker=1,
+            # A server for pages that nobody asked for; on a port that is free.
+            dashboard_address="127.0.0.1:0",
+            silence_logs=logging.CRITICAL,
+            env=SINGLE,
+            preload=["fokkerplanck.sweep.worker"],
+            # Every death of a worker is told at once; the sweep counts them.
+            scheduler_kwargs={"allowed_failures": 0},
+        ) as cluster,
+        Client(cluster) as client,
+    ):
+        yield client
+
+
+def is_own(client: Any) -> bool:
+    """Whether :func:`dask_client` started the workers; by default Dask hides three deaths."""
+    scheduler = getattr(getattr(client, "cluster", None), "scheduler", None)
+    return getattr(scheduler, "allowed_failures", None) == 0
+
+
+@contextmanager
+def _existing(address: str) -> Iterator[Any]:
+    from distributed import Client
+
+    try:
+        client = Client(address, timeout=PATIENCE, set_as_default=False)
+    except (OSError, ValueError) as error:
+        raise CaseError(
+            f"no scheduler answers at {address} ({str(error).splitlines()[0]}); the form is "
+            "tcp://host:port",
+            "--scheduler",
+        ) from None
+    with client:
+        try:
+            client.wait_for_workers(1, timeout=PATIENCE)
+        except TimeoutError:
+            raise CaseError(
+                f"the scheduler at {address} has no workers; start some with dask worker {address}",
+                "--scheduler",
+            ) from None
+        yield client
+
+
+class Watch:
+    """Sees to it that there are workers.
+
+    A worker that dies is started again by its nanny, but for one that dies while it starts.
+
+    Parameters
+    ----------
+    client : distributed.Client
+        Only workers of :func:`dask_client` are started.
+    """
+
+    def __init__(self, client: Any):
+        self.client, self.own = client, is_own(client)
+        self.wanted = self.count() if self.own else 1
+        self.last_whole = time.monotonic()
+
+    def count(self) -> int:
+        """Workers there are."""
+        return len(self.client.nthreads())
+
+    def workers(self) -> int:
+        """Workers there are; new ones are asked for when some were gone for long.
+
+        Raises
+        ------
+        NumericalFailure
+            If they are not ours and all of them are gone.
+        """
+        count, now = self.count(), time.monotonic()
+        if count >= self.wanted:
+            self.last_whole = now
+        elif now - self.last_whole > LOST:
+            if not self.own:
+                raise NumericalFailure(
+                    f"all workers are gone since {LOST:g} s", "start the sweep again: it continues"
+                )
+            local = self.client.cluster
+            local.scale(len(local.worker_spec) + self.wanted - count)
+            self.last_whole = now
+        return count
+
+
+def finished(futures: list[Any]) -> list[Any]:
+    """Those that have an outcome, after ``TICK`` at the latest.
+
+    Raises
+    ------
+    NumericalFailure
+        If the scheduler is gone, and with it what it knew.
+    """
+    from distributed import CancelledError, wait
+
+    try:
+        return list(wait(futures, timeout=TICK, return_when="FIRST_COMPLETED").done)
+    except TimeoutError:
+        return []
+    except CancelledError:
+        raise NumericalFailure(
+            "the scheduler dropped the members that it had", "start the sweep again: it continues"
+        ) from None
