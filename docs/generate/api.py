@@ -97,7 +97,9 @@ def _page(package: str, entries: list[Entry]) -> str:
     own = [entry for entry in entries if entry.package == package]
     module = import_module(package)
     text = f"{package}\n{'=' * len(package)}\n\n{(module.__doc__ or '').strip()}\n\n"
-    text += f".. py:module:: {package}\n\n.. currentmodule:: {package}\n\n"
+    # The package offers a function of the name of one of its parts.
+    taken = "   :no-index:\n" if package in {entry.full for entry in entries} else ""
+    text += f".. py:module:: {package}\n{taken}\n.. currentmodule:: {package}\n\n"
     listed = "\n".join(f"   {entry.name}" for entry in own if entry.kind != "data")
     text += f".. autosummary::\n   :nosignatures:\n\n{listed}\n\n"
     elsewhere = [

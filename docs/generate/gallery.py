@@ -116,10 +116,10 @@ def _case(name: str, folder: Path) -> Drawn:
 
 def _reduced(name: str, sizes: dict[str, Any], path: Path) -> Result:
     """Run a case at its reduced size, or read what is left of such a run."""
-    case = replace(load_case(name, sizes), ensemble=None, validation=None)
     with warnings.catch_warnings():
         # What coarse grids are cautioned about.
         warnings.simplefilter("ignore", CaseWarning)
+        case = replace(load_case(name, sizes), ensemble=None, validation=None)
         return run(case, path, resume=True)
 
 
