@@ -17,11 +17,12 @@ from contextlib import contextmanager
 from dataclasses import replace
 from pathlib import Path
 from types import FrameType
-from typing import TYPE_CHECKING, Any, NoReturn
+from typing import TYPE_CHECKING, Any
 
 from . import __version__
 from .cli_sweep import add_sweep, sweep_command
 from .errors import CaseError, CaseWarning, NumericalFailure, StoreError
+from .interrupts import interrupt
 
 # The library is imported inside the commands, so that --help answers at once and --threads can
 # act before numba is loaded.
@@ -30,6 +31,9 @@ if TYPE_CHECKING:
 
 # Of `store.EXPORTS`, which --help need not load.
 FORMATS = ("vtkhdf", "xdmf")
+# How long a frame may take to its end after an interrupt, and how often it is interrupted then.
+GRACE_S = 2.0
+AGAIN_S = 1.0
 
 SUCCESS, MISSED, BAD_INPUT, FAILED, INTERRUPTED = 0, 1, 2, 3, 130
 
@@ -74,6 +78,9 @@ def _warnings_in_one_line() -> Iterator[None]:
         def show(message: Any, category: type[Warning], *place: Any, **more: Any) -> None:
             if issubclass(category, CaseWarning):
                 sys.stderr.write(f"warning: {message}\n")
+            elif issubclass(category, RuntimeWarning):
+                # numpy's words on an overflow; what follows from it is told by an error.
+                sys.stderr.write(f"warning: {message} in {Path(place[0]).name}\n")
             else:
                 usual(message, category, *place, **more)
 
@@ -82,6 +89,11 @@ def _warnings_in_one_line() -> Iterator[None]:
 
 
 def _run(options: argparse.Namespace) -> int:
+    with _stopped_by_signals() as stopped:
+        return _solved(options, stopped)
+
+
+def _solved(options: argparse.Namespace, stopped: Callable[[], bool]) -> int:
     _set_threads(options.threads)
     case = _load(options)
     path = _target(options, case)
@@ -90,11 +102,7 @@ def _run(options: argparse.Namespace) -> int:
     from .run import run
 
     before = _changed_at(path)
-    with (
-        _terminated_like_interrupted() as stopped,
-        _naming(case),
-        _client(options.scheduler) as client,
-    ):
+    with _naming(case), _client(options.scheduler) as client:
         result = run(
             case,
             path,
@@ -160,25 +168,45 @@ def _judged(missed: list[str]) -> int:
 
 
 @contextmanager
-def _terminated_like_interrupted() -> Iterator[Callable[[], bool]]:
-    """SIGTERM closes the result file as properly as an interrupt from the keyboard.
+def _stopped_by_signals() -> Iterator[Callable[[], bool]]:
+    """SIGINT, SIGTERM and SIGHUP end a run as properly as they can.
 
-    Yields what tells whether a signal has come: an exception raised inside a callback of a
-    library is swallowed there, and the run must find out after the frame.
+    The first one lets the frame that is being computed come to its end, for ``GRACE_S`` at most;
+    then the run is interrupted wherever it is. A second one ends the process at once: what the
+    result file holds is safe at any moment.
+
+    Yields what tells whether a signal has come. An exception raised inside a callback of a library
+    is swallowed there; so it is raised again and again, and the run asks after every frame.
     """
     caught: list[int] = []
 
-    def interrupt(number: int, frame: FrameType | None) -> NoReturn:
+    def first(number: int, frame: FrameType | None) -> None:
+        if caught:
+            os.write(2, b"fokkerplanck: aborted; --resume continues\n")
+            os._exit(INTERRUPTED)
         caught.append(number)
-        raise KeyboardInterrupt
+        if hasattr(signal, "setitimer"):
+            signal.setitimer(signal.ITIMER_REAL, GRACE_S, AGAIN_S)
+        else:
+            interrupt()
 
-    before = {signal.SIGTERM: signal.signal(signal.SIGTERM, interrupt)}
-    # A shell that runs the command in the background leaves SIGINT ignored, and means it.
-    if signal.getsignal(signal.SIGINT) is signal.default_int_handler:
-        before[signal.SIGINT] = signal.signal(signal.SIGINT, interrupt)
+    def late(number: int, frame: FrameType | None) -> None:
+        interrupt()
+
+    before = {}
+    for name in ("SIGINT", "SIGTERM", "SIGHUP"):
+        number = getattr(signal, name, None)
+        # A shell that runs the command in the background leaves SIGINT ignored, nohup SIGHUP, and
+        # both mean it.
+        if number is not None and signal.getsignal(number) is not signal.SIG_IGN:
+            before[number] = signal.signal(number, first)
+    if hasattr(signal, "setitimer"):
+        before[signal.SIGALRM] = signal.signal(signal.SIGALRM, late)
     try:
         yield lambda: bool(caught)
     finally:
+        if hasattr(signal, "setitimer"):
+            signal.setitimer(signal.ITIMER_REAL, 0.0)
         for number, handler in before.items():
             signal.signal(number, handler)
 
@@ -227,8 +255,12 @@ def _study(options: argparse.Namespace) -> int:
 
 
 def _sweep(options: argparse.Namespace) -> int:
-    with _terminated_like_interrupted():
+    # Members that are being solved then close after their frame.
+    before = signal.signal(signal.SIGTERM, signal.default_int_handler)
+    try:
         return sweep_command(options)
+    finally:
+        signal.signal(signal.SIGTERM, before)
 
 
 def _validate(options: argparse.Namespace) -> int:

@@ -15,14 +15,18 @@ from .cautions import cautions
 from .clock import Clock
 from .density import Generator, Scheme, StationaryState, System, march_of
 from .density.controlled import ControlledSystem
+from .density.march import Advancing
 from .density.schemes import Marching
-from .errors import CaseWarning
+from .errors import CaseError, CaseWarning, NumericalFailure
 from .observables import Observer, moments
 from .particles import Client
 from .sink import Sink
 from .start import initial_density
 from .store import Checkpoint, read
 from .walk import visited_cells, walk
+
+# Times between two frames at which coefficients are looked at once something is wrong.
+PROBES = 65
 
 BAR = "{desc} {percentage:3.0f}% {bar} t = {n:.4g}/{total:.4g} [{elapsed}<{remaining}]"
 
@@ -60,7 +64,7 @@ def march_frames(
     case: Case,
     sink: Sink,
     clock: Clock,
-    march: Marching,
+    march: Advancing,
     start: Callable[[], np.ndarray],
     measure: Callable[[np.ndarray, float], dict[str, Any]],
     progress: bool,
@@ -88,7 +92,7 @@ def march_frames(
         for index in range(state.frame + 1, asked.frames):
             before, stop = asked.times[index - 1], asked.times[index]
             with clock("step"):
-                flat, step = march.advance(flat, before, stop, step)
+                flat, step = _advanced(case, march, flat, before, stop, step)
             density = flat.reshape(shape)
             with clock("measure"):
                 measured = measure(density, stop)
@@ -96,6 +100,48 @@ def march_frames(
                 sink.frame(Checkpoint(index, stop, density, step), measured)
             bar.update(stop - before)
     return flat.reshape(shape)
+
+
+def _advanced(
+    case: Case, march: Marching, density: np.ndarray, start: float, stop: float, step: float
+) -> tuple[np.ndarray, float]:
+    """One frame further.
+
+    Raises
+    ------
+    NumericalFailure
+        If a number is not finite any more. Where the coefficients are the reason, steppers stumble
+        over them in ways of their own; the sentence is then about the coefficients.
+    """
+    try:
+        flat, step = march.advance(density, start, stop, step)
+    except (ValueError, ArithmeticError, NumericalFailure):
+        _require_coefficients(case, start, stop)
+        raise
+    if not np.isfinite(flat).all():
+        _require_coefficients(case, start, stop)
+        raise NumericalFailure(
+            f"the density is not finite any more between t = {start:.6g} and {stop:.6g}; the "
+            "frames before are kept",
+            "choose a smaller density.rtol or another density.stepper",
+        )
+    return flat, step
+
+
+def _require_coefficients(case: Case, start: float, stop: float) -> None:
+    """Raise NumericalFailure if a coefficient has no finite value between two times."""
+    if not case.problem.time_dependent:
+        return
+    for time in np.linspace(start, stop, PROBES):
+        try:
+            with np.errstate(over="ignore", invalid="ignore", divide="ignore"):
+                case.problem.check(case.grid, float(time))
+        except CaseError as error:
+            raise NumericalFailure(
+                f"near t = {time:.6g} a coefficient has no finite value ({error}); the frames up "
+                f"to t = {start:.6g} are kept",
+                "end before that time with density.end, or change the formula",
+            ) from error
 
 
 def _measured(
@@ -160,4 +206,11 @@ def move_walkers(
         pieces = system.factors if isinstance(system, ControlledSystem) else None
         record, notes = walk(case, start, visited, moved, pieces, client)
     sink.ensemble(record)
+    if record.lost[-1] and record.lost[-1] + record.absorbed[-1].sum() == record.particles:
+        last = record.time[np.flatnonzero(np.diff(record.lost, prepend=0))[-1]]
+        raise NumericalFailure(
+            f"all walkers that were not absorbed had left to infinity, or met a place where a "
+            f"formula has no value, by t = {last:.6g}; what they did before is kept",
+            "take a smaller ensemble.step or learning rate, or mend the formula",
+        )
     return notes

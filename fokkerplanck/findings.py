@@ -307,6 +307,17 @@ def discrete_rows(names: tuple[str, ...], steps: Discrete) -> list[tuple[str, st
                 f"{100.0 * numbers['walkers_sampling']:.2g} % by their number alone",
             )
         )
+    if "walkers_grid" in numbers:
+        beyond = numbers["walkers_unexplained"] > 0.5 * numbers["walkers_grid"]
+        wide = "; order 2 does not describe cells this wide: take more" if beyond else ""
+        rows.append(
+            (
+                "  of two grids",
+                f"bins off by {numbers['walkers_grid']:.2%} through the grid at order 2, "
+                f"{numbers['walkers_noise']:.2%} through the number of walkers, "
+                f"{numbers['walkers_unexplained']:.2%} beyond both (root mean square){wide}",
+            )
+        )
     return rows + [_relation_row(row) for row in steps.relations]
 
 

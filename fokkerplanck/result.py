@@ -28,6 +28,7 @@ from .store import (
     check_target,
     html_table,
     read,
+    replacing,
 )
 
 __all__ = [
@@ -240,11 +241,16 @@ class Result:
         Raises
         ------
         StoreError
-            If the file exists and ``overwrite`` is False, or cannot be written.
+            If the file exists and ``overwrite`` is False, cannot be written, or is being written
+            by a run.
         """
         target = Path(path)
         check_target(target, overwrite)
-        partial = target.with_name(target.name + ".saving")
+        with replacing(target):
+            self._save(target, target.with_name(target.name + ".saving"))
+        return target
+
+    def _save(self, target: Path, partial: Path) -> None:
         kept, last = self.kept_frames, len(self.time) - 1
         only_ends = len(kept) < len(self.time) and set(kept) <= {0, last}
         try:
@@ -280,7 +286,6 @@ class Result:
             os.replace(partial, target)
         finally:
             partial.unlink(missing_ok=True)
-        return target
 
     def _header(self) -> Header:
         return Header(

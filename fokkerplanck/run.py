@@ -22,7 +22,8 @@ from .clock import Clock
 from .density import SCHEME_TABLE, Scheme, StationaryState, System, stationary
 from .density.controlled import ControlledSystem
 from .density.force import Force
-from .density.levy import LEVY, LevySystem, levy_march
+from .density.levy import LEVY, LevySystem
+from .density.levy_march import LevyMarch
 from .density.rates import sampled_offsets
 from .discrete import discretise
 from .errors import CaseError, CaseWarning, NumericalFailure, StoreError
@@ -34,7 +35,7 @@ from .sink import Sink
 from .smoothed import smooth
 from .start import initial_density, scheme_of
 from .steering import objective_of, steer
-from .store import Header, hdf5_version, read
+from .store import Header, hdf5_version, read, settle
 from .transit import check_regions, transit
 from .validate import validate
 
@@ -94,6 +95,7 @@ def run(
             require_room(case)
             header = _header(case)
         if path is not None and resume and path.exists() and _complete(path, header):
+            settle(path)
             return open_result(path)
         sink = Sink(case, header, path, resume, overwrite, stopped)
         try:
@@ -135,7 +137,12 @@ def rest_state(
         return None
     name = "scharfetter-gummel" if scheme is None else scheme.name
     try:
-        return stationary(system.at(0.0), case.problem, name)
+        rest = stationary(system.at(0.0), case.problem, name)
+        if not np.isfinite(rest.density).all():
+            raise NumericalFailure(
+                "the stationary density is not finite", "take a smaller domain or a smaller beta"
+            )
+        return rest
     except (CaseError, NumericalFailure) as failure:
         if needed or (strict and name == "high-order"):
             raise
@@ -221,7 +228,7 @@ def _solve_levy(
     notes: list[str] = []
     asked = case.density
     if asked is not None:
-        march = levy_march(system, asked.rtol, asked.end)
+        march = LevyMarch(system, asked.rtol, asked.end)
         start = partial(initial_density, case)
         measure = partial(measure_levy, system)
         march_frames(case, sink, clock, march, start, measure, progress)

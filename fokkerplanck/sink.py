@@ -2,13 +2,17 @@
 
 from __future__ import annotations
 
+import warnings
 from collections.abc import Callable
+from contextlib import suppress
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 
 from .case import Case
+from .errors import CaseWarning, StoreError
+from .interrupts import shielded
 from .result import (
     ControlRecord,
     Discrete,
@@ -57,6 +61,8 @@ class Sink:
             return
         if resume and path.exists():
             self.writer, self.checkpoint = ResultWriter.resume(path, header)
+            if self.writer.recovered:
+                warnings.warn(self.writer.recovered, CaseWarning, stacklevel=3)
             return
         self.writer = ResultWriter.create(
             path,
@@ -72,16 +78,15 @@ class Sink:
         if self.measured:
             return self.measured[-1]
         assert self.path is not None
-        return {name: series[-1] for name, series in read(self.path).observables.items()}
+        with shielded():
+            return {name: series[-1] for name, series in read(self.path).observables.items()}
 
     def frame(self, state: Checkpoint, measured: dict[str, Any]) -> None:
         """Take the next frame; KeyboardInterrupt after it, if the run is to stop."""
         self.measured.append(measured)
         if self.writer is not None:
-            self.writer.append(Frame(state.frame, state.time, state.density, measured))
-            self.writer.checkpoint(state)
-            if self.stopped():
-                raise KeyboardInterrupt
+            self.writer.append(Frame(state.frame, state.time, state.density, measured), state)
+            self._obey()
             return
         self.times.append(state.time)
         last = self.case.density.frames - 1 if self.case.density is not None else 0
@@ -105,24 +110,28 @@ class Sink:
         self.rest = rest
         if self.writer is not None:
             self.writer.write_stationary(rest)
+        self._obey()
 
     def spectrum(self, modes: SpectrumRecord) -> None:
         """Take the spectrum."""
         self.modes = modes
         if self.writer is not None:
             self.writer.write_spectrum(modes)
+        self._obey()
 
     def ensemble(self, walkers: EnsembleRecord) -> None:
         """Take the ensemble."""
         self.walkers = walkers
         if self.writer is not None:
             self.writer.write_ensemble(walkers)
+        self._obey()
 
     def validation(self, comparison: ValidationRecord) -> None:
         """Take the comparison of density and walkers."""
         self.comparison = comparison
         if self.writer is not None:
             self.writer.write_validation(comparison)
+        self._obey()
 
     def search(self) -> Search | None:
         """Where the optimiser of an interrupted run stood."""
@@ -132,37 +141,47 @@ class Sink:
         """Keep where the optimiser stands; KeyboardInterrupt if the run is to stop."""
         if self.writer is not None:
             self.writer.write_search(search)
-        if self.stopped():
-            raise KeyboardInterrupt
+        self._obey()
 
     def control(self, schedules: ControlRecord) -> None:
         """Take the schedules."""
         self.schedules = schedules
         if self.writer is not None:
             self.writer.write_control(schedules)
+        self._obey()
 
     def smoothing(self, entropies: SmoothingRecord) -> None:
         """Take the local entropies."""
         self.entropies = entropies
         if self.writer is not None:
             self.writer.write_smoothing(entropies)
+        self._obey()
 
     def discrete(self, steps: Discrete) -> None:
         """Take what the transfer operator says."""
         self.steps = steps
         if self.writer is not None:
             self.writer.write_discrete(steps)
+        self._obey()
 
     def passage(self, found: PassageRecord) -> None:
         """Take the first passage."""
         self.first_passage = found
         if self.writer is not None:
             self.writer.write_passage(found)
+        self._obey()
 
     def abandon(self, timings: dict[str, float]) -> None:
         """Close the file as interrupted; what was reached stays in it."""
         if self.writer is not None:
-            self.writer.close("interrupted", timings=timings)
+            # What ended the run is what is told; a full disk may not even take the last words.
+            with suppress(StoreError):
+                self.writer.close("interrupted", timings=timings)
+
+    def _obey(self) -> None:
+        """KeyboardInterrupt if the run is to stop; what was taken is safe."""
+        if self.stopped():
+            raise KeyboardInterrupt
 
     def finish(self, timings: dict[str, float], notes: list[str]) -> Result:
         """Close the file as complete and return the result."""

@@ -11,14 +11,14 @@ import numpy as np
 
 from .case import Case, Ensemble, Sources, Validation, apply_overrides, read_case
 from .density import System, evolve
-from .density.levy import evolve_levy
+from .density.levy_march import evolve_levy
 from .errors import CaseError, StoreError
 from .grid import Grid
 from .particles import METHODS
 from .result import Result
 from .start import initial_density, scheme_of
 from .store import EnsembleRecord, ValidationRecord
-from .validation import Halved, Verdict, cell_masses, coarsened, dependent, judge
+from .validation import Halved, Verdict, cell_masses, coarsened, dependent, extrapolated, judge
 from .walk import chosen_method, walk
 
 # Output times compared: the frames share their walkers, so more of them tell little more.
@@ -198,16 +198,11 @@ def _masses(
             stepper=asked.stepper,
             rtol=asked.rtol,
         ).density
-    factor = 2.0**order - 1.0
-    values, extrapolated = [], []
-    for fine, density in zip(own, other_path[1:], strict=True):
-        pooled = coarsened(fine, half.grid.shape)
-        correction = (pooled - cell_masses(half.grid, density)) / factor
-        better = np.maximum(pooled + correction, 0.0)
-        better *= pooled.sum() / better.sum()
-        values.append(pooled)
-        extrapolated.append(better)
-    return Masses(half.grid, values, extrapolated)
+    pairs = [
+        extrapolated(fine, cell_masses(half.grid, density), order)
+        for fine, density in zip(own, other_path[1:], strict=True)
+    ]
+    return Masses(half.grid, [pooled for pooled, _ in pairs], [better for _, better in pairs])
 
 
 def _others(case: Case, masses: Masses, frames: list[int]) -> Others:

@@ -261,3 +261,46 @@ def chain_matrix(
         matrix[j, k] += backward[j]
         matrix[k, k] -= backward[j]
     return matrix
+
+
+def remapped(line: np.ndarray, feet: np.ndarray, periodic: bool) -> np.ndarray:
+    """Cell means after a flow whose faces come from ``feet``, in cells: sums of integrals.
+
+    Parabolas by their edge values and mean, drawn towards the mean where they would be negative;
+    the least value is looked for on a mesh, at the ends and where the slope is zero.
+    """
+    n = line.size
+
+    def mean(i: int) -> float:
+        if periodic:
+            return float(line[i % n])
+        # The parabola whose means over the last three cells are theirs, by its differences.
+        if i < 0:
+            return mean(i + 3) - 3.0 * mean(i + 2) + 3.0 * mean(i + 1)
+        if i >= n:
+            return mean(i - 3) - 3.0 * mean(i - 2) + 3.0 * mean(i - 1)
+        return float(line[i])
+
+    def edge(i: int) -> float:
+        return (7.0 * (mean(i - 1) + mean(i)) - mean(i - 2) - mean(i + 1)) / 12.0
+
+    def shape(i: int) -> np.polynomial.Polynomial:
+        low, high, m = edge(i), edge(i + 1), mean(i)
+        bend = 6.0 * m - 3.0 * (low + high)
+        parabola = np.polynomial.Polynomial([low, high - low + bend, -bend])
+        least = min(parabola(s) for s in [*np.linspace(0.0, 1.0, 21), *_vertex(parabola)])
+        share = m / (m - least) if least < 0.0 else 1.0
+        return m + share * (parabola - m)
+
+    out = np.zeros(n)
+    for i in range(n):
+        start, stop = float(feet[i]), float(feet[i + 1])
+        for j in range(math.floor(start), math.ceil(stop)):
+            primitive = shape(j).integ()
+            out[i] += primitive(min(stop - j, 1.0)) - primitive(max(start - j, 0.0))
+    return out
+
+
+def _vertex(parabola: np.polynomial.Polynomial) -> list[float]:
+    place = parabola.deriv().roots()
+    return [float(s) for s in place if np.isreal(s) and 0.0 < s < 1.0]

@@ -17,6 +17,7 @@ PACKAGE = ROOT / "fokkerplanck"
 LAYERS = {
     "errors": 0,
     "compiling": 0,
+    "interrupts": 0,
     "domain": 1,
     "grid": 1,
     "problem": 2,

@@ -19,7 +19,7 @@ from fokkerplanck.store import inputs
 
 pytestmark = pytest.mark.filterwarnings("ignore::fokkerplanck.errors.CaseWarning")
 # What differs between two runs of one case.
-ATTRIBUTES = {"history", "timings", "name"}
+ATTRIBUTES = {"history", "timings", "name", "checkpoint@run"}
 
 
 def contents(path: Path) -> dict[str, Any]:

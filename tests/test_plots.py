@@ -6,6 +6,7 @@ import numpy as np
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
+from matplotlib.colors import LogNorm
 from matplotlib.image import imread
 from matplotlib.text import Text
 from PIL import Image
@@ -187,6 +188,21 @@ def test_alike_peaks_share_an_absolute_scale():
     assert len({picture.get_clim() for picture in pictures}) == 1
     assert pictures[-1].get_clim()[1] == pytest.approx(result.stationary.density.max(), rel=0.1)
     assert r"density $\rho$" in texts(figure)
+
+
+def test_tails_of_jumps_show_on_a_logarithmic_scale_over_the_whole_box():
+    result = ornstein_uhlenbeck((40, 30))
+    result.density[0] = 0.0
+    result.density[0, 20, 15] = 1.0
+    assert panels(density_figures(result)["density"])[0].images[0].norm.vmin == 0.0
+    result.observables["over_sides_rate"] = np.zeros(len(result.time))
+    axes = panels(density_figures(result)["density"])[0]
+    picture = axes.images[0]
+    assert isinstance(picture.norm, LogNorm)
+    assert picture.get_clim() == (pytest.approx(1e-5), 1.0)
+    # Cells without mass have the lowest colour, not none.
+    assert not np.ma.is_masked(picture.norm(picture.get_array()))
+    assert axes.get_xlim() == (-4.0, 4.0)
 
 
 def test_marginals_and_slices_in_three_dimensions():

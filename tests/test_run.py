@@ -23,6 +23,7 @@ from fokkerplanck.report import free_energy_increase, mass_drift, number_of, sum
 from fokkerplanck.result import Result
 from fokkerplanck.sink import Sink
 from fokkerplanck.start import initial_density
+from fokkerplanck.store.journal import journal_files
 from fokkerplanck.walk import walk
 
 
@@ -51,6 +52,7 @@ REDUCED = {
         "discrete.rates": [0.2, 0.5],
     },
     "levy_double_well": {**sized({"x": 64}, 5, 4.0), "domain.x.range": [-2, 2]},
+    "levy_four_wells": {**sized({"x": 48, "y": 48}, 4, 3.0), "density.rtol": 4e-2},
     "levy_ou": {
         **sized({"x": 512}, 5, 2.0),
         "domain.x.range": [-40, 40],
@@ -79,7 +81,7 @@ REDUCED = {
 # Under a control nothing rests, and what is compared with walkers is the density at u = 1.
 STEERED = {"schedule_double_well", "schedule_quadratic"}
 # Those that come to rest by their end.
-HEAVY = {"levy_double_well", "levy_ou"}
+HEAVY = {"levy_double_well", "levy_four_wells", "levy_ou"}
 RESTING = set(REDUCED) - {"cross_diffusion", "saddle_escape", *STEERED} - HEAVY
 # Those with absorbing sides.
 OPEN = {"saddle_escape"}
@@ -304,8 +306,9 @@ def test_resumed_run_equals_an_uninterrupted_one(
     copied = tmp_path / "copied.h5"
 
     def copy_and_die(sink: Sink) -> None:
-        # What a kill without warning leaves: the open file as it is on disk.
-        shutil.copy(sink.path, copied)
+        # What a kill without warning leaves: the open file as it is on disk, and its journal.
+        for file in (sink.path, *journal_files(sink.path)):
+            shutil.copy(file, file.with_name(file.name.replace("cut", "copied")))
         raise Killed
 
     with monkeypatch.context() as patch:

@@ -130,16 +130,23 @@ def test_resume_refuses_another_run(tmp_path, change, message):
     ResultWriter.resume(tmp_path / "a.h5", header)[0].close("interrupted")
 
 
-def test_resume_refuses_complete_absent_and_uncheckpointed_runs(tmp_path):
+def test_resume_refuses_complete_and_absent_runs(tmp_path):
     header = make_header()
     write(tmp_path / "a.h5", header, 2)
     with pytest.raises(StoreError, match="complete"):
         ResultWriter.resume(tmp_path / "a.h5", header)
     with pytest.raises(StoreError, match="no such"):
         ResultWriter.resume(tmp_path / "b.h5", header)
+
+
+def test_a_run_stopped_before_its_first_checkpoint_begins_anew(tmp_path):
+    header = make_header()
     interrupted(tmp_path / "c.h5", header, 2, checkpoint=-1)
-    with pytest.raises(StoreError, match="before its first checkpoint"):
-        ResultWriter.resume(tmp_path / "c.h5", header)
+    writer, checkpoint = ResultWriter.resume(tmp_path / "c.h5", header)
+    assert (checkpoint, writer.frames) == (None, 0)
+    with writer:
+        writer.append(make_frame(header, 0))
+    np.testing.assert_array_equal(read(tmp_path / "c.h5").density[0], make_frame(header, 0).density)
 
 
 CHILD = """
@@ -183,11 +190,11 @@ def test_killed_writer_leaves_whole_frames_that_resume(tmp_path, trial):
         np.testing.assert_array_equal(
             contents.observables["covariance"][index], expected.observables["covariance"]
         )
-    with xarray.open_dataset(path, engine="h5netcdf") as data:
-        np.testing.assert_array_equal(data.mass[:frames], contents.observables["mass"])
     writer, checkpoint = ResultWriter.resume(path, header)
     assert checkpoint.frame in (frames - 1, frames - 2)
     np.testing.assert_array_equal(checkpoint.density, make_frame(header, checkpoint.frame).density)
     with writer:
         writer.append(make_frame(header, checkpoint.frame + 1))
-    assert len(read(path).time) == checkpoint.frame + 2
+    with xarray.open_dataset(path, engine="h5netcdf") as data:
+        assert len(data.time) == checkpoint.frame + 2
+        np.testing.assert_array_equal(data.mass[:frames], contents.observables["mass"])

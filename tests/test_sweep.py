@@ -30,7 +30,7 @@ from fokkerplanck import compiling
 from fokkerplanck.cli import main
 from fokkerplanck.particles import Gaussian
 from fokkerplanck.plots.sweep import sweep_figure
-from fokkerplanck.store import identity, read_sweep
+from fokkerplanck.store import check_free, identity, read_sweep
 from fokkerplanck.sweep import cluster, conduct, table_of
 from fokkerplanck.sweep.plan import parse_settings, plan_of, split_values
 from fokkerplanck.sweep.summary import summary_of
@@ -406,9 +406,8 @@ def test_killed_worker_is_survived(client: Any) -> None:
         deadline = time.monotonic() + 60
         while not killed and time.monotonic() < deadline:
             for path in Path("out").glob("*/long.h5"):
-                # HDF5 keeps others out while a run writes, so a locked file is one in the making.
                 try:
-                    identity(path)
+                    check_free(path)
                 except fp.StoreError:
                     [*busy] = [w for w, tasks in client.processing().items() if tasks]
                     pids = client.run(os.getpid, workers=busy[:1])

@@ -9,13 +9,14 @@ sides do is part of the operator:
   fractional Laplacian. Jumps fold at the sides, as those of walkers do. Diagonal under cosine
   transforms, so exp(t A) is exact and costs one pair of them.
 - absorbing boxes: the fractional Laplacian of the whole lattice restricted to the box: a jump that
-  lands outside is gone, wherever it would go next. One product costs one pair of transforms of
-  twice the cells per axis.
+  lands outside is gone, wherever it would go next. A product costs one pair of transforms of
+  twice the cells per axis, and so does a step (`killed`).
 """
 
 from __future__ import annotations
 
 import math
+from collections.abc import Sequence
 from dataclasses import dataclass
 from functools import cached_property
 
@@ -25,14 +26,15 @@ from scipy import fft, special
 from ..errors import CaseError, NumericalFailure
 from ..grid import Grid
 from ..problem.jumps import Jumps
+from .killed import KilledJumps
 
 # Negative values of an exponential beyond this share of the largest are no rounding.
 ROUNDING = 1e-12
 # Weights of jumps in the plane come from a torus this many times as long, less their images.
 TORUS = 4
 IMAGES = 3
-# Explicit steps of jumps into absorbing sides keep dt q below this; positive below 1.
-EXPLICIT = 0.8
+# Sizes of time steps whose tables are kept.
+KEPT_TABLES = 3
 
 
 @dataclass(frozen=True, eq=False)
@@ -110,41 +112,71 @@ class Fractional:
         return self._periodic[-1] if self._periodic else -1
 
     def _transformed(self, values: np.ndarray, factor: np.ndarray) -> np.ndarray:
-        """One pair of transforms around a product with ``factor``."""
-        if self._reflecting:
-            values = fft.dctn(values, type=2, axes=self._reflecting, norm="ortho")
-        if self._periodic:
-            values = fft.rfftn(values, axes=self._periodic)
-        values = values * factor
-        if self._periodic:
-            sizes = [self.grid.shape[i] for i in self._periodic]
-            values = fft.irfftn(values, s=sizes, axes=self._periodic)
-        if self._reflecting:
-            values = fft.idctn(values, type=2, axes=self._reflecting, norm="ortho")
+        """One pair of transforms around a product with ``factor``; values may be overwritten."""
+        folded, around = self._reflecting, self._periodic
+        if folded:
+            values = fft.dctn(values, type=2, axes=folded, norm="ortho", overwrite_x=True)
+        if around:
+            values = fft.rfftn(values, axes=around)
+        values *= factor
+        if around:
+            sizes = [self.grid.shape[i] for i in around]
+            values = fft.irfftn(values, s=sizes, axes=around)
+        if folded:
+            values = fft.idctn(values, type=2, axes=folded, norm="ortho", overwrite_x=True)
         return np.asarray(values)
 
     def matvec(self, density: np.ndarray) -> np.ndarray:
         """A rho; symmetric, so that it is A^T rho too."""
         if self.closed:
-            return -self._transformed(density, self.symbol)
-        return self._convolved(density)
+            return -self._transformed(density.copy(), self.symbol)
+        return self._killed.product(density)
 
     def exponential(self, density: np.ndarray, time: float) -> np.ndarray:
-        """exp(tA) rho: exact in a closed box, of order 3 in short steps in an absorbing one.
+        """exp(tA) rho: exact in a closed box, of order 1 in an absorbing one (`killed`).
 
         Raises
         ------
         NumericalFailure
             If the result is negative by more than rounding.
         """
+        result = self.jump(density.copy(), time)
+        return result * (density.sum() / result.sum()) if self.closed else result
+
+    def jump(self, density: np.ndarray, time: float) -> np.ndarray:
+        """As :meth:`exponential`, but the density may be overwritten, and mass has its rounding."""
         if not self.closed:
-            return self._explicit(density, time)
-        result = self._transformed(density, np.exp(-time * self.symbol))
-        if result.min() < -ROUNDING * density.max():
+            return self._killed.step(density, time)
+        high = density.max()
+        result = self._transformed(density, self._decay(time))
+        if result.min() < -ROUNDING * high:
             raise NumericalFailure("jumps left a negative density", "take a larger time step")
         # Tails are powers, far above the rounding that is cut off here.
-        np.maximum(result, 0.0, out=result)
-        return result * (density.sum() / result.sum())
+        return np.maximum(result, 0.0, out=result)
+
+    @cached_property
+    def _decays(self) -> dict[float, np.ndarray]:
+        return {}
+
+    def _decay(self, time: float) -> np.ndarray:
+        """exp(-time * symbol); the last few are kept."""
+        if time not in self._decays:
+            while len(self._decays) >= KEPT_TABLES:
+                self._decays.pop(next(iter(self._decays)))
+            self._decays[time] = np.exp(-time * self.symbol)
+        return self._decays[time]
+
+    @cached_property
+    def _killed(self) -> KilledJumps:
+        grid = self.grid
+        parts = []
+        for a, (n, h) in enumerate(zip(grid.shape, grid.spacing, strict=True)):
+            shape = [1] * grid.ndim
+            shape[a] = -1
+            angles = 0.5 * np.pi * np.arange(1, n + 1) / n
+            parts.append(((2.0 / h * np.sin(angles)) ** 2).reshape(shape))
+        near = self._power(parts, self.jumps.alpha)
+        return KilledJumps(grid.shape, self.weights, self.lattice_symbol, near)
 
     @cached_property
     def weights(self) -> np.ndarray:
@@ -164,16 +196,21 @@ class Fractional:
             return total
         return self._plane_weights()
 
+    def lattice_symbol(self, sizes: Sequence[int]) -> np.ndarray:
+        """Eigenvalues of -A on a torus of that many cells, of the shape of a real transform."""
+        parts = []
+        for a, (m, h) in enumerate(zip(sizes, self.grid.spacing, strict=True)):
+            count = m // 2 + 1 if a == len(sizes) - 1 else m
+            shape = [1] * len(sizes)
+            shape[a] = -1
+            parts.append(((2.0 / h * np.sin(np.pi * np.arange(count) / m)) ** 2).reshape(shape))
+        return self._power(parts, self.jumps.alpha)
+
     def _plane_weights(self) -> np.ndarray:
         """Isotropic weights in the plane, from a torus less the images by their asymptotics."""
         grid, alpha = self.grid, self.jumps.alpha
         sizes = [TORUS * 2 * n for n in grid.shape]
-        parts = []
-        for a, (m, h) in enumerate(zip(sizes, grid.spacing, strict=True)):
-            count = m // 2 + 1 if a == 1 else m
-            part = (2.0 / h * np.sin(np.pi * np.arange(count) / m)) ** 2
-            parts.append(part.reshape((-1, 1) if a == 0 else (1, -1)))
-        table = -fft.irfft2(self._power(parts, alpha), s=sizes)
+        table = -fft.irfft2(self.lattice_symbol(sizes), s=sizes)
         away = [np.arange(-(n - 1), n) for n in grid.shape]
         weights = table[np.ix_(away[0], away[1])]
         x, y = away[0][:, None] * grid.spacing[0], away[1][None, :] * grid.spacing[1]
@@ -193,40 +230,12 @@ class Fractional:
         weights -= scale * 2.0 * math.pi * radius**-alpha / alpha / area
         return np.asarray(weights)
 
-    @cached_property
-    def _kernel(self) -> np.ndarray:
-        """Transform of the weights on a torus of twice the cells."""
-        padded = np.zeros(tuple(2 * n for n in self.grid.shape))
-        where = np.ix_(*(np.arange(-(n - 1), n) for n in self.grid.shape))
-        padded[where] = self.weights
-        return np.asarray(fft.rfftn(padded))
-
-    def _convolved(self, density: np.ndarray) -> np.ndarray:
-        sizes = [2 * n for n in self.grid.shape]
-        spectrum = fft.rfftn(density, s=sizes)
-        result = fft.irfftn(spectrum * self._kernel, s=sizes)
-        return np.asarray(result[tuple(slice(0, n) for n in self.grid.shape)])
-
     @property
     def q(self) -> float:
         """Rate at which a cell is left by jumps."""
         if self.closed:
             return float(self.symbol.max())
         return -float(self.weights[tuple(n - 1 for n in self.grid.shape)])
-
-    def _explicit(self, density: np.ndarray, time: float) -> np.ndarray:
-        """Strong-stability-preserving Runge-Kutta of order 3, positive for dt q <= 1."""
-        steps = max(1, math.ceil(time * self.q / EXPLICIT))
-        dt = time / steps
-        for _ in range(steps):
-            first = density + dt * self._convolved(density)
-            second = 0.75 * density + 0.25 * (first + dt * self._convolved(first))
-            density = (density + 2.0 * (second + dt * self._convolved(second))) / 3.0
-            low = density.min()
-            if low < -ROUNDING * density.max():
-                raise NumericalFailure("jumps left a negative density", "take more cells")
-            density = np.maximum(density, 0.0)
-        return density
 
 
 def lattice_weights(alpha: float, n: int) -> np.ndarray:

@@ -12,7 +12,7 @@ from functools import cached_property
 import numpy as np
 from scipy import sparse
 
-from ..errors import CaseError
+from ..errors import CaseError, NumericalFailure
 from ..grid import Grid
 from ..problem import Problem
 from .force import Force, Potential, find_potential
@@ -236,14 +236,31 @@ def assemble_generator(
     ------
     CaseError
         If the noise vanishes somewhere without vanishing along a whole axis.
+    NumericalFailure
+        If a coefficient is beyond the largest number, or has no value at that time.
     """
     force = Force(problem, grid, time)
     potential = find_potential(force) if potential is None else potential
     result = Generator(grid, assemble(force, potential), potential)
     if not np.isfinite(result.q):
+        if _overflows(force, potential):
+            raise NumericalFailure(
+                f"drift, noise or beta times the loss is beyond the largest number, 1.8e308, at "
+                f"t = {time:.6g}",
+                "scale the formulas down, or take a smaller domain or an earlier density.end",
+            )
         raise CaseError(
             "vanishes in a part of the domain, where the force D^-1 b has no meaning; add a small "
             "isotropic part",
             "noise.sigma",
         )
     return result
+
+
+def _overflows(force: Force, potential: Potential) -> bool:
+    """Whether the coefficients themselves are not finite, rather than the force D^-1 b."""
+    with np.errstate(over="ignore", invalid="ignore"):
+        parts = [force.velocity(force.grid.points), force.tensors(force.grid.points, False)[0]]
+    if potential.values is not None:
+        parts.append(potential.values)
+    return not all(np.isfinite(part).all() for part in parts)

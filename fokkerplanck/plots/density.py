@@ -6,7 +6,7 @@ import numpy as np
 from matplotlib import colormaps
 from matplotlib.axes import Axes
 from matplotlib.cm import ScalarMappable
-from matplotlib.colors import BoundaryNorm, ListedColormap, Normalize
+from matplotlib.colors import BoundaryNorm, ListedColormap, LogNorm, Normalize
 from matplotlib.figure import Figure
 
 from ..result import Result
@@ -32,6 +32,9 @@ from .style import (
 
 # Peaks within this factor of each other are shown on one colour scale.
 COMMON_SCALE = 3.0
+
+# Tails of jumps are powers: this share of the peak and what lies above it are worth a colour.
+TAIL_SHARE = 1e-5
 
 CURVES = 8
 PANELS = 6
@@ -127,7 +130,7 @@ def _panels(result: Result) -> Figure:
     densities, heads = _snapshots(result, PANELS)
     columns = min(len(heads), 3)
     rows = -(-len(heads) // columns)
-    limits = view(lived_in(densities), result.bounds)
+    limits = view(_seen(result, densities), result.bounds)
     panel_height = min(0.26 * PAGE * panel_shape(limits), 2.6)
     figure = new_figure(PAGE * (0.1 + 0.3 * columns), 0.4 + (panel_height + 0.25) * rows)
     grid = figure.subplots(rows, columns, squeeze=False)
@@ -168,6 +171,17 @@ def _matrix(result: Result, kind: str) -> Figure:
     return figure
 
 
+def _heavy(result: Result) -> bool:
+    """Whether the noise has jumps, whose tails are seen on a logarithmic scale only."""
+    return "over_sides_rate" in result.observables
+
+
+def _seen(result: Result, densities: np.ndarray) -> np.ndarray:
+    """Cells that belong into the picture: where mass is, or anywhere that jumps reach."""
+    home = lived_in(densities)
+    return np.ones_like(home) if _heavy(result) else home
+
+
 def _alike(densities: np.ndarray) -> bool:
     """Whether one colour scale shows all of them."""
     peaks = densities.reshape(len(densities), -1).max(axis=1)
@@ -191,11 +205,12 @@ def _draw_row(
     loss = plane.of_potential(result.loss)
     levels = contour_levels(loss, lived_in(densities))
     peaks = densities.reshape(len(densities), -1).max(axis=1)
-    norm = Normalize(0.0, float(peaks.max()) if common else 1.0)
+    top = float(peaks.max()) if common else 1.0
+    least = TAIL_SHARE * top if _heavy(result) else 0.0
+    norm = LogNorm(least, top) if least else Normalize(0.0, top)
     for axes, density, peak in zip(panels, densities, peaks, strict=False):
-        shown = image(
-            axes, density if common else density / peak, bounds, cmap=DENSITY_MAP, norm=norm
-        )
+        values = np.maximum(density if common else density / peak, least)
+        shown = image(axes, values, bounds, cmap=DENSITY_MAP, norm=norm)
         contours(axes, loss, centers, levels)
         if not common:
             axes.text(
@@ -213,4 +228,7 @@ def _draw_row(
     if plane.label:
         label = f"{plane.label}\n{label}"
     figure = panels[0].figure
-    figure.colorbar(shown, ax=panels, label=label, fraction=0.05, pad=0.015, aspect=25)
+    extend = "min" if least else "neither"
+    figure.colorbar(
+        shown, ax=panels, label=label, fraction=0.05, pad=0.015, aspect=25, extend=extend
+    )

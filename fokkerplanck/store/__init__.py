@@ -7,16 +7,19 @@ from .exports import EXPORTS, export
 from .identity import Identity, identity
 from .inputs import INPUT_BYTES, hdf5_version
 from .layout import OBSERVABLES, RESERVED_NAMES, SCHEMA
+from .lock import check_free
 from .notebook import html_table
 from .passage import PASSAGE_NUMBERS, EscapeRecord, PassageRecord
-from .reader import Contents, locked, read
+from .reader import Contents, read
 from .records import Checkpoint, Frame, Header
+from .session import replacing, settle
 from .spectrum import SpectrumRecord
 from .stationary import NUMBERS, CriticalPoints, Loop, Stationary
 from .stored_case import StoredCase, stored_case
 from .sweep import SweepRecord, read_sweep, write_sweep
+from .target import check_target
 from .validation import ValidationRecord
-from .writer import ResultWriter, check_target
+from .writer import ResultWriter
 
 __all__ = [
     "EXPORTS",
@@ -47,14 +50,16 @@ __all__ = [
     "StoredCase",
     "SweepRecord",
     "ValidationRecord",
+    "check_free",
     "check_target",
     "export",
     "hdf5_version",
     "html_table",
     "identity",
-    "locked",
     "read",
     "read_sweep",
+    "replacing",
+    "settle",
     "stored_case",
     "write_sweep",
 ]

@@ -23,6 +23,9 @@ NUMBERS: dict[str, str] = {
     "walkers_p_value": "p-value of the walkers against the density of as many steps",
     "walkers_distance": "share of the walkers in a wrong bin",
     "walkers_sampling": "its mean from the number of walkers alone",
+    "walkers_grid": "rms relative error of the bins' masses through the grid, from two grids",
+    "walkers_noise": "the same through the number of walkers",
+    "walkers_unexplained": "the same through neither",
 }
 SERIES: dict[str, str] = {
     "mass": "mass after that many steps",

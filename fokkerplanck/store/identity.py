@@ -8,7 +8,8 @@ from pathlib import Path
 from typing import Any
 
 from ..errors import StoreError
-from .reader import complete_frames, open_file
+from .opening import reading
+from .reader import complete_frames
 from .slots import read_slots
 
 
@@ -41,7 +42,7 @@ def identity(path: str | Path) -> Identity:
         If it is not a result file, is damaged, or another process writes it.
     """
     target = Path(path)
-    with open_file(target, "r") as file:
+    with reading(target) as file:
         try:
             reached = complete_frames(file)
             return Identity(

@@ -17,7 +17,8 @@ from .discrete_group import read_discrete
 from .ensemble import EnsembleRecord
 from .ensemble_group import read_ensemble
 from .inputs import read_inputs
-from .layout import LIBVER, ROOT_ATTRIBUTES, SCHEMA, axis_names, series_names
+from .layout import ROOT_ATTRIBUTES, axis_names, series_names
+from .opening import reading, signature
 from .passage import PassageRecord
 from .passage_group import read_passage
 from .records import Header
@@ -25,6 +26,10 @@ from .spectrum import SpectrumRecord, read_spectrum
 from .stationary import Stationary
 from .stationary_group import read_stationary
 from .validation import ValidationRecord, read_validation
+
+# A run that writes frames faster than they can be read leaves no quiet moment; then whole frames
+# have to do.
+ATTEMPTS = 5
 
 
 @dataclass(frozen=True)
@@ -55,13 +60,29 @@ class Contents:
 def read(path: str | Path) -> Contents:
     """Read everything; a torn last frame of a killed run is left out.
 
+    A run may write the file meanwhile: what was read while it changed is read again.
+
     Raises
     ------
     StoreError
         If the file is missing, is not a result file, or is damaged.
     """
     target = Path(path)
-    with open_file(target, "r") as file:
+    for _ in range(ATTEMPTS):
+        before = signature(target)
+        try:
+            contents = _read(target)
+        except StoreError:
+            if signature(target) == before:
+                raise
+            continue
+        if signature(target) == before:
+            return contents
+    return _read(target)
+
+
+def _read(target: Path) -> Contents:
+    with reading(target) as file:
         try:
             frames = complete_frames(file)
             attributes = {name: _decode(value) for name, value in file.attrs.items()}
@@ -85,43 +106,6 @@ def read(path: str | Path) -> Contents:
             )
         except (KeyError, OSError, RuntimeError) as error:
             raise StoreError(f"this result file is damaged: {error}", target) from error
-
-
-def open_file(path: Path, mode: str) -> h5py.File:
-    """Open a result file that exists.
-
-    Raises
-    ------
-    StoreError
-        If it is missing, is not a result file, or belongs to a newer version.
-    """
-    if not path.is_file():
-        raise StoreError("there is no such result file", path)
-    try:
-        file = h5py.File(path, mode, libver=LIBVER, locking="best-effort")
-    except OSError as error:
-        if locked(error):
-            raise StoreError("another process is writing this file; wait for it", path) from error
-        if isinstance(error, PermissionError):
-            raise StoreError("permission to open this file is denied", path) from error
-        raise StoreError(f"this is not a readable HDF5 file: {error}", path) from error
-    schema = file.attrs.get("schema")
-    if schema is None or "density" not in file:
-        file.close()
-        raise StoreError("this HDF5 file is not a result of fokkerplanck", path)
-    if schema > SCHEMA:
-        file.close()
-        raise StoreError(
-            f"the file has schema {schema}, this version reads up to {SCHEMA}; use a newer "
-            "fokkerplanck",
-            path,
-        )
-    return file
-
-
-def locked(error: BaseException | None) -> bool:
-    """Whether HDF5 failed because another process has the file open for writing."""
-    return isinstance(error, BlockingIOError) or "unable to lock" in str(error)
 
 
 def complete_frames(file: h5py.File) -> int:

@@ -9,7 +9,7 @@ from typing import Any
 
 from ..errors import StoreError
 from .inputs import read_inputs
-from .reader import open_file
+from .opening import reading
 
 
 @dataclass(frozen=True)
@@ -39,7 +39,7 @@ def stored_case(path: Path) -> StoredCase:
     StoreError
         If the file cannot be read, or its result was not computed from a case file.
     """
-    with open_file(path, "r") as file:
+    with reading(path) as file:
         try:
             text = str(file.attrs["case_toml"])
             overrides = json.loads(file.attrs.get("overrides", "{}"))

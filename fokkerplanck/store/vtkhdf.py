@@ -11,7 +11,7 @@ import numpy as np
 
 from .fields import GridField, grid_fields, kept_frames, padded
 from .layout import COMPRESSION, LIBVER, axis_names
-from .reader import open_file
+from .opening import reading
 
 ROOT = "VTKHDF"
 # The first version with time steps and offsets per array.
@@ -37,7 +37,7 @@ def export_vtkhdf(source: Path, target: Path) -> None:
         If the result cannot be read.
     """
     partial = target.with_name(target.name + ".part")
-    with open_file(source, "r") as file:
+    with reading(source) as file:
         try:
             with h5py.File(partial, "w", libver=LIBVER) as written:
                 _write(file, written.create_group(ROOT, track_order=True))

@@ -2,10 +2,8 @@
 
 from __future__ import annotations
 
-import os
-import shutil
-from collections.abc import Iterator, Mapping
-from contextlib import contextmanager
+from collections.abc import Callable, Iterator, Mapping
+from contextlib import contextmanager, suppress
 from datetime import UTC, datetime
 from pathlib import Path
 from types import TracebackType
@@ -15,6 +13,7 @@ import h5py
 import numpy as np
 
 from ..errors import StoreError
+from ..interrupts import shielded
 from .control import (
     ControlRecord,
     Search,
@@ -28,22 +27,28 @@ from .discrete import Discrete
 from .discrete_group import fill_discrete
 from .ensemble import EnsembleRecord
 from .ensemble_group import fill_ensemble
-from .layout import LIBVER, OBSERVABLES, SERIES_ROWS, add_variable, encode_attribute, series_names
+from .layout import (
+    OBSERVABLES,
+    SERIES_ROWS,
+    add_variable,
+    append_row,
+    encode_attribute,
+    series_names,
+)
 from .passage import PassageRecord
 from .passage_group import fill_passage
 from .precision import rounded
-from .reader import complete_frames, open_file
+from .reader import complete_frames
 from .records import Checkpoint, Frame, Header
 from .resume import check_same_run
+from .session import Session
 from .skeleton import write_skeleton
-from .slots import SLOTS, read_slots, write_slot
+from .slots import GROUP, SLOTS, read_slots, write_slot
 from .spectrum import SpectrumRecord, fill_spectrum
 from .stationary import Stationary
 from .stationary_group import fill_stationary
+from .target import require_space
 from .validation import ValidationRecord, fill_validation
-
-# Kept free on the disk for the structure of the file, which grows a little with every frame.
-SPARE_BYTES = 2**20
 
 
 class ResultWriter:
@@ -52,18 +57,31 @@ class ResultWriter:
     Make one with :meth:`create` or :meth:`resume`, best in a ``with`` statement: an exception
     closes the file as ``"interrupted"``, the end of the block as ``"complete"``.
 
-    All lengths change in one flush after the data of the frame are on their way to the disk, so
-    a kill leaves whole frames but for an instant; readers drop a torn last frame.
+    Every call that writes changes the file as a whole or not at all, whatever stops it: an error,
+    a kill, a full disk, a power failure. See :mod:`.journal` for how.
+
+    Attributes
+    ----------
+    path : Path
+    frames : int
+        Frames written.
+    recovered : str
+        One sentence on what was restored when the file was resumed; empty where it was whole.
     """
 
-    def __init__(self, path: Path, file: h5py.File, frames: int, slot: int, sequence: int):
-        self.path = path
-        self.frames = frames
-        self._file = file
-        self._slot = slot
-        self._sequence = sequence
-        self._every_frame = bool(file["density"].attrs["every_frame"])
+    def __init__(self, session: Session):
+        self.path = session.path
+        self.frames = 0
+        self.recovered = ""
+        self._session = session
+        self._slot = 0
+        self._sequence = 0
+        self._every_frame = bool(session.file["density"].attrs["every_frame"])
         self._pending: np.ndarray | None = None
+        # Handles that stay open between frames: to look up a name costs HDF5 more than to write
+        # the number.
+        self._growing: dict[str, h5py.Dataset] = {}
+        self._parts: list[dict[str, h5py.Dataset]] = []
 
     @classmethod
     def create(
@@ -91,179 +109,130 @@ class ResultWriter:
             If False, only the densities of the first and the last frame are kept; those between
             read as NaN and take no room. Observables are kept at every frame.
         resumable : bool
-            Whether to make room for checkpoints.
+            Whether to make room for checkpoints, and to keep a journal.
 
         Raises
         ------
         StoreError
-            If the file exists and ``overwrite`` is False, or cannot be written.
+            If the file exists and ``overwrite`` is False, cannot be written, or is being written
+            by another process.
         CaseError
             If an axis has a name that the file needs.
         """
-        target = Path(path)
-        check_target(target, overwrite)
-        partial = target.with_name(target.name + ".part")
-        with _writing(target, "created"):
-            target.parent.mkdir(parents=True, exist_ok=True)
-            try:
-                with h5py.File(partial, "w", libver=LIBVER, locking="best-effort") as file:
-                    write_skeleton(file, header, precision, every_frame, resumable)
-                os.replace(partial, target)
-            finally:
-                partial.unlink(missing_ok=True)
-            file = h5py.File(target, "r+", libver=LIBVER, locking="best-effort")
-        return cls(target, file, frames=0, slot=0, sequence=0)
+
+        def fill(file: h5py.File) -> None:
+            write_skeleton(file, header, precision, every_frame, resumable)
+
+        return cls(Session.create(Path(path), fill, overwrite, journal=resumable))
 
     @classmethod
     def resume(cls, path: str | Path, header: Header) -> tuple[ResultWriter, Checkpoint | None]:
         """Open an unfinished file; frames after its last valid checkpoint are dropped.
 
-        There is no checkpoint yet where the run was stopped while it looked for a schedule.
+        There is no checkpoint where the run was stopped before its first frame; all begins anew.
 
         Raises
         ------
         StoreError
-            If there is no such file, it is complete, it holds no checkpoint, or the case, the
+            If there is no such file, it is complete, another process writes it, or the case, the
             versions or the grid are not those of ``header``.
         """
         target = Path(path)
-        file = open_file(target, "r+")
-        try:
+
+        def check(file: h5py.File) -> None:
             check_same_run(file, header, target)
-            reached = complete_frames(file)
-            found = [item for item in read_slots(file) if item[2].frame < reached]
-            if not found and read_search(file) is not None:
-                with _writing(target, "resumed"):
-                    writer = cls(target, file, 0, 0, 0)
-                    writer._truncate(None)
-                    file.attrs["history"] += f"\n{_now()} resumed before the first frame"
-                    file.attrs["status"] = "running"
-                    file.flush()
-                return writer, None
-            if not found:
-                raise StoreError(
-                    "this run was stopped before its first checkpoint; start it again with "
-                    "--overwrite",
-                    target,
-                )
-            sequence, slot, checkpoint = found[0]
-            with _writing(target, "resumed"):
-                writer = cls(target, file, checkpoint.frame + 1, SLOTS.index(slot) ^ 1, sequence)
-                writer._truncate(checkpoint)
-                file.attrs["history"] += f"\n{_now()} resumed at time {checkpoint.time!r}"
-                file.attrs["status"] = "running"
-                file.flush()
+
+        writer = cls(Session.resume(target, check))
+        try:
+            return writer, writer._go_on()
         except BaseException:
-            file.close()
+            writer._session.close(lambda file: None)
             raise
-        return writer, checkpoint
 
     def density(self, index: int) -> np.ndarray:
         """Density of a frame that was kept."""
         if self._pending is not None and index == self.frames - 1:
             return self._pending
-        values: np.ndarray = self._file["density"][index].astype(np.float64)
+        with shielded():
+            values: np.ndarray = self._session.file["density"][index].astype(np.float64)
         return values
 
-    def append(self, frame: Frame) -> None:
-        """Write the next frame and flush.
+    def append(self, frame: Frame, state: Checkpoint | None = None) -> None:
+        """Write the next frame, and the state to go on from.
 
         Raises
         ------
         ValueError
             If the frame is not the next one, or its observables are not those of the first.
         StoreError
-            If the disk does not take it.
+            If the disk does not take it; the frames before are safe.
         """
         if frame.index != self.frames:
             raise ValueError(f"frame {frame.index} was given; {self.frames} is next")
         length = self.frames + 1
-        self._require_space(np.size(frame.density) * self._file["density"].dtype.itemsize)
-        with _writing(self.path, "written"):
-            series = self._series(frame.observables)
-            density = self._file["density"]
-            density.resize(length, axis=0)
-            if self._every_frame or frame.index == 0:
-                density[frame.index] = rounded(frame.density, density)
-            else:
-                self._pending = np.array(frame.density)
-            for name, value in frame.observables.items():
-                series[name].resize(length, axis=0)
-                series[name][frame.index] = value
-            self._file["time"].resize(length, axis=0)
-            self._file["time"][frame.index] = frame.time
-            self._file.flush()
+        with self._change() as file:
+            series = self._series(file, frame.observables)
+            # Once in the file and once in the journal, with the checkpoint.
+            require_space(self.path, 3 * np.size(frame.density) * series["density"].dtype.itemsize)
+            density = rounded(frame.density, series["density"])
+            values = {"time": frame.time, "density": density, **frame.observables}
+            for name, value in values.items():
+                kept = name != "density" or self._every_frame or frame.index == 0
+                append_row(series[name], frame.index, value, kept)
+            if state is not None:
+                write_slot(self._slot_parts(file), state, self._sequence + 1)
+        if not self._every_frame and frame.index > 0:
+            self._pending = np.array(frame.density)
         self.frames = length
+        if state is not None:
+            self._next_slot()
 
     def checkpoint(self, checkpoint: Checkpoint) -> None:
-        """Write the state into the older of two slots and flush.
-
-        A kill is survived at any point; a power failure may cost the newest checkpoints, because
-        the operating system is not asked to reach the disk.
-        """
-        with _writing(self.path, "written"):
-            write_slot(self._file["checkpoint"][SLOTS[self._slot]], checkpoint, self._sequence + 1)
-            self._file.flush()
-        self._slot ^= 1
-        self._sequence += 1
+        """Write the state alone, into the older of two slots."""
+        with self._change() as file:
+            write_slot(self._slot_parts(file), checkpoint, self._sequence + 1)
+        self._next_slot()
 
     def write_stationary(self, stationary: Stationary) -> None:
         """Write the group ``/stationary``, replacing values that are there."""
-        with _writing(self.path, "written"):
-            fill_stationary(self._file, stationary)
-            self._file.flush()
+        self._fill(fill_stationary, stationary)
 
     def write_spectrum(self, spectrum: SpectrumRecord) -> None:
         """Write the group ``/spectrum``, replacing one that is there."""
-        with _writing(self.path, "written"):
-            fill_spectrum(self._file, spectrum)
-            self._file.flush()
+        self._fill(fill_spectrum, spectrum)
 
     def write_ensemble(self, ensemble: EnsembleRecord) -> None:
         """Write the group ``/ensemble``, replacing one that is there."""
-        with _writing(self.path, "written"):
-            fill_ensemble(self._file, ensemble)
-            self._file.flush()
+        self._fill(fill_ensemble, ensemble)
 
     def write_discrete(self, discrete: Discrete) -> None:
         """Write the group ``/discrete``, replacing one that is there."""
-        with _writing(self.path, "written"):
-            fill_discrete(self._file, discrete)
-            self._file.flush()
+        self._fill(fill_discrete, discrete)
 
     def write_validation(self, validation: ValidationRecord) -> None:
         """Write the group ``/validation``, replacing one that is there."""
-        with _writing(self.path, "written"):
-            fill_validation(self._file, validation)
-            self._file.flush()
+        self._fill(fill_validation, validation)
 
     def search(self) -> Search | None:
         """Where the optimiser of the control stood."""
-        return read_search(self._file)
+        with shielded():
+            return read_search(self._session.file)
 
     def write_search(self, search: Search) -> None:
         """Keep where the optimiser of the control stands."""
-        with _writing(self.path, "written"):
-            fill_search(self._file, search)
-            self._file.flush()
+        self._fill(fill_search, search)
 
     def write_control(self, control: ControlRecord) -> None:
         """Write the group ``/control``, replacing values that are there."""
-        with _writing(self.path, "written"):
-            fill_control(self._file, control)
-            self._file.flush()
+        self._fill(fill_control, control)
 
     def write_smoothing(self, smoothing: SmoothingRecord) -> None:
         """Write the group ``/smoothing``, replacing one that is there."""
-        with _writing(self.path, "written"):
-            fill_smoothing(self._file, smoothing)
-            self._file.flush()
+        self._fill(fill_smoothing, smoothing)
 
     def write_passage(self, passage: PassageRecord) -> None:
         """Write the group ``/passage``, replacing one that is there."""
-        with _writing(self.path, "written"):
-            fill_passage(self._file, passage)
-            self._file.flush()
+        self._fill(fill_passage, passage)
 
     def close(
         self,
@@ -281,23 +250,27 @@ class ResultWriter:
             Seconds by stage of the run.
         notes : list of str, optional
             Sentences that a reader of the result should see.
+
+        Raises
+        ------
+        StoreError
+            If the disk does not take the end; the frames are safe, and the file can be resumed.
         """
-        if not self._file:
-            return
         if status not in ("complete", "interrupted"):
             raise ValueError(f'{status!r} is not a status; use "complete" or "interrupted"')
-        with _writing(self.path, "closed"):
-            try:
-                if self._pending is not None:
-                    density = self._file["density"]
-                    density[self.frames - 1] = rounded(self._pending, density)
-                if timings:
-                    self._file.attrs["timings"] = encode_attribute(dict(timings))
-                if notes:
-                    self._file.attrs["notes"] = "\n".join(notes)
-                self._file.attrs["status"] = status
-            finally:
-                self._file.close()
+
+        def finish(file: h5py.File) -> None:
+            if self._pending is not None:
+                density = file["density"]
+                density[self.frames - 1] = rounded(self._pending, density)
+            if timings:
+                file.attrs["timings"] = encode_attribute(dict(timings))
+            if notes:
+                file.attrs["notes"] = "\n".join(notes)
+            file.attrs["status"] = status
+
+        self._growing, self._parts = {}, []
+        self._session.close(finish)
 
     def __enter__(self) -> ResultWriter:
         return self
@@ -308,48 +281,77 @@ class ResultWriter:
         error: BaseException | None,
         traceback: TracebackType | None,
     ) -> None:
-        self.close("complete" if kind is None else "interrupted")
+        if kind is None:
+            self.close("complete")
+            return
+        # What went wrong first is what matters; the frames are safe without the last words.
+        with suppress(StoreError):
+            self.close("interrupted")
 
-    def _require_space(self, size: int) -> None:
-        """Refuse early: HDF5 cannot close a file after a write for which there was no room."""
-        free = shutil.disk_usage(self.path.parent).free
-        if free < size + SPARE_BYTES:
-            raise StoreError(
-                f"the disk is full: the next frame takes {size / 2**20:.1f} MiB and "
-                f"{free / 2**20:.1f} MiB are free; free some space and go on with --resume",
-                self.path,
+    def _go_on(self) -> Checkpoint | None:
+        """Set everything to the last checkpoint."""
+        file = self._session.file
+        reached = complete_frames(file)
+        found = [item for item in read_slots(file) if item[2].frame < reached]
+        checkpoint = None
+        if found:
+            self._sequence, slot, checkpoint = found[0]
+            self._slot = SLOTS.index(slot) ^ 1
+            self.frames = checkpoint.frame + 1
+        place = "before the first frame" if checkpoint is None else f"at time {checkpoint.time!r}"
+        if self._session.cut:
+            self.recovered = (
+                f"{self.path}: the last write was cut off and was restored from the journal beside "
+                f"it; {self.frames} whole frames are there, and the run goes on {place}"
             )
+        with self._change() as file:
+            self._truncate(file, checkpoint)
+            file.attrs["history"] += f"\n{_now()} resumed {place}"
+            file.attrs["status"] = "running"
+        return checkpoint
 
-    def _series(self, observables: Mapping[str, Any]) -> dict[str, h5py.Dataset]:
-        """Datasets of the observables, made at the first frame."""
-        file = self._file
-        names = series_names(file)
-        if self.frames == 0 and not names:
-            components = (file["component"], file["component2"])
-            for name, value in observables.items():
-                shape = np.shape(value)
-                add_variable(
-                    file,
-                    name,
-                    [file["time"], *components[: len(shape)]],
-                    OBSERVABLES.get(name, name),
-                    shape=(0, *shape),
-                    maxshape=(None, *shape),
-                    chunks=(SERIES_ROWS, *shape),
-                    dtype=np.float64,
-                    fillvalue=np.nan,
-                )
-            names = list(observables)
+    @contextmanager
+    def _change(self) -> Iterator[h5py.File]:
+        """A change of the file as a whole; handles do not outlive one that fails."""
+        try:
+            with self._session.change() as file:
+                yield file
+        except BaseException:
+            self._growing, self._parts = {}, []
+            raise
+
+    def _fill(self, fill: Callable[[h5py.File, Any], None], record: Any) -> None:
+        with self._change() as file:
+            fill(file, record)
+
+    def _next_slot(self) -> None:
+        self._slot ^= 1
+        self._sequence += 1
+
+    def _series(self, file: h5py.File, observables: Mapping[str, Any]) -> dict[str, h5py.Dataset]:
+        """What grows with time: time, density and the observables, made at the first frame."""
+        if not self._growing:
+            names = series_names(file)
+            if self.frames == 0 and not names:
+                _create_series(file, observables)
+                names = list(observables)
+            self._growing = {name: file[name] for name in ["time", "density", *names]}
+        names = [name for name in self._growing if name not in ("time", "density")]
         if set(names) != set(observables):
             raise ValueError(
                 f"the observables {sorted(observables)} are not those of the first frame, "
                 f"{sorted(names)}"
             )
-        return {name: file[name] for name in names}
+        return self._growing
 
-    def _truncate(self, checkpoint: Checkpoint | None) -> None:
+    def _slot_parts(self, file: h5py.File) -> dict[str, h5py.Dataset]:
+        """The datasets of the older slot."""
+        if not self._parts:
+            self._parts = [dict(file[GROUP][name].items()) for name in SLOTS]
+        return self._parts[self._slot]
+
+    def _truncate(self, file: h5py.File, checkpoint: Checkpoint | None) -> None:
         """Drop every frame after the checkpoint."""
-        file = self._file
         for name in ["time", *series_names(file)]:
             file[name].resize(self.frames, axis=0)
         if not self._every_frame:
@@ -360,31 +362,21 @@ class ResultWriter:
         file["density"].resize(self.frames, axis=0)
 
 
-def check_target(path: Path, overwrite: bool) -> None:
-    """Raise :class:`StoreError` if a result may not be written to ``path``."""
-    if path.is_dir():
-        raise StoreError("this is a directory; a result needs the name of a file", path)
-    for parent in path.parents:
-        if parent.exists() and not parent.is_dir():
-            raise StoreError(f"the result cannot be created: {parent} is not a directory", path)
-    if path.exists() and not overwrite:
-        raise StoreError(
-            "this result exists and is kept; give --overwrite to replace it, --resume to "
-            "continue it, or --out to write elsewhere",
-            path,
+def _create_series(file: h5py.File, observables: Mapping[str, Any]) -> None:
+    components = (file["component"], file["component2"])
+    for name, value in observables.items():
+        shape = np.shape(value)
+        add_variable(
+            file,
+            name,
+            [file["time"], *components[: len(shape)]],
+            OBSERVABLES.get(name, name),
+            shape=(0, *shape),
+            maxshape=(None, *shape),
+            chunks=(SERIES_ROWS, *shape),
+            dtype=np.float64,
+            fillvalue=np.nan,
         )
-
-
-@contextmanager
-def _writing(path: Path, verb: str) -> Iterator[None]:
-    """Name the file in whatever the operating system or HDF5 complain about."""
-    try:
-        yield
-    except StoreError:
-        raise
-    except (OSError, RuntimeError) as error:
-        reason = getattr(error, "strerror", None) or str(error)
-        raise StoreError(f"the result cannot be {verb}: {reason}", path) from error
 
 
 def _now() -> str:

@@ -11,7 +11,7 @@ import numpy as np
 
 from .fields import GridField, grid_fields, kept_frames, padded
 from .layout import COMPRESSION, LIBVER, axis_names
-from .reader import open_file
+from .opening import reading
 
 AXES = "XYZ"
 # Width of the strip that stands for one axis, in lengths of the axis.
@@ -45,7 +45,7 @@ def export_xdmf(source: Path, target: Path) -> None:
     """
     beside = companion(target)
     partial = {path: path.with_name(path.name + ".part") for path in (beside, target)}
-    with open_file(source, "r") as file:
+    with reading(source) as file:
         try:
             with h5py.File(partial[beside], "w", libver=LIBVER) as extra:
                 _write_corners(file, extra)

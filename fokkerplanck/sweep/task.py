@@ -14,7 +14,7 @@ from ..compiling import one_thread, share_cache
 from ..errors import CaseError, CaseWarning, NumericalFailure, StoreError
 from ..result import Result, open_result
 from ..run import run, source, telling
-from ..store import identity, locked
+from ..store import check_free, identity
 from .numbers import numbers_of
 
 INPUT, NUMERICAL, DIED, OTHER = "input", "numerical", "died", "other"
@@ -77,11 +77,10 @@ def standing(case: Case, path: Path) -> tuple[str, str]:
     """
     if not path.exists():
         return ABSENT, ""
+    check_free(path)
     try:
         found = identity(path)
     except StoreError as error:
-        if locked(error.__cause__):
-            raise
         return DAMAGED, error.detail
     differs = "another case text" if found.case_toml != case.text else ""
     differs = differs or ("other versions" if found.source != source() else "")

@@ -6,7 +6,7 @@ from .budget import Budget, Halved, error_budget
 from .combine import dependent, independent
 from .energy import EnergyTest, energy_test
 from .fit import FitTest, Scale, g_test
-from .masses import cell_masses, coarsened
+from .masses import cell_masses, coarsened, extrapolated
 from .moments import MomentTest, central_moments, moment_test
 from .verdict import Verdict, judge
 
@@ -27,6 +27,7 @@ __all__ = [
     "dependent",
     "energy_test",
     "error_budget",
+    "extrapolated",
     "g_test",
     "independent",
     "judge",

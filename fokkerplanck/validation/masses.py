@@ -84,6 +84,34 @@ def coarsened(masses: np.ndarray, shape: tuple[int, ...]) -> np.ndarray:
     return masses.reshape(blocks).sum(axis=tuple(range(1, 2 * len(shape), 2)))
 
 
+def extrapolated(fine: np.ndarray, coarse: np.ndarray, order: int) -> tuple[np.ndarray, np.ndarray]:
+    """Masses of a finer grid on a coarser one: as they are, and without their grid error.
+
+    Parameters
+    ----------
+    fine : ndarray
+        Masses on a grid with twice the cells of the coarser one along every axis.
+    coarse : ndarray
+        Masses of the same law, found on the coarser grid.
+    order : int
+        Of the error in the cell width.
+
+    Returns
+    -------
+    pooled, better : ndarrays of the coarser grid's shape
+        Non-negative, with the same sum; the second by Richardson's extrapolation.
+
+    Raises
+    ------
+    CaseError
+        If the grids do not fit each other.
+    """
+    pooled = coarsened(fine, coarse.shape)
+    better = np.maximum(pooled + (pooled - coarse) / (2.0**order - 1.0), 0.0)
+    better *= pooled.sum() / better.sum()
+    return pooled, better
+
+
 def second_difference(values: np.ndarray, axis: int, periodic: bool) -> np.ndarray:
     """Values at i + 1 less twice those at i plus those at i - 1; extrapolated at the sides."""
     along = np.moveaxis(values, axis, 0)

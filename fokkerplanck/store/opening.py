@@ -1,0 +1,191 @@
+"""Opening a result file as its journal says it is."""
+
+from __future__ import annotations
+
+import os
+import shutil
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+
+import h5py
+
+from ..errors import StoreError
+from .disk import Disk, differs, overlay
+from .journal import NAME_BYTES, Mark, journal_files, pending_changes, sync_data
+from .layout import LIBVER, SCHEMA
+from .slots import GROUP, RUN, new_mark
+
+
+@contextmanager
+def reading(path: Path) -> Iterator[h5py.File]:
+    """Open a result file that exists, as it is after the last change in its journal.
+
+    Nothing is written: a file whose last change was cut off is put together in memory.
+
+    Raises
+    ------
+    StoreError
+        If it is missing, is not a result file, or belongs to a newer version.
+    """
+    if not path.is_file():
+        raise StoreError("there is no such result file", path)
+    if not any(file.exists() for file in journal_files(path)):
+        with _opened(path, path, "r") as file:
+            yield file
+        return
+    with _descriptor(path, os.O_RDONLY) as descriptor:
+        changes = pending_changes(path, descriptor)
+        pages, size = overlay(changes) if changes else ({}, None)
+        with _opened(path, Disk(descriptor, pages, size), "r") as file:
+            yield file
+
+
+def signature(path: Path) -> tuple[tuple[int, int, int] | None, ...]:
+    """What changes when somebody writes the file or its journal."""
+    found: list[tuple[int, int, int] | None] = []
+    for file in (path, *journal_files(path)):
+        try:
+            state = file.stat()
+            found.append((state.st_ino, state.st_size, state.st_mtime_ns))
+        except OSError:
+            found.append(None)
+    return tuple(found)
+
+
+def restored(path: Path) -> tuple[Disk, bool]:
+    """A file open for writing, after the changes of its journal have been done again.
+
+    Returns
+    -------
+    disk : Disk
+        Without a journal yet.
+    cut : bool
+        Whether the file was not what its journal says, so that something was restored.
+
+    Raises
+    ------
+    StoreError
+        If there is no such file or it may not be written.
+    OSError
+        If the disk does not take the changes.
+    """
+    if not path.is_file():
+        raise StoreError("there is no such result file", path)
+    try:
+        descriptor = os.open(path, os.O_RDWR | os.O_CLOEXEC)
+    except PermissionError as error:
+        raise StoreError("permission to open this file is denied", path) from error
+    try:
+        changes = pending_changes(path, descriptor)
+        if not changes:
+            return Disk(descriptor), False
+        pages, size = overlay(changes)
+        cut = differs(descriptor, pages, size)
+        disk = Disk(descriptor, pages, size)
+        disk.restore()
+    except BaseException:
+        os.close(descriptor)
+        raise
+    return disk, cut
+
+
+def open_disk(path: Path, disk: Disk, mode: str) -> h5py.File:
+    """HDF5 on a disk of ours."""
+    try:
+        file = h5py.File(disk, mode, libver=LIBVER)
+    except OSError as error:
+        raise _unreadable(error, path) from error
+    if mode != "w":
+        _check(file, path)
+    return file
+
+
+def mark_of(path: Path, file: h5py.File, disk: Disk) -> Mark:
+    """Where the name of the run stands in an open file.
+
+    Raises
+    ------
+    StoreError
+        If it has none, as a result that was saved and not run.
+    """
+    text = bytes(file[GROUP].attrs[RUN]) if GROUP in file and RUN in file[GROUP].attrs else b""
+    name = text[:NAME_BYTES]
+    place = disk.find(name) if name else None
+    if place is None:
+        raise StoreError(
+            "this file was not begun by a run, so it cannot be continued; start again with "
+            "--overwrite",
+            path,
+        )
+    return Mark(name, place)
+
+
+def give_mark(path: Path) -> None:
+    """Name the run of a file of earlier days, in a copy that takes its place when it is whole."""
+    with reading(path) as file:
+        if GROUP not in file or RUN in file[GROUP].attrs:
+            return
+    partial = path.with_name(path.name + ".part")
+    try:
+        shutil.copyfile(path, partial)
+        with h5py.File(partial, "r+", libver=LIBVER, locking="best-effort") as file:
+            file[GROUP].attrs[RUN] = new_mark()
+        with _descriptor(partial, os.O_RDWR) as descriptor:
+            sync_data(descriptor)
+        os.replace(partial, path)
+    finally:
+        partial.unlink(missing_ok=True)
+
+
+@contextmanager
+def _descriptor(path: Path, flags: int) -> Iterator[int]:
+    try:
+        descriptor = os.open(path, flags | os.O_CLOEXEC)
+    except PermissionError as error:
+        raise StoreError("permission to open this file is denied", path) from error
+    try:
+        yield descriptor
+    finally:
+        os.close(descriptor)
+
+
+@contextmanager
+def _opened(path: Path, source: Path | Disk, mode: str) -> Iterator[h5py.File]:
+    locking = {"locking": "best-effort"} if isinstance(source, Path) else {}
+    try:
+        file = h5py.File(source, mode, libver=LIBVER, **locking)
+    except OSError as error:
+        if isinstance(error, BlockingIOError) or "unable to lock" in str(error):
+            raise StoreError("another process is writing this file; wait for it", path) from error
+        if isinstance(error, PermissionError):
+            raise StoreError("permission to open this file is denied", path) from error
+        raise _unreadable(error, path) from error
+    with file:
+        _check(file, path)
+        yield file
+
+
+def _unreadable(error: OSError, path: Path) -> StoreError:
+    if "truncated file" in str(error):
+        return StoreError(
+            "the end of this file is missing, and no journal that could restore it lies beside "
+            "it; run the case again with --overwrite",
+            path,
+        )
+    return StoreError(f"this is not a readable HDF5 file: {error}", path)
+
+
+def _check(file: h5py.File, path: Path) -> None:
+    """Raise :class:`StoreError` if this is no result, or one of a newer version."""
+    schema = file.attrs.get("schema")
+    if schema is None or "density" not in file:
+        file.close()
+        raise StoreError("this HDF5 file is not a result of fokkerplanck", path)
+    if schema > SCHEMA:
+        file.close()
+        raise StoreError(
+            f"the file has schema {schema}, this version reads up to {SCHEMA}; use a newer "
+            "fokkerplanck",
+            path,
+        )
