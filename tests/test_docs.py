@@ -11,7 +11,17 @@ from typing import Any
 
 import pytest
 
-from docs.generate import api, case_keys, commands, docstrings, equations, gallery, mathml, tables
+from docs.generate import (
+    api,
+    case_keys,
+    commands,
+    docstrings,
+    equations,
+    gallery,
+    mathml,
+    tables,
+    tutorials,
+)
 from docs.generate import markdown as md
 from fokkerplanck.case import bundled_cases, load_case
 from fokkerplanck.density import SCHEME_TABLE, STEPPERS
@@ -160,6 +170,24 @@ def test_gallery_rows_name_what_is_missed() -> None:
     expect = case.expect["final.covariance[0,0]"]
     assert gallery._expected(expect) == "0.211864 within 0.0004"
     assert gallery._expected(case.expect["minimum"]) == "at least 0"
+
+
+def test_tutorials_run_again_with_other_settings_and_not_without(tmp_path: Path) -> None:
+    folder, settings, page = (tmp_path / name for name in ("made", "conf.py", "made/page.rst"))
+    settings.write_text("one", encoding="utf-8")
+    tutorials.forget(folder, settings)
+    page.touch()
+    tutorials.forget(folder, settings)
+    assert page.exists()
+    settings.write_text("two", encoding="utf-8")
+    tutorials.forget(folder, settings)
+    assert folder.exists()
+    assert not page.exists()
+
+
+def test_every_tutorial_has_its_place() -> None:
+    scripts = {path.stem for path in (ROOT / "docs" / "tutorials").glob("*.py")}
+    assert scripts == set(tutorials.NAMES)
 
 
 @pytest.mark.parametrize(

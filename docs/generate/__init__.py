@@ -9,7 +9,7 @@ from __future__ import annotations
 from pathlib import Path
 from typing import Any
 
-from . import api, case_keys, commands, docstrings, equations, gallery, mathml, tables
+from . import api, case_keys, commands, docstrings, equations, gallery, mathml, tables, tutorials
 
 MADE = "pages"
 
@@ -23,6 +23,7 @@ def make_pages(app: Any) -> None:
     api.write_pages(made / "api")
     drawn = gallery.write_pages(made / "gallery")
     equations.write_page(made / "equations.md", drawn)
+    tutorials.forget(made / "tutorials", Path(app.confdir) / "conf.py")
 
 
 def setup(app: Any) -> dict[str, Any]:

@@ -7,7 +7,6 @@ case is run here, at the size at which tests/test_run.py runs it. Such results a
 
 from __future__ import annotations
 
-import hashlib
 import json
 import os
 import shutil
@@ -26,8 +25,8 @@ from fokkerplanck.report import _miss, number_of, summary
 from fokkerplanck.result import Result
 
 from . import markdown as md
+from .stamp import ROOT, of_package, stamp
 
-ROOT = Path(__file__).resolve().parents[2]
 # Cases to draw, by name; all where it is empty or not set.
 ONLY = "DOCS_CASES"
 # What stands for a case: the first of these that its result has, and then one of the second.
@@ -97,7 +96,7 @@ def _case(name: str, folder: Path) -> Drawn:
     finished = _finished(name, full.text)
     reduced = {} if finished else _sizes()[name]
     solved = _stamp(full.text, reduced, finished)
-    shown = hashlib.sha256((solved + Path(__file__).read_text("utf-8")).encode()).hexdigest()
+    shown = stamp([solved, Path(__file__).read_text(encoding="utf-8")])
     made = json.loads((place / STAMP).read_text()) if (place / STAMP).exists() else {}
     if made.get("shown") != shown:
         if made.get("solved") != solved:
@@ -144,12 +143,10 @@ def _sizes() -> dict[str, dict[str, Any]]:
 
 
 def _stamp(text: str, reduced: dict[str, Any], finished: Result | None) -> str:
-    parts = [text, json.dumps(reduced, sort_keys=True, default=str)]
+    parts = [of_package(), text, json.dumps(reduced, sort_keys=True, default=str)]
     if finished is not None:
         parts.append(json.dumps(finished.timings) + finished.source)
-    for source in sorted((ROOT / "fokkerplanck").rglob("*.py")):
-        parts.append(source.read_text(encoding="utf-8"))
-    return hashlib.sha256("\0".join(parts).encode()).hexdigest()
+    return stamp(parts)
 
 
 def _figures(result: Result, place: Path, asked: tuple[str, ...] | None) -> list[str]:

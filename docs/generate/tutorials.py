@@ -1,8 +1,12 @@
-"""The order of the tutorials."""
+"""The order of the tutorials, and when they run again."""
 
 from __future__ import annotations
 
+import shutil
+from pathlib import Path
 from typing import Any
+
+from .stamp import of_package, stamp
 
 NAMES = (
     "free_energy",
@@ -27,3 +31,16 @@ class Order:
     def __repr__(self) -> str:
         # Sphinx compares settings by their text.
         return "Order"
+
+
+def forget(folder: Path, settings: Path) -> None:
+    """Remove what the tutorials made with another package or other settings of Sphinx.
+
+    sphinx-gallery itself runs a script again only when the script has changed.
+    """
+    mark = folder / "made.txt"
+    now = stamp([of_package(), settings.read_text(encoding="utf-8")])
+    if not mark.exists() or mark.read_text() != now:
+        shutil.rmtree(folder, ignore_errors=True)
+        folder.mkdir(parents=True)
+        mark.write_text(now)

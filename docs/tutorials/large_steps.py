@@ -56,8 +56,7 @@ for row in steps.relations:
 # Below ``noise.alpha`` = 2 the noise jumps, (51), and the Laplacian becomes its power alpha/2. A jump carries over a barrier at once:
 # escape does not depend on the height, and falls with a power of the width. The case ``levy_double_well`` has one barrier; this is
 # the share that has crossed it for two heights and two widths.
-# Jumps leave any box: every run would say how much.
-warnings.simplefilter("ignore", fp.CaseWarning)
+warnings.simplefilter("ignore", fp.CaseWarning)  # jumps leave any box: runs would say how many
 figure, axes = plt.subplots(figsize=(6.4, 3.6), layout="constrained")
 for height, width in ((1.0, 1.0), (2.0, 1.0), (1.0, 1.5)):
     small = {

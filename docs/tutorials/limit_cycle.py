@@ -24,8 +24,7 @@ print("detailed balance:", record.detailed_balance)
 print("entropy production: %.2f" % record.entropy_production)
 
 # %%
-# ``fp.analyse`` finds the most likely closed loop of the velocity v = J_ss/rho_ss, and how long one turn takes. The turns about the
-# mean are counted by the angular momentum, over 2 pi r^2.
+# ``fp.analyse`` finds the most likely closed loop of the velocity v = J_ss/rho_ss, and how long one turn takes.
 for loop in record.cycles:
     print(
         "loop around (%.2f, %.2f), %s, one turn in t = %.1f"

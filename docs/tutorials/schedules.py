@@ -50,8 +50,7 @@ axes.legend()
 # A feedback u(t, theta) sees where each walker is. The best one solves the Hamilton-Jacobi-Bellman equation; its cost is the bound for
 # every schedule. On two wells of different depth the bound is far below: who has crossed the barrier should rest, who has not should
 # hurry.
-# Coarse, to be quick; the run would say so.
-warnings.simplefilter("ignore", fp.CaseWarning)
+warnings.simplefilter("ignore", fp.CaseWarning)  # a coarse grid, to be quick: the run would say so
 small = {
     "domain.x.cells": 32,
     "domain.y.cells": 24,
