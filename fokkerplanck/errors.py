@@ -4,6 +4,9 @@ from __future__ import annotations
 
 from pathlib import Path
 
+# A value of the input that stands in a sentence may be as long as it likes.
+MAX_SENTENCE = 1000
+
 
 class CaseError(ValueError):
     """Bad input: names the file, the key, the value and what is allowed.
@@ -19,6 +22,7 @@ class CaseError(ValueError):
     """
 
     def __init__(self, detail: str, key: str | None = None, file: str | Path | None = None):
+        detail = one_line(detail)
         super().__init__(detail, key, file)
         self.detail = detail
         self.key = key
@@ -26,7 +30,7 @@ class CaseError(ValueError):
 
     def __str__(self) -> str:
         place = [str(part) for part in (self.file, self.key) if part is not None]
-        return ": ".join([*place, self.detail])
+        return one_line(": ".join([*place, self.detail]), 2 * MAX_SENTENCE)
 
     def in_file(self, file: str | Path) -> CaseError:
         """Return the same error with the case file named."""
@@ -37,6 +41,7 @@ class StoreError(OSError):
     """A result file cannot be read, written or resumed."""
 
     def __init__(self, detail: str, file: str | Path | None = None):
+        detail = one_line(detail)
         super().__init__(detail)
         self.detail = detail
         self.file = file
@@ -55,6 +60,16 @@ class NumericalFailure(RuntimeError):
 
     def __str__(self) -> str:
         return f"{self.detail}; {self.advice}" if self.advice else self.detail
+
+
+def one_line(text: str, most: int = MAX_SENTENCE) -> str:
+    """Text without line breaks and control signs, cut in its middle where it is long.
+
+    Names and values from a file could otherwise write anything to a terminal.
+    """
+    if len(text) > most:
+        text = f"{text[: most - most // 3]} ... {text[-most // 3 :]}"
+    return "".join(mark if mark.isprintable() else ascii(mark)[1:-1] for mark in text)
 
 
 class CaseWarning(UserWarning):

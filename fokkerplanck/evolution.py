@@ -103,7 +103,7 @@ def march_frames(
 
 
 def _advanced(
-    case: Case, march: Marching, density: np.ndarray, start: float, stop: float, step: float
+    case: Case, march: Advancing, density: np.ndarray, start: float, stop: float, step: float
 ) -> tuple[np.ndarray, float]:
     """One frame further.
 

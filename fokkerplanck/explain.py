@@ -5,10 +5,11 @@ from __future__ import annotations
 import itertools
 import time
 from collections.abc import Callable
+from pathlib import Path
 
 import numpy as np
 
-from .case import Case, memory_available, memory_needed
+from .case import Case, disk_needed, memory_available, memory_needed, require_disk
 from .cautions import cautions
 from .density import (
     SCHEME_TABLE,
@@ -43,6 +44,7 @@ def explain(case: Case) -> str:
     """Text of ``fokkerplanck check``: grid, noise, detailed balance, stepper, memory, time."""
     case.problem.check(case.grid)
     require_room(case)
+    require_disk(case, Path("runs") / case.name / f"{case.name}.h5")
     grid, problem = case.grid, case.problem
     if problem.jumps is not None:
         return _table(_levy_lines(case))
@@ -89,6 +91,7 @@ def explain(case: Case) -> str:
     needed, available = memory_needed(case, len(rates.offsets)), memory_available()
     there = f" of {available / 2**30:.3g} GiB available" if available else ""
     lines.append(("memory", f"about {needed / 2**20:.3g} MiB{there}"))
+    lines.append(("result file", f"up to about {disk_needed(case) / 2**20:.3g} MiB"))
     if grid.domain.closed and system.autonomous:
         lines += [("caution", text) for text in _cautions(generator, case, scheme.order)]
     return _table(lines)

@@ -58,7 +58,7 @@ def load_case(
     stored = stored_case(path)
     # In this order: a table given now replaces single keys that were set before.
     merged = {key: one for key, one in stored.overrides.items() if key not in given} | given
-    sources = Sources(path.parent, stored.inputs, path)
+    sources = Sources(path.parent, stored.inputs, path, given)
     try:
         return read_case(stored.text, path, merged, sources, str(path))
     except CaseError as error:

@@ -16,7 +16,7 @@ from tqdm import tqdm
 
 from . import __version__
 from .analysis import analyse, record_of, spectrum_of
-from .case import Case, memory_needed, require_memory
+from .case import Case, Need, memory_needs, require_disk, require_memory
 from .cautions import levy_cautions
 from .clock import Clock
 from .density import SCHEME_TABLE, Scheme, StationaryState, System, stationary
@@ -25,6 +25,7 @@ from .density.force import Force
 from .density.levy import LEVY, LevySystem
 from .density.levy_march import LevyMarch
 from .density.rates import sampled_offsets
+from .density.transfer import transfer_bytes
 from .discrete import discretise
 from .errors import CaseError, CaseWarning, NumericalFailure, StoreError
 from .evolution import cautioned, march_density, march_frames, move_walkers, rates_over_sides
@@ -93,6 +94,8 @@ def run(
         with clock("assemble"):
             case.problem.check(case.grid)
             require_room(case)
+            if path is not None:
+                require_disk(case, path)
             header = _header(case)
         if path is not None and resume and path.exists() and _complete(path, header):
             settle(path)
@@ -115,7 +118,11 @@ def require_room(case: Case) -> None:
         With the memory needed and the memory there is.
     """
     directions = sampled_offsets(Force(case.problem, case.grid))
-    require_memory(memory_needed(case, directions))
+    needs = memory_needs(case, directions)
+    if case.discrete is not None:
+        size = transfer_bytes(case.problem, case.grid, case.discrete.noise, case.discrete.draws)
+        needs.append(Need("discrete", "the cells that the steps reach", size))
+    require_memory(needs)
 
 
 def rest_state(

@@ -198,7 +198,7 @@ BAD: list[tuple[dict[str, str | None], str | bytes, str, str]] = [
     ({}, "1,2,3\n4,5,6\n7,8,9\n", "loss.data", "first line of data/test.csv holds numbers"),
     ({}, "x1,x1,y\n1,2,3\n2,3,5\n", "loss.data", "two columns named 'x1'"),
     ({}, "x1,x2,y\n1,2,3\n2,3\n", "loss.data", "row 2 of data/test.csv (line 3) has 2 cells"),
-    ({}, b"x1,x2,y\n1,2,\xff\n", "loss.data", "byte 12 of"),
+    ({}, b"x1,x2,y\n1,2,\xff\n", "loss.data", "test.csv: byte 12 is not UTF-8"),
     ({}, 'x1,x2,y\n1,"2,3\n', "loss.data", "not a CSV file"),
     # columns
     ({"features": "['x1', 'x3']"}, CSV, "loss.features[1]", "'x3' is no column of data/test.csv"),

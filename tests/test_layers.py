@@ -18,6 +18,8 @@ LAYERS = {
     "errors": 0,
     "compiling": 0,
     "interrupts": 0,
+    "limits": 0,
+    "machine": 0,
     "domain": 1,
     "grid": 1,
     "problem": 2,

@@ -1,8 +1,9 @@
 """A case file becomes checked records: problem, grid, initial density, what to compute."""
 
 from .bundled import bundled_cases, find_case
+from .disk import disk_needed, require_disk
 from .load import load_case, read_case
-from .memory import memory_available, memory_needed, require_memory
+from .memory import Need, memory_available, memory_needed, memory_needs, require_memory
 from .overrides import (
     apply_overrides,
     key_path,
@@ -33,6 +34,7 @@ __all__ = [
     "Ensemble",
     "Expect",
     "Initial",
+    "Need",
     "Output",
     "Passage",
     "Sources",
@@ -40,15 +42,18 @@ __all__ = [
     "Validation",
     "apply_overrides",
     "bundled_cases",
+    "disk_needed",
     "find_case",
     "key_path",
     "load_case",
     "memory_available",
     "memory_needed",
+    "memory_needs",
     "overridden",
     "parse_override",
     "parse_value",
     "read_case",
+    "require_disk",
     "require_memory",
     "split_override",
     "stored_expect",

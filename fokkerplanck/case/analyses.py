@@ -7,6 +7,7 @@ from typing import Annotated, Any, Literal
 from pydantic import BeforeValidator, Field, PlainValidator, ValidationInfo, model_validator
 
 from ..errors import CaseError
+from ..limits import CASE_TIMES
 from .records import CONTROLS, METHODS, POLICIES, STEP_NOISES
 from .values import (
     Fraction,
@@ -47,7 +48,7 @@ class PassageSection(Section):
     source: Annotated[str, Field(strict=True)] | None = None
     start: Annotated[list[list[float]], BeforeValidator(_points)] | None = None
     end: Positive | None = None
-    frames: Annotated[int, Field(strict=True, ge=2)] | None = None
+    frames: Annotated[int, Field(strict=True, ge=2, le=CASE_TIMES)] | None = None
     escape: Annotated[bool, Field(strict=True)] | None = None
 
     @model_validator(mode="after")
@@ -121,13 +122,13 @@ class ControlSection(Section):
 
     schedule: Annotated[Any, PlainValidator(_schedule)] = "optimal"
     of: Literal[CONTROLS] = "learning-rate"  # type: ignore[valid-type]
-    intervals: Annotated[int, Field(strict=True, ge=1)] | None = None
+    intervals: Annotated[int, Field(strict=True, ge=1, le=CASE_TIMES)] | None = None
     lowest: Annotated[float, BeforeValidator(_lowest)] = 1e-3
     terminal: Annotated[str, Field(strict=True)] | None = None
     running: Annotated[str, Field(strict=True)] | None = None
     compare: list[Literal[POLICIES]] | None = None  # type: ignore[valid-type]
     feedback: Annotated[bool, Field(strict=True)] = False
-    iterations: Annotated[int, Field(strict=True, ge=1)] = 300
+    iterations: Annotated[int, Field(strict=True, ge=1, le=CASE_TIMES)] = 300
 
     @model_validator(mode="after")
     def _counted(self) -> ControlSection:
@@ -153,11 +154,11 @@ class DiscreteSection(Section):
     noise: Literal[STEP_NOISES] = "auto"  # type: ignore[valid-type]
     steps: Annotated[int, Field(strict=True, ge=1)] | None = None
     end: Positive | None = None
-    frames: Annotated[int, Field(strict=True, ge=2)] = 11
+    frames: Annotated[int, Field(strict=True, ge=2, le=CASE_TIMES)] = 11
     rates: Annotated[Positives, Field(min_length=1)] | None = None
     modes: Annotated[int, Field(strict=True, ge=1, le=100)] = 6
     observables: list[Annotated[str, Field(strict=True)]] = Field(default_factory=list)
-    draws: Annotated[int, Field(strict=True, ge=1)] = 128
+    draws: Annotated[int, Field(strict=True, ge=1, le=CASE_TIMES)] = 128
     seed: Annotated[int, Field(strict=True, ge=0, lt=2**63)] = 20261
 
     @model_validator(mode="after")

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import tomllib
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
@@ -13,6 +12,7 @@ from pydantic import ValidationError
 from ..domain import Domain
 from ..errors import CaseError
 from ..grid import Grid
+from ..limits import CASE_BYTES
 from ..problem import Problem
 from ..problem.formula import parse
 from ..problem.names import Names
@@ -20,7 +20,7 @@ from .analyses import ControlSection, DiscreteSection, SpectrumSection
 from .build import build_problem, constants_of
 from .bundled import find_case
 from .initial import initial_density
-from .memory import estimate_bytes, memory_needed, require_memory
+from .memory import grid_need, memory_needs, require_memory
 from .messages import case_error
 from .overrides import apply_overrides, overridden
 from .passage import passage
@@ -39,6 +39,7 @@ from .records import (
 )
 from .schema import CaseFile, DensitySection, OutputSection
 from .sources import Sources
+from .text import read_text, read_toml, require_plain
 
 DEFAULT_FRAMES = 51
 
@@ -67,7 +68,8 @@ def load_case(
         One sentence with the file, the dotted key, the value and what is allowed.
     """
     path = find_case(case)
-    return read_case(_read(path), path, overrides, Sources(path.parent), origin)
+    sources = Sources(path.parent, asked=overrides)
+    return read_case(_read(path), path, overrides, sources, origin)
 
 
 def read_case(
@@ -84,6 +86,7 @@ def read_case(
     data = _parse(text, path)
     try:
         apply_overrides(data, overrides)
+        require_plain(data)
     except CaseError as error:
         raise error.in_file(origin) from None
     try:
@@ -97,22 +100,21 @@ def read_case(
 
 def _read(path: Path) -> str:
     try:
-        return path.read_text(encoding="utf-8")
-    except UnicodeDecodeError as error:
-        raise CaseError(
-            f"byte {error.start} is not UTF-8 text; a case is a TOML file", file=path
-        ) from None
-    except OSError as error:
-        raise CaseError(f"cannot be read: {error.strerror}", file=path) from None
+        text = read_text(path, CASE_BYTES)
+    except CaseError as error:
+        hint = "; a case is a TOML file" if "UTF-8" in error.detail else ""
+        raise CaseError(f"{error.detail}{hint}", file=path) from None
+    except FileNotFoundError:
+        raise CaseError("there is no such file", file=path) from None
+    # As text files are read: a line ends with one sign everywhere.
+    return text.replace("\r\n", "\n").replace("\r", "\n")
 
 
 def _parse(text: str, path: Path) -> dict[str, Any]:
     try:
-        return tomllib.loads(text)
-    except tomllib.TOMLDecodeError as error:
-        # tomllib ends its sentence with "(at line 3, column 7)".
-        reason = str(error)[:1].lower() + str(error)[1:]
-        raise CaseError(f"is not valid TOML: {reason}", file=path) from None
+        return read_toml(text)
+    except CaseError as error:
+        raise error.in_file(path) from None
 
 
 def flat_expect(data: dict[str, Any]) -> dict[str, Any]:
@@ -138,7 +140,7 @@ def _build(
     domain = Domain.from_mapping({name: axis.model_dump() for name, axis in file.domain.items()})
     grid = Grid(domain, tuple(axis.cells for axis in file.domain.values()))
     # Before the problem: its checks would evaluate the formulas on the grid.
-    require_memory(estimate_bytes(grid.shape, frames=0))
+    require_memory([grid_need(grid.shape)])
     problem: Problem = build_problem(file, domain, constants, sources)
     _check_jumps(file, problem)
     case = Case(
@@ -172,7 +174,7 @@ def _build(
         },
         inputs=dict(sources.texts),
     )
-    require_memory(memory_needed(case))
+    require_memory(memory_needs(case))
     return case
 
 

@@ -3,10 +3,11 @@
 from __future__ import annotations
 
 import math
-import os
-from pathlib import Path
+from collections.abc import Sequence
+from dataclasses import dataclass
 
 from ..errors import CaseError
+from ..machine import memory_available, readable
 from .records import Case
 
 # Lattice directions of the decomposition of Sigma in 1, 2 and 3 dimensions.
@@ -18,6 +19,20 @@ FLOAT_BYTES = 8
 # Arrays of the grid per mode, and for the factors per dimension.
 MODES_SHARE = 6
 FACTORS_SHARE = 50
+# Arrays of the grid per interval of an optimised control: densities, costates and slopes.
+CONTROL_SHARE = 3
+# State of the generator of a walker, and arrays of places held while they are drawn.
+GENERATOR_BYTES = 2
+PLACES_SHARE = 2
+
+
+@dataclass(frozen=True)
+class Need:
+    """Bytes that one key of the case asks for; ``words`` name its value."""
+
+    key: str
+    words: str
+    bytes: int
 
 
 def estimate_bytes(shape: tuple[int, ...], frames: int, directions: int = 0) -> int:
@@ -30,69 +45,69 @@ def estimate_bytes(shape: tuple[int, ...], frames: int, directions: int = 0) -> 
     return math.prod(shape) * (WORKING_FACTOR * rates + frames * FLOAT_BYTES)
 
 
+def grid_need(shape: tuple[int, ...], directions: int = 0) -> Need:
+    """What the cells alone need."""
+    words = f"{' x '.join(str(cells) for cells in shape)} cells"
+    return Need("domain", words, estimate_bytes(shape, 0, directions))
+
+
+def memory_needs(case: Case, directions: int = 0) -> list[Need]:
+    """What the run of this case needs by key, to a factor of about two."""
+    grid = case.grid
+    array = grid.size * FLOAT_BYTES
+    needs = [grid_need(grid.shape, directions)]
+
+    def add(key: str, words: str, size: int) -> None:
+        needs.append(Need(key, words, size))
+
+    frames = 0 if case.density is None else case.density.frames
+    if case.density is not None:
+        key = "density.frames"
+        add(key, f"{frames} frames", array * (frames if case.output.every_frame else 2))
+    if case.spectrum is not None:
+        count = case.spectrum.count
+        share = MODES_SHARE * count + FACTORS_SHARE * grid.ndim
+        add("spectrum.count", f"{count} modes", array * share)
+    if case.ensemble is not None and case.density is not None:
+        asked, seen = case.ensemble, len(case.ensemble.times(case.density))
+        places = grid.ndim * FLOAT_BYTES
+        walkers = asked.particles * (PLACES_SHARE * places + GENERATOR_BYTES)
+        add("ensemble.particles", f"{asked.particles} walkers", walkers + array * seen)
+        kept = asked.trajectories
+        add("ensemble.trajectories", f"{kept} trajectories", kept * seen * places)
+    if case.control is not None:
+        intervals = case.control.intervals
+        size = array * intervals * CONTROL_SHARE
+        add("control.intervals", f"{intervals} intervals", size)
+        if case.control.feedback:
+            add("control.feedback", "a feedback", array * frames)
+    if case.smoothing is not None:
+        count = len(case.smoothing.gamma) + len(case.smoothing.beta)
+        add("smoothing.gamma", f"{count} smoothed losses", array * count)
+    if case.discrete is not None:
+        count = len(case.discrete.iterations)
+        add("discrete.frames", f"{count} frames", array * count)
+        add("discrete.rates", f"{len(case.discrete.rates)} rates", array * len(case.discrete.rates))
+    if case.passage is not None and case.passage.times is not None:
+        count, starts = len(case.passage.times), len(case.passage.start or ((),))
+        size = count * starts * (2 + 2 * grid.ndim) * FLOAT_BYTES
+        add("passage.frames", f"{count} frames", size)
+    return needs
+
+
 def memory_needed(case: Case, directions: int = 0) -> int:
     """Bytes the run of this case takes, to a factor of about two."""
-    return estimate_bytes(case.grid.shape, _frames_kept(case) + _modes_kept(case), directions)
+    return sum(need.bytes for need in memory_needs(case, directions))
 
 
-def _frames_kept(case: Case) -> int:
-    if case.density is None:
-        return 0
-    return case.density.frames if case.output.every_frame else 2
-
-
-def _modes_kept(case: Case) -> int:
-    """Arrays of the grid's shape that the modes take: the Krylov vectors, left and right modes."""
-    if case.spectrum is None:
-        return 0
-    return MODES_SHARE * case.spectrum.count + FACTORS_SHARE * case.grid.ndim
-
-
-def memory_available() -> int | None:
-    """Bytes this machine can give to a new process; None where the system does not say."""
-    found = [_meminfo_available(), _physical(), _group_limit()]
-    known = [value for value in found if value is not None]
-    return min(known) if known else None
-
-
-def require_memory(needed: int) -> None:
-    """Raise CaseError for ``domain`` if ``needed`` bytes are more than the machine has."""
-    available = memory_available()
-    if available is not None and needed > available:
-        raise CaseError(
-            f"this many cells need about {_readable(needed)} of memory and {_readable(available)} "
-            "are available; take fewer cells or frames",
-            "domain",
-        )
-
-
-def _readable(count: int) -> str:
-    amount, unit = (count / 2**30, "GiB") if count >= 2**29 else (count / 2**20, "MiB")
-    return f"{amount:,.0f} {unit}" if amount >= 100 else f"{amount:.3g} {unit}"
-
-
-def _meminfo_available() -> int | None:
-    # MemAvailable counts the page cache that can be dropped; sysconf's free pages do not.
-    try:
-        text = Path("/proc/meminfo").read_text()
-    except OSError:
-        return None
-    for line in text.splitlines():
-        if line.startswith("MemAvailable:"):
-            return int(line.split()[1]) * 1024
-    return None
-
-
-def _physical() -> int | None:
-    try:
-        return os.sysconf("SC_PHYS_PAGES") * os.sysconf("SC_PAGE_SIZE")
-    except (AttributeError, OSError, ValueError):
-        return None
-
-
-def _group_limit() -> int | None:
-    # A container's limit lies below the machine's memory and is not seen by sysconf.
-    try:
-        return int(Path("/sys/fs/cgroup/memory.max").read_text())
-    except (OSError, ValueError):
-        return None
+def require_memory(needs: Sequence[Need]) -> None:
+    """Raise CaseError for the key that needs most if all need more than the machine has."""
+    available, needed = memory_available(), sum(need.bytes for need in needs)
+    if available is None or needed <= available:
+        return
+    most = max(needs, key=lambda need: need.bytes)
+    raise CaseError(
+        f"{most.words} and the rest of the case need about {readable(needed)} of memory and "
+        f"{readable(available)} are available; take fewer",
+        most.key,
+    )

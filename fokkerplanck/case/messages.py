@@ -60,13 +60,16 @@ def _translate(detail: ErrorDetails) -> CaseError:
         return CaseError(f"is missing; {_need(place, str(section))}", key)
     if kind == "literal_error":
         allowed = detail["ctx"]["expected"].replace("'", "").replace(" or ", ", ")
-        return CaseError(f"{value!r} is not known; allowed are {allowed}", key)
+        return CaseError(f"{_short(value)} is not known; allowed are {allowed}", key)
     if kind == "greater_than_equal":
         return CaseError(f"{value!r} is too small; at least {detail['ctx']['ge']} is needed", key)
+    if kind in ("less_than_equal", "less_than"):
+        most = detail["ctx"].get("le") or detail["ctx"]["lt"] - 1
+        return CaseError(f"{value!r} is too large; at most {most} is allowed", key)
     if kind == "too_short":
-        return CaseError(f"{value!r} has too few entries", key)
+        return CaseError(f"{_short(value)} has too few entries", key)
     if kind == "too_long":
-        return CaseError(f"{value!r} has too many entries; give two numbers", key)
+        return CaseError(f"{_short(value)} has too many entries; give two numbers", key)
     if kind in _KINDS:
         return CaseError(f"{_short(value)} is not {_KINDS[kind]}", key)
     return CaseError(f"{_short(value)} is not allowed: {detail['msg'].lower()}", key)

@@ -2,12 +2,12 @@
 
 from __future__ import annotations
 
-import tomllib
 from typing import Any
 
 import numpy as np
 
 from ..errors import CaseError
+from .text import read_toml
 
 
 def parse_override(text: str) -> tuple[str, Any]:
@@ -41,8 +41,8 @@ def split_override(text: str) -> tuple[str, str]:
 def parse_value(text: str) -> Any:
     """Value written as TOML; what is not TOML is a string."""
     try:
-        parsed = tomllib.loads(f"value = {text}")
-    except tomllib.TOMLDecodeError:
+        parsed = read_toml(f"value = {text}")
+    except CaseError:
         return text
     # A line break in the text could have smuggled in further keys.
     return parsed["value"] if len(parsed) == 1 else text
@@ -58,8 +58,8 @@ def key_path(key: str) -> list[str]:
 
 def _path_or_none(key: str) -> list[str] | None:
     try:
-        table: Any = tomllib.loads(f"{key} = 0") if "\n" not in key else {}
-    except tomllib.TOMLDecodeError:
+        table: Any = read_toml(f"{key} = 0") if "\n" not in key else {}
+    except CaseError:
         return None
     path = []
     while isinstance(table, dict) and len(table) == 1:

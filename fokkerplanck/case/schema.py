@@ -19,6 +19,7 @@ from pydantic import (
 )
 
 from ..errors import CaseError
+from ..limits import CASE_TIMES
 from ..problem.jumps import KINDS as JUMPS
 from ..problem.losses import KINDS
 from .analyses import (
@@ -179,7 +180,7 @@ class DensitySection(Section):
     """``[density]``: until when, how often and how."""
 
     end: Positive | None = None
-    frames: Annotated[int, Field(strict=True, ge=2)] | None = None
+    frames: Annotated[int, Field(strict=True, ge=2, le=CASE_TIMES)] | None = None
     times: Annotated[list[NotNegative], Field(min_length=1)] | None = None
     scheme: Literal[SCHEMES] = "auto"  # type: ignore[valid-type]
     stepper: Literal[STEPPERS] = "auto"  # type: ignore[valid-type]
@@ -261,6 +262,13 @@ class CaseFile(Section):
     discrete: DiscreteSection | None = None
     output: OutputSection = OutputSection()
     expect: dict[str, ExpectSection] = Field(default_factory=dict)
+
+    @field_validator("title")
+    @classmethod
+    def _printable(cls, value: str) -> str:
+        if not value.isprintable():
+            raise CaseError(f"{value!r} has line breaks or control signs; give one line of text")
+        return value
 
     @model_validator(mode="after")
     def _forces(self) -> CaseFile:

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import json
-import tomllib
 from pathlib import Path
 from typing import Any
 
@@ -17,6 +16,7 @@ from .overrides import apply_overrides
 from .records import Expect
 from .schema import ExpectSection
 from .sources import Sources
+from .text import read_toml
 
 
 def stored_settings(text: str, overrides: str) -> dict[str, Any]:
@@ -35,7 +35,7 @@ def stored_settings(text: str, overrides: str) -> dict[str, Any]:
         If either cannot be read.
     """
     try:
-        data = tomllib.loads(text)
+        data = read_toml(text)
         changes = json.loads(overrides)
     except ValueError as error:
         raise CaseError(f"the case of this result cannot be read: {error}") from None

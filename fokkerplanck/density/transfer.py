@@ -30,11 +30,17 @@ from ..grid import Grid
 from ..problem import Problem
 from .batches import Batches
 from .landing import SPLINE_VARIANCE, index_places, settle, spline_weights, spread
-from .step_laws import SAMPLED, Piece, batch_columns, gaussian_columns
+from .step_laws import CUT, SAMPLED, Piece, batch_columns, gaussian_columns
 
 # Bytes of a stored entry, and how many may be stored.
 ENTRY_BYTES = 12
 MOST_ENTRIES = 250_000_000
+# Blocks, what they are joined to and its columns in order are there at the same time.
+JOINING = 3
+# A landing: exponent, weight and the place along each axis.
+LANDING_BYTES = 40
+# Cells that stand for all where the size of an operator is estimated.
+SOME_CELLS = 4096
 # Landings further away than this many box lengths are lost to infinity, as walkers are.
 FARTHEST = 1e6
 
@@ -153,6 +159,35 @@ def transfer_operator(
     excess = np.where(points_only, (lengths * left).sum(axis=1) / total, 0.0)
     matrix, folded = _gathered(grid, pieces)
     return TransferOperator(grid, eta, matrix, excess, folded, batches)
+
+
+def transfer_bytes(problem: Problem, grid: Grid, noise: str = "auto", draws: int = 128) -> int:
+    """Bytes that the transfer operator takes while it is put together, to a factor of about two.
+
+    Arguments as those of :func:`transfer_operator`, with the same errors; some cells stand for all.
+    """
+    eta = problem.learning_rate
+    _check(problem, eta)
+    assert eta is not None
+    batches = batches_of(problem, eta, noise, draws)
+    some = np.unique(np.linspace(0, grid.size - 1, min(grid.size, SOME_CELLS)).astype(int))
+    places = np.unravel_index(some, grid.shape)
+    sigma = problem.sigma_at([x[i] for x, i in zip(grid.centers, places, strict=True)])
+    full = np.broadcast_to(sigma.reshape(*sigma.shape[:2], -1), (*sigma.shape[:2], some.size))
+    scale = grid.spacing[:, None] * grid.spacing[None, :]
+    covariance = np.moveaxis(2.0 * eta / problem.beta * full, -1, 0) / scale
+    widths = np.sqrt(np.maximum(np.linalg.eigvalsh(covariance), 0.0))
+    reached = np.prod(2.0 * CUT * widths + 3.0, axis=1)
+    if batches is None:
+        marginal = np.sqrt(np.einsum("naa->na", covariance))
+        window = float(np.prod(2.0 * CUT * marginal + 3.0, axis=1).max())
+    else:
+        landings = batches.count if batches.enumerated else batches.draws
+        window = float(landings) * 3.0**grid.ndim
+        reached = np.minimum(reached, window)
+    entries = float(np.minimum(reached, grid.size).mean()) * grid.size
+    # One cell's landings are made whole before those outside the box are left out.
+    return int(min(entries * JOINING * ENTRY_BYTES + window * LANDING_BYTES, 2.0**80))
 
 
 def batches_of(

@@ -13,12 +13,19 @@ import ast
 import math
 import re
 import warnings
-from collections.abc import Iterable, Mapping
+from collections.abc import Callable, Iterable, Mapping
 from typing import Any, NoReturn
 
 import sympy as sp
 
 from ..errors import CaseError
+from ..limits import (
+    FORMULA_CHARACTERS,
+    FORMULA_DERIVATIVE,
+    FORMULA_DIGITS,
+    FORMULA_LEVELS,
+    FORMULA_OPERATIONS,
+)
 from .functions import (
     FUNCTIONS,
     less,
@@ -29,35 +36,11 @@ from .functions import (
     where,
 )
 from .names import MAX_EXACT, Names, check_name, exact, nearest
+from .size import size_of
+from .syntax import COUNTED, OPERATORS, SYNTAX
 
-MAX_LENGTH = 10_000
-# Python's own recursion limit is 1000; one level of nesting takes up to four calls here.
-MAX_DEPTH = 100
-# More digits than a double can use; Python's own limit on long integers lies above.
-MAX_DIGITS = 1000
 # exp(700) is close to the largest double.
 MAX_LOG = 700.0
-
-_OPERATORS: dict[type[ast.AST], str] = {
-    ast.BitXor: "'^' is not a power here; use ** for powers",
-    ast.Mod: "the remainder '%' is not available",
-    ast.FloorDiv: "'//' is not available; use / or floor(...)",
-    ast.MatMult: "'@' is not available; use * for products",
-    ast.BitAnd: "'&' stands between conditions in brackets, as in (x > 0) & (y < 1); or write and",
-    ast.BitOr: "'|' stands between conditions in brackets, as in (x > 0) | (y < 1); or write or",
-}
-_SYNTAX: dict[type[ast.AST], str] = {
-    ast.Attribute: "a dot after a name is not allowed",
-    ast.Subscript: "square brackets are not allowed",
-    ast.Lambda: "lambda is not allowed",
-    ast.IfExp: "'if' is not allowed; use where(condition, a, b)",
-    ast.Compare: "a comparison is only allowed as the condition of where(condition, a, b)",
-    ast.BoolOp: "'and' and 'or' are only allowed in a condition",
-    ast.List: "a list is not allowed inside a formula",
-    ast.Tuple: "a comma is only allowed between the arguments of a function",
-    ast.NamedExpr: "':=' is not allowed",
-    ast.Starred: "'*' before an argument is not allowed",
-}
 
 
 def parse(text: str, names: Names, key: str | None = None) -> sp.Expr:
@@ -76,7 +59,7 @@ def parse(text: str, names: Names, key: str | None = None) -> sp.Expr:
     ------
     CaseError
         For a syntax error, an unknown name, syntax off the allow-list, a part that is not a real
-        double, more than ``MAX_LENGTH`` characters or ``MAX_DEPTH`` levels.
+        double, or a formula beyond the sizes of :mod:`~fokkerplanck.limits`.
     """
     return _Translator(text, names, key).expression()
 
@@ -150,11 +133,13 @@ class _Translator:
     def tree(self) -> ast.expr:
         if not isinstance(self.text, str):
             raise CaseError(f"{self.text!r} is not a formula; give a text", self.key)
-        if len(self.text) > MAX_LENGTH:
-            self.fail(f"there are {len(self.text)} characters; at most {MAX_LENGTH} are allowed")
+        if len(self.text) > FORMULA_CHARACTERS:
+            self.fail(
+                f"there are {len(self.text)} characters; at most {FORMULA_CHARACTERS} are allowed"
+            )
         if "#" in self.text:
             self.fail("'#' is not allowed; a comment stands outside the formula")
-        if re.search(rf"\d{{{MAX_DIGITS}}}", self.text):
+        if re.search(rf"\d{{{FORMULA_DIGITS}}}", self.text):
             self.fail("a number has too many digits")
         # Line breaks and tabs of a long formula count as blanks.
         blank = "".join(" " if mark.isspace() else mark for mark in self.text)
@@ -164,7 +149,7 @@ class _Translator:
         try:
             with warnings.catch_warnings():
                 warnings.simplefilter("ignore")
-                return ast.parse(blank.strip(), mode="eval").body
+                body = ast.parse(blank.strip(), mode="eval").body
         except SyntaxError as error:
             # No offset: Python reached the end and wanted more.
             column = offset + (error.offset or len(blank.strip()) + 1)
@@ -173,12 +158,32 @@ class _Translator:
             self.fail("the formula is nested too deep or has too many terms")
         except ValueError as error:
             self.fail(f"the text cannot be read ({error})")
+        operations = sum(isinstance(node, COUNTED) for node in ast.walk(body))
+        if operations > FORMULA_OPERATIONS:
+            self.fail(f"there are {operations} operations; {FORMULA_OPERATIONS} are allowed")
+        return body
 
     def expression(self) -> sp.Expr:
-        return self.real(self.translate(self.tree(), 0))
+        result = self.built(self.translate)
+        size = size_of(result)
+        if size.depth > FORMULA_LEVELS:
+            self.fail(f"there are {size.depth} levels of nesting; {FORMULA_LEVELS} are allowed")
+        if size.second > FORMULA_DERIVATIVE:
+            self.fail(
+                f"the second derivative has up to {size.second:.2g} parts, and "
+                f"{FORMULA_DERIVATIVE:,} are allowed; nest fewer functions or multiply fewer terms"
+            )
+        return result
 
     def condition_expression(self) -> sp.Expr:
-        return self.real(self.condition(self.tree(), 0))
+        return self.built(self.condition)
+
+    def built(self, read: Callable[[ast.expr, int], sp.Expr]) -> sp.Expr:
+        tree = self.tree()
+        try:
+            return self.real(read(tree, 0))
+        except RecursionError:  # inside sympy
+            self.fail(f"the formula is nested too deep; {FORMULA_LEVELS} levels are allowed")
 
     def real(self, result: sp.Expr) -> sp.Expr:
         if result.has(sp.I, sp.zoo, sp.nan, sp.oo, -sp.oo):
@@ -186,8 +191,10 @@ class _Translator:
         return result
 
     def translate(self, node: ast.expr, depth: int) -> sp.Expr:
-        if depth > MAX_DEPTH:
-            self.fail(f"expressions are nested too deep; at most {MAX_DEPTH} levels are allowed")
+        if depth > FORMULA_LEVELS:
+            self.fail(
+                f"expressions are nested too deep; at most {FORMULA_LEVELS} levels are allowed"
+            )
         if isinstance(node, ast.Constant):
             return self.constant(node.value)
         if isinstance(node, ast.Name):
@@ -200,7 +207,7 @@ class _Translator:
         if isinstance(node, ast.Call):
             return self.call(node, depth)
         allowed = "only numbers, names, + - * / ** and functions may be used"
-        self.fail(_SYNTAX.get(type(node), allowed))
+        self.fail(SYNTAX.get(type(node), allowed))
 
     def constant(self, value: object) -> sp.Expr:
         if isinstance(value, bool) or not isinstance(value, int | float):
@@ -239,7 +246,7 @@ class _Translator:
         if isinstance(node.op, ast.Pow):
             base = self.translate(node.left, depth + 1)
             return self.power(base, self.translate(node.right, depth + 1))
-        self.fail(_OPERATORS.get(type(node.op), "only + - * / ** may stand between two terms"))
+        self.fail(OPERATORS.get(type(node.op), "only + - * / ** may stand between two terms"))
 
     def spine(
         self, node: ast.expr, kinds: tuple[type[ast.operator], ...], depth: int
@@ -308,7 +315,7 @@ class _Translator:
         if not isinstance(node.func, ast.Name):
             if isinstance(node.func, ast.Constant | ast.BinOp | ast.UnaryOp):
                 self.fail("a bracket follows a number or a bracket; write * for a product")
-            self.fail(_SYNTAX.get(type(node.func), "only functions known by name may be called"))
+            self.fail(SYNTAX.get(type(node.func), "only functions known by name may be called"))
         name = node.func.id
         if node.keywords:
             self.fail(f"the arguments of {name} cannot have names")
@@ -323,6 +330,8 @@ class _Translator:
         if count < entry.arguments or (count > entry.arguments and not entry.variadic):
             least = "at least " if entry.variadic else ""
             self.fail(f"{name} takes {least}{entry.arguments} argument(s), not {count}")
+        if count > FORMULA_LEVELS:
+            self.fail(f"{name} has {count} arguments; {FORMULA_LEVELS} are allowed")
         arguments = [self.translate(argument, depth + 1) for argument in node.args]
         if all(argument.is_number for argument in arguments):
             values = [float(argument) for argument in arguments]
@@ -345,8 +354,13 @@ class _Translator:
         return where(condition, *chosen)
 
     def condition(self, node: ast.expr, depth: int) -> sp.Expr:
-        if depth > MAX_DEPTH:
-            self.fail(f"conditions are nested too deep; at most {MAX_DEPTH} levels are allowed")
+        if depth > FORMULA_LEVELS:
+            self.fail(
+                f"conditions are nested too deep; at most {FORMULA_LEVELS} levels are allowed"
+            )
+        joined: list[ast.expr] = getattr(node, "values", []) or getattr(node, "comparators", [])
+        if len(joined) > FORMULA_LEVELS:
+            self.fail(f"{len(joined)} conditions are joined; {FORMULA_LEVELS} are allowed")
         if isinstance(node, ast.BoolOp):
             join = logical_and if isinstance(node.op, ast.And) else logical_or
             result = self.condition(node.values[0], depth + 1)

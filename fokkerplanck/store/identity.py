@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from ..errors import StoreError
+from .damage import DAMAGE, damaged
 from .opening import reading
 from .reader import complete_frames
 from .slots import read_slots
@@ -52,5 +52,5 @@ def identity(path: str | Path) -> Identity:
                 overrides=json.loads(file.attrs.get("overrides", "{}")),
                 resumable=any(item[2].frame < reached for item in read_slots(file)),
             )
-        except (KeyError, OSError, RuntimeError, ValueError) as error:
-            raise StoreError(f"this result file is damaged: {error}", target) from error
+        except DAMAGE as error:
+            raise damaged(target, error) from error

@@ -9,9 +9,12 @@ from contextlib import contextmanager
 from pathlib import Path
 
 import h5py
+import numpy as np
 
 from ..errors import StoreError
+from .damage import DAMAGE, damaged
 from .disk import Disk, differs, overlay
+from .guard import inspect, refuse_endless
 from .journal import NAME_BYTES, Mark, journal_files, pending_changes, sync_data
 from .layout import LIBVER, SCHEMA
 from .slots import GROUP, RUN, new_mark
@@ -31,6 +34,7 @@ def reading(path: Path) -> Iterator[h5py.File]:
     if not path.is_file():
         raise StoreError("there is no such result file", path)
     if not any(file.exists() for file in journal_files(path)):
+        refuse_endless(path)
         with _opened(path, path, "r") as file:
             yield file
         return
@@ -92,6 +96,8 @@ def restored(path: Path) -> tuple[Disk, bool]:
 
 def open_disk(path: Path, disk: Disk, mode: str) -> h5py.File:
     """HDF5 on a disk of ours."""
+    if mode != "w":
+        refuse_endless(path)
     try:
         file = h5py.File(disk, mode, libver=LIBVER)
     except OSError as error:
@@ -177,15 +183,20 @@ def _unreadable(error: OSError, path: Path) -> StoreError:
 
 
 def _check(file: h5py.File, path: Path) -> None:
-    """Raise :class:`StoreError` if this is no result, or one of a newer version."""
-    schema = file.attrs.get("schema")
-    if schema is None or "density" not in file:
+    """Raise :class:`StoreError` if this is no result, a doctored one, or of a newer version."""
+    try:
+        inspect(file, path)
+        schema = file.attrs.get("schema")
+        if schema is None or "density" not in file:
+            raise StoreError("this HDF5 file is not a result of fokkerplanck", path)
+        if not isinstance(schema, int | np.integer):
+            raise StoreError(f"this result file is damaged: its schema is {schema!r}", path)
+        if schema > SCHEMA:
+            raise StoreError(
+                f"the file has schema {schema}, this version reads up to {SCHEMA}; use a newer "
+                "fokkerplanck",
+                path,
+            )
+    except DAMAGE as error:
         file.close()
-        raise StoreError("this HDF5 file is not a result of fokkerplanck", path)
-    if schema > SCHEMA:
-        file.close()
-        raise StoreError(
-            f"the file has schema {schema}, this version reads up to {SCHEMA}; use a newer "
-            "fokkerplanck",
-            path,
-        )
+        raise damaged(path, error) from error

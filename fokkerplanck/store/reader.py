@@ -12,6 +12,7 @@ import numpy as np
 
 from ..errors import StoreError
 from .control import ControlRecord, SmoothingRecord, read_control, read_smoothing
+from .damage import DAMAGE, damaged
 from .discrete import Discrete
 from .discrete_group import read_discrete
 from .ensemble import EnsembleRecord
@@ -22,6 +23,7 @@ from .opening import reading, signature
 from .passage import PassageRecord
 from .passage_group import read_passage
 from .records import Header
+from .shapes import check_shapes
 from .spectrum import SpectrumRecord, read_spectrum
 from .stationary import Stationary
 from .stationary_group import read_stationary
@@ -84,12 +86,13 @@ def read(path: str | Path) -> Contents:
 def _read(target: Path) -> Contents:
     with reading(target) as file:
         try:
+            check_shapes(file)
             frames = complete_frames(file)
             attributes = {name: _decode(value) for name, value in file.attrs.items()}
             timings = json.loads(attributes.get("timings", "{}"))
             return Contents(
                 header=_header(file, attributes),
-                status=attributes["status"],
+                status=_text(attributes, "status"),
                 time=file["time"][:frames],
                 density=file["density"][:frames],
                 observables={name: file[name][:frames] for name in series_names(file)},
@@ -102,10 +105,10 @@ def _read(target: Path) -> Contents:
                 discrete=read_discrete(file),
                 passage=read_passage(file),
                 timings={name: float(seconds) for name, seconds in timings.items()},
-                notes=attributes.get("notes", "").splitlines(),
+                notes=_text(attributes, "notes", "").splitlines(),
             )
-        except (KeyError, OSError, RuntimeError) as error:
-            raise StoreError(f"this result file is damaged: {error}", target) from error
+        except DAMAGE as error:
+            raise damaged(target, error) from error
 
 
 def complete_frames(file: h5py.File) -> int:
@@ -134,14 +137,21 @@ def _header(file: h5py.File, attributes: dict[str, Any]) -> Header:
         loss=file["loss"][...],
         sigma=file["sigma"][...],
         beta=float(attributes["beta"]),
-        seed=attributes.get("seed"),
-        title=attributes["title"],
-        case_toml=attributes["case_toml"],
-        source=attributes["source"],
+        seed=None if attributes.get("seed") is None else int(attributes["seed"]),
+        title=_text(attributes, "title"),
+        case_toml=_text(attributes, "case_toml"),
+        source=_text(attributes, "source"),
         drift=file["drift"][...] if "drift" in file else None,
         inputs=read_inputs(file),
         parameters={k: v for k, v in attributes.items() if k not in ROOT_ATTRIBUTES},
     )
+
+
+def _text(attributes: dict[str, Any], name: str, default: str | None = None) -> str:
+    value = attributes.get(name, default)
+    if not isinstance(value, str):
+        raise ValueError(f"its {name} is {'absent' if value is None else 'not a text'}")
+    return value
 
 
 def _decode(value: Any) -> Any:

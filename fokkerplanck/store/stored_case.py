@@ -8,6 +8,7 @@ from pathlib import Path
 from typing import Any
 
 from ..errors import StoreError
+from .damage import DAMAGE, damaged
 from .inputs import read_inputs
 from .opening import reading
 
@@ -44,8 +45,8 @@ def stored_case(path: Path) -> StoredCase:
             text = str(file.attrs["case_toml"])
             overrides = json.loads(file.attrs.get("overrides", "{}"))
             inputs = read_inputs(file)
-        except (KeyError, OSError, RuntimeError, ValueError) as error:
-            raise StoreError(f"the case in this result file is damaged: {error}", path) from error
+        except DAMAGE as error:
+            raise damaged(path, error) from error
     if not text.strip():
         raise StoreError("this result holds no case file, so it cannot be run again", path)
     if not isinstance(overrides, dict):

@@ -1,0 +1,108 @@
+"""Text files that a case is made of, and what TOML may hold: read with limits, never executed."""
+
+from __future__ import annotations
+
+import os
+import re
+import stat
+import tomllib
+from pathlib import Path
+from typing import Any
+
+from ..errors import CaseError
+from ..limits import CASE_INTEGER, CASE_LEVELS
+from ..machine import readable
+
+# tomllib takes a time with the square of the parts of a dotted key.
+_PART = r"""(?:[\w-]++|"[^"\n]*+"|'[^'\n]*+')[ \t]*+\.[ \t]*+"""
+_DOTTED = re.compile(rf"(?<![\w-])(?:{_PART}){{{4 * CASE_LEVELS}}}")
+
+
+def read_text(path: Path, most: int) -> str:
+    """Text of a regular file of at most ``most`` bytes, line ends as they are, without a BOM.
+
+    Raises
+    ------
+    CaseError
+        For a device, a pipe or a directory, for more bytes, and for bytes that are not UTF-8.
+    FileNotFoundError
+    """
+    try:
+        with open(path, "rb", opener=_without_waiting) as file:
+            if not stat.S_ISREG(os.fstat(file.fileno()).st_mode):
+                raise CaseError("is a device or a pipe; a file is needed")
+            raw = file.read(most + 1)
+            if len(raw) > most:
+                size = max(os.fstat(file.fileno()).st_size, len(raw))
+                raise CaseError(f"has {_size(size)}; at most {_size(most)} are allowed")
+    except FileNotFoundError:
+        raise
+    except OSError as error:
+        raise CaseError(f"cannot be read: {error.strerror or error}") from None
+    except ValueError as error:  # a zero byte in the name
+        if isinstance(error, CaseError):
+            raise
+        raise CaseError(f"cannot be read: {error}") from None
+    try:
+        return raw.decode("utf-8-sig")
+    except UnicodeDecodeError as error:
+        raise CaseError(f"byte {error.start} is not UTF-8 text") from None
+
+
+def _without_waiting(path: str, flags: int) -> int:
+    # Opening a pipe would wait for somebody to write.
+    return os.open(path, flags | getattr(os, "O_NONBLOCK", 0))
+
+
+def _size(count: int) -> str:
+    return f"{count:,} bytes" if count < 2**20 else readable(count)
+
+
+def inside(folder: Path, name: str) -> bool:
+    """Whether ``name``, taken from ``folder``, is in it or below, links followed."""
+    try:
+        return (folder / name).resolve().is_relative_to(folder.resolve())
+    except (OSError, RuntimeError, ValueError):
+        return True  # a loop of links or a zero byte: opening it says so
+
+
+def read_toml(text: str) -> dict[str, Any]:
+    """Tables of a TOML text.
+
+    Raises
+    ------
+    CaseError
+        For what is not TOML, too deep, or an integer beyond 64 bits.
+    """
+    if _DOTTED.search(text):
+        raise CaseError(f"holds a key that is too deep; {CASE_LEVELS} levels are allowed")
+    try:
+        tables = tomllib.loads(text)
+    except tomllib.TOMLDecodeError as error:
+        # tomllib ends its sentence with "(at line 3, column 7)".
+        reason = str(error)[:1].lower() + str(error)[1:]
+        raise CaseError(f"is not valid TOML: {reason}") from None
+    except RecursionError:
+        raise CaseError(f"is nested too deep; {CASE_LEVELS} levels are allowed") from None
+    except ValueError:
+        raise CaseError("holds a number with too many digits") from None
+    require_plain(tables)
+    return tables
+
+
+def require_plain(data: dict[str, Any]) -> None:
+    """Raise :class:`CaseError` where tables and lists are too deep or an integer is too long."""
+    waiting: list[tuple[Any, str, int]] = [(data, "", 0)]
+    while waiting:
+        value, key, level = waiting.pop()
+        if isinstance(value, int) and not -CASE_INTEGER - 1 <= value <= CASE_INTEGER:
+            raise CaseError(f"is an integer beyond {CASE_INTEGER}", key)
+        if not isinstance(value, dict | list):
+            continue
+        if level > CASE_LEVELS:
+            raise CaseError(f"is nested too deep; {CASE_LEVELS} levels are allowed", key)
+        if isinstance(value, dict):
+            dot = "." if key else ""
+            waiting += [(part, f"{key}{dot}{name}", level + 1) for name, part in value.items()]
+        else:
+            waiting += [(part, f"{key}[{i}]", level + 1) for i, part in enumerate(value)]

@@ -1,0 +1,58 @@
+"""What this machine can give: memory and disk, asked before anything is allocated."""
+
+from __future__ import annotations
+
+import os
+import shutil
+from pathlib import Path
+
+
+def memory_available() -> int | None:
+    """Bytes this machine can give to a new process; None where the system does not say."""
+    found = [_meminfo_available(), _physical(), _group_limit()]
+    known = [value for value in found if value is not None]
+    return min(known) if known else None
+
+
+def disk_available(folder: Path) -> int | None:
+    """Bytes free where ``folder`` is, or will be made; None where the system does not say."""
+    there = next((one for one in (folder, *folder.absolute().parents) if one.is_dir()), None)
+    try:
+        return None if there is None else shutil.disk_usage(there).free
+    except OSError:
+        return None
+
+
+def readable(count: float) -> str:
+    """Bytes in words."""
+    amount, unit = (count / 2**30, "GiB") if count >= 2**29 else (count / 2**20, "MiB")
+    if amount >= 1e6:
+        return f"{amount:.3g} {unit}"
+    return f"{amount:,.0f} {unit}" if amount >= 100 else f"{amount:.3g} {unit}"
+
+
+def _meminfo_available() -> int | None:
+    # MemAvailable counts the page cache that can be dropped; sysconf's free pages do not.
+    try:
+        text = Path("/proc/meminfo").read_text()
+    except OSError:
+        return None
+    for line in text.splitlines():
+        if line.startswith("MemAvailable:"):
+            return int(line.split()[1]) * 1024
+    return None
+
+
+def _physical() -> int | None:
+    try:
+        return os.sysconf("SC_PHYS_PAGES") * os.sysconf("SC_PAGE_SIZE")
+    except (AttributeError, OSError, ValueError):
+        return None
+
+
+def _group_limit() -> int | None:
+    # A container's limit lies below the machine's memory and is not seen by sysconf.
+    try:
+        return int(Path("/sys/fs/cgroup/memory.max").read_text())
+    except (OSError, ValueError):
+        return None
