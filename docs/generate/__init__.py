@@ -9,19 +9,33 @@ from __future__ import annotations
 from pathlib import Path
 from typing import Any
 
+from fokkerplanck.errors import CaseError
+
 from . import api, case_keys, commands, docstrings, equations, gallery, mathml, tables, tutorials
 
 MADE = "pages"
 
 
 def make_pages(app: Any) -> None:
-    """Write every generated page."""
+    """Write every generated page.
+
+    Raises
+    ------
+    ConfigError
+        If the gallery cannot be made as asked.
+    """
+    from sphinx.errors import ConfigError
+
     made = Path(app.srcdir) / MADE
     tables.write_all(made / "tables")
     case_keys.write_page(made / "case_file.md")
     commands.write_page(made / "command_line.md")
     api.write_pages(made / "api")
-    drawn = gallery.write_pages(made / "gallery")
+    try:
+        drawn = gallery.write_pages(made / "gallery")
+    except CaseError as error:
+        # One sentence and no traceback, for a misspelt name above all.
+        raise ConfigError(str(error)) from None
     equations.write_page(made / "equations.md", drawn)
     tutorials.forget(made / "tutorials", Path(app.confdir) / "conf.py")
 

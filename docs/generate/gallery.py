@@ -75,6 +75,10 @@ def chosen() -> list[str]:
 def write_pages(folder: Path) -> list[str]:
     """Write the gallery; returns the names of its cases."""
     drawn = [_case(name, folder) for name in chosen()]
+    for page in folder.glob("*.md"):
+        # Of an earlier build with other cases, or of a case that is gone; its result is kept.
+        if page.stem not in {"index", *(one.name for one in drawn)}:
+            page.unlink()
     cards = "".join(
         f":::{{grid-item-card}} {md.escape(one.name)}\n:link: {one.name}\n:link-type: doc\n"
         f":img-top: {one.name}/thumbnail.png\n\n{md.escape(one.title)}\n:::\n"
@@ -98,7 +102,7 @@ def _case(name: str, folder: Path) -> Drawn:
     solved = _stamp(full.text, reduced, finished)
     shown = stamp([solved, Path(__file__).read_text(encoding="utf-8")])
     made = json.loads((place / STAMP).read_text()) if (place / STAMP).exists() else {}
-    if made.get("shown") != shown:
+    if made.get("shown") != shown or not (folder / f"{name}.md").exists():
         if made.get("solved") != solved:
             shutil.rmtree(place, ignore_errors=True)
         place.mkdir(parents=True, exist_ok=True)
