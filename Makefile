@@ -6,7 +6,7 @@ RUN := $(BIN)/fokkerplanck
 
 # `make case=NAME` needs no target; plain `make` explains itself.
 .DEFAULT_GOAL := $(if $(case),run,help)
-.PHONY: help run cases study test check nojit coverage bench wheel clean clean-cache
+.PHONY: help run cases study test check nojit coverage bench docs wheel clean clean-cache
 .DELETE_ON_ERROR:
 
 # A case of this checkout; anything else (a path, a misspelt name) is for the program to judge.
@@ -22,6 +22,7 @@ help:
 	@echo "make coverage          lines that the tests reach, kernels included"
 	@echo "make wheel             build dist/*.whl and run a case from it in an environment of its own"
 	@echo "make bench             our solver and others side by side, into benchmarks/results/summary.md"
+	@echo "make docs              the documentation, in docs/_build/html (only=\"quadratic hopf\": of these cases)"
 	@echo "make clean             remove .venv and everything built; results in runs stay"
 	@echo "make clean-cache       remove compiled kernels"
 	@echo
@@ -66,6 +67,11 @@ coverage: $(VENV)/.dev
 bench: $(VENV)/.bench
 	$(BIN)/python -m benchmarks $(args)
 
+# Warnings are errors. The gallery takes results of cases from runs where they fit.
+docs: $(VENV)/.docs
+	DOCS_CASES="$(only)" $(BIN)/python -m sphinx -W --keep-going -q -b html docs docs/_build/html $(args)
+	@echo "docs/_build/html/index.html"
+
 wheel: | $(BIN)/python
 	rm -rf dist build
 	$(BIN)/python -m pip wheel --quiet --no-deps --wheel-dir dist .
@@ -74,7 +80,7 @@ wheel: | $(BIN)/python
 	  cd "$$trial" && venv/bin/fokkerplanck list && venv/bin/fokkerplanck run quadratic
 
 clean: clean-cache
-	rm -rf $(VENV) build dist *.egg-info .pytest_cache .mypy_cache .ruff_cache .hypothesis
+	rm -rf $(VENV) build dist docs/_build docs/pages *.egg-info .pytest_cache .mypy_cache .ruff_cache .hypothesis
 	find . -name __pycache__ -type d -prune -exec rm -rf {} +
 
 # numba does not see a change in a function that a cached kernel calls from another file.
@@ -101,5 +107,8 @@ $(VENV)/.dev: setup.cfg pyproject.toml | $(BIN)/python
 
 $(VENV)/.bench: setup.cfg pyproject.toml | $(BIN)/python
 	$(call install,.[test$(comma)peers])
+
+$(VENV)/.docs: setup.cfg pyproject.toml | $(BIN)/python
+	$(call install,.[test$(comma)docs])
 
 comma := ,
