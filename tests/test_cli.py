@@ -180,7 +180,7 @@ def test_warnings_take_one_line(capsys: pytest.CaptureFixture[str]) -> None:
 def test_check_explains(capsys: pytest.CaptureFixture[str]) -> None:
     assert main(["check", "quadratic"]) == 0
     explained = capsys.readouterr().out
-    assert "256" in explained
+    assert "128" in explained
     assert "detailed balance" in explained.lower()
     assert not Path("runs").exists()
 
