@@ -7,7 +7,6 @@ compares SGD on 150 samples with drawing its indices and gathering its rows.
 from __future__ import annotations
 
 import os
-import resource
 import statistics
 import subprocess
 import sys
@@ -21,6 +20,7 @@ import numpy as np
 from scipy.linalg import expm, solve_continuous_lyapunov
 
 import fokkerplanck as fp
+from fokkerplanck.machine import peak_memory
 from fokkerplanck.particles import Gaussian, ensemble
 from fokkerplanck.particles.methods import Settings, settings
 from fokkerplanck.particles.start import starting_places
@@ -194,7 +194,7 @@ def gathers(walkers: Walkers, particles: int) -> dict[str, Any]:
     def call() -> None:
         for _ in range(blocks):
             walkers.kernels.fill_indices(walkers.states[0], words, SAMPLES, index.reshape(-1))
-            gather(index, walkers.data, out)
+            gather(index, walkers.motion.data, out)
 
     seconds, _ = timed(call)
     nanoseconds = 1e9 * seconds / (blocks * BLOCK) / numba.get_num_threads()
@@ -225,7 +225,7 @@ def memory(particles: int) -> float:
     """Largest resident GiB of a process that runs so many walkers."""
     times, grid = [0.0, STEP], problem().grid(128)
     ensemble(problem(), grid, START, times, method="langevin", step=STEP, particles=particles)
-    return resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 2**20
+    return (peak_memory() or 0) / 2**30
 
 
 def memory_apart(particles: int) -> float:

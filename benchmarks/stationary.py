@@ -16,10 +16,11 @@ from typing import Any
 
 import numpy as np
 
+from fokkerplanck.machine import peak_memory
+
 from .machine import ROOT, version
 from .peers import NotExpressible
 from .report import save
-from .three_d import peak_memory
 
 TITLE = "Stationary state without detailed balance"
 COLUMNS = (

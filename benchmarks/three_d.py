@@ -6,14 +6,14 @@
 from __future__ import annotations
 
 import json
-import resource
 import subprocess
 import sys
 import time
-from pathlib import Path
 from typing import Any
 
 import numpy as np
+
+from fokkerplanck.machine import peak_memory
 
 from .machine import ROOT
 from .report import save
@@ -33,19 +33,6 @@ COLUMNS = (
     "KL to Gibbs",
 )
 TITLE = "Anisotropic quadratic in 3-D, full tensor, to equilibrium"
-
-
-def peak_memory() -> int:
-    """Largest resident memory of this process so far, in bytes."""
-    try:
-        for line in Path("/proc/self/status").read_text().splitlines():
-            if line.startswith("VmHWM:"):
-                return int(line.split()[1]) * 1024
-    except OSError:
-        pass
-    # On Linux this number survives exec: it may be that of the process that started this one.
-    peak = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
-    return peak if sys.platform == "darwin" else peak * 1024
 
 
 def measure(cells: int) -> dict[str, Any]:

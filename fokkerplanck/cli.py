@@ -117,8 +117,9 @@ def _solved(options: argparse.Namespace, stopped: Callable[[], bool]) -> int:
 
         drawn = draw(result, directory, case.output.figures)
     if case.output.report and not options.no_figures:
+        from .machine import peak_memory
         from .page import write_report
-        from .reading import REPORT, peak_memory
+        from .reading import REPORT
 
         # A complete result that is only read again says nothing of the memory that it took.
         peak = peak_memory() if _changed_at(path) != before else None

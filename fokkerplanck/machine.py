@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 import shutil
+import sys
 from pathlib import Path
 
 
@@ -56,3 +57,21 @@ def _group_limit() -> int | None:
         return int(Path("/sys/fs/cgroup/memory.max").read_text())
     except (OSError, ValueError):
         return None
+
+
+def peak_memory() -> int | None:
+    """Largest memory this process has held, in bytes; None where the system does not tell."""
+    # Of Linux: what getrusage says there counts the process that started this one, too.
+    try:
+        for line in Path("/proc/self/status").read_text().splitlines():
+            if line.startswith("VmHWM:"):
+                return int(line.split()[1]) * 1024
+    except (OSError, ValueError):
+        pass
+    try:
+        import resource
+    except ImportError:
+        return None
+    peak = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
+    # Kilobytes, but for macOS.
+    return peak if sys.platform == "darwin" else peak * 1024

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import sys
 import tempfile
 from pathlib import Path
 
@@ -86,14 +85,3 @@ def labels_of(first: Path, second: Path) -> tuple[str, str]:
         if one != other:
             return one, other
     return "first", "second"
-
-
-def peak_memory() -> int | None:
-    """Largest memory this process has held, in bytes; None where the system does not tell."""
-    try:
-        import resource
-    except ImportError:
-        return None
-    peak = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
-    # Kilobytes, but for macOS.
-    return peak if sys.platform == "darwin" else peak * 1024

@@ -79,11 +79,11 @@ def random_edges(
         (50, [1, 7, 8, -6]),
         (product.BLOCK, [1, -40]),
         (2600, [1, 61, -60, 2300]),
-        (6200, [1]),
-        (6200, [-40, 1]),
-        (6200, [40, -39, 79]),
-        (6200, [1, 7, -6, 300, 307]),
-        (6200, [1, 7, -6, 300, 307, 293, -301]),
+        (3 * product.BLOCK - 88, [1]),
+        (3 * product.BLOCK - 88, [-40, 1]),
+        (3 * product.BLOCK - 88, [40, -39, 79]),
+        (3 * product.BLOCK - 88, [1, 7, -6, 300, 307]),
+        (2 * product.BLOCK + 7, [1, 7, -6, 300, 307, 293, -301]),
     ],
 )
 def test_product(rng: np.random.Generator, size: int, shifts: list[int]) -> None:
@@ -113,14 +113,15 @@ def test_product(rng: np.random.Generator, size: int, shifts: list[int]) -> None
 
 
 def test_product_does_not_depend_on_threads(rng: np.random.Generator) -> None:
-    forward, backward, _ = random_edges(rng, 2600, [1, 61, -60])
-    leaving, x = rng.random((2, 2600))
+    size = 2 * product.BLOCK + 100
+    forward, backward, _ = random_edges(rng, size, [1, 61, -60])
+    leaving, x = rng.random((2, size))
     found = set()
     before = numba.get_num_threads()
     try:
         for threads in range(1, before + 1):
             numba.set_num_threads(threads)
-            out = np.empty(2600)
+            out = np.empty(size)
             product.product(
                 forward, backward, np.array([1, 61, -60]), leaving, x, 1.0, 0.0, x, 0.0, out, 0.0,
                 out, True,

@@ -18,7 +18,7 @@ from typing import Any
 import numba
 
 # Cells per task: the part of the result stays in the first-level cache.
-BLOCK = 2048
+BLOCK = 4096
 # Offsets per loop. With more arrays in a loop the compiler gives up on vectors.
 GROUP = 3
 
