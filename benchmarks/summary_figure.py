@@ -96,7 +96,7 @@ def _roofline(axes: Axes, records: Records) -> None:
     axes.invert_yaxis()
     axes.axvline(0.8, color="0.5", linewidth=0.8, linestyle="--")
     axes.set_xlim(0.0, 1.6)
-    axes.legend(fontsize=6, loc="upper right")
+    axes.legend(fontsize=6, loc="lower right")
 
 
 def _bars(axes: Axes, labels: Sequence[str], values: Sequence[float]) -> None:

@@ -154,9 +154,9 @@ def test_windows_texts_are_read(tmp_path: Path, mark: bytes) -> None:
 @pytest.mark.parametrize(
     ("case", "overrides", "key", "part"),
     [
-        ("quadratic", {"domain.x.cells": 10**7}, "domain", "10000000 x 256 cells"),
+        ("quadratic", {"domain.x.cells": 10**7}, "domain", "10000000 x 128 cells"),
         ("quadratic", {"density.frames": 10**6}, "density.frames", "1000000 frames"),
-        ("quadratic", {"spectrum.count": 60_000}, "spectrum.count", "60000 modes"),
+        ("quadratic", {"spectrum.count": 16_000}, "spectrum.count", "16000 modes"),
         ("quadratic", {"ensemble.particles": 10**9}, "ensemble.particles", "1000000000 walkers"),
         ("quadratic", {"ensemble": {"trajectories": 10**6}}, "ensemble.trajectories", "of memory"),
         ("schedule_quadratic", {"control.intervals": 10**6}, "control.intervals", "1000000 int"),
@@ -175,11 +175,11 @@ def test_what_fills_the_memory(
 
 def test_what_fills_the_disk(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     case = load_case("quadratic", {"density.frames": 1000})
-    # A thousand frames of 256 x 256 doubles, and some hundred arrays more.
-    assert 500 * 2**20 < disk_needed(case) < 1000 * 2**20
+    # A thousand frames of 128 x 128 doubles, and some hundred arrays more.
+    assert 125 * 2**20 < disk_needed(case) < 250 * 2**20
     require_disk(case, tmp_path / "a.h5")
-    monkeypatch.setattr("fokkerplanck.case.disk.disk_available", lambda folder: 400 * 2**20)
-    with pytest.raises(CaseError, match=r"1000 frames of 65,536 cells need .* and 400 MiB"):
+    monkeypatch.setattr("fokkerplanck.case.disk.disk_available", lambda folder: 100 * 2**20)
+    with pytest.raises(CaseError, match=r"1000 frames of 16,384 cells need .* and 100 MiB"):
         require_disk(case, tmp_path / "a.h5")
 
 

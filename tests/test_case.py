@@ -465,7 +465,7 @@ def test_bundled_cases_are_found_from_anywhere(
     monkeypatch.chdir(tmp_path)
     names = bundled_cases()
     assert {"quadratic", "double_well_1d", "quadratic_3d", "momentum"} <= set(names)
-    assert load_case("quadratic").grid.shape == (256, 256)
+    assert load_case("quadratic").grid.shape == (128, 128)
     # A file of that name here is meant when it is named as a file.
     (tmp_path / "quadratic.toml").write_text(case_text(initial=None))
     assert find_case("quadratic") == names["quadratic"]

@@ -168,7 +168,7 @@ def test_introduction_of_a_case_keeps_its_words_and_sets_formulas_apart() -> Non
 def test_gallery_rows_name_what_is_missed() -> None:
     case = load_case("quadratic")
     expect = case.expect["final.covariance[0,0]"]
-    assert gallery._expected(expect) == "0.211864 within 0.0004"
+    assert gallery._expected(expect) == "0.211864 within 2e-05"
     assert gallery._expected(case.expect["minimum"]) == "at least 0"
 
 

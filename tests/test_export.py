@@ -16,7 +16,8 @@ from file_samples import written
 from store_samples import make_frame, make_header, make_passage, make_spectrum, make_stationary
 
 from fokkerplanck import StoreError, export
-from fokkerplanck.cli import FORMATS, main
+from fokkerplanck.arguments import FORMATS
+from fokkerplanck.cli import main
 from fokkerplanck.store import EXPORTS, ResultWriter
 from fokkerplanck.store.fields import grid_fields
 
