@@ -8,7 +8,7 @@ from typing import Any
 
 import numpy as np
 import pytest
-from measures import ORDER_WINDOW, fitted_order
+from measures import ORDER_WINDOW, compiled_only, fitted_order
 from scipy.linalg import expm
 
 from fokkerplanck.density import evolve, gaussian_density
@@ -338,6 +338,7 @@ def test_exit_time_with_a_drift_against_a_dense_solve() -> None:
 # Walkers.
 
 
+@compiled_only
 @pytest.mark.parametrize("alpha", [0.8, 1.0, 1.5])
 @pytest.mark.parametrize("kind", ["isotropic", "components"])
 def test_walkers_have_the_characteristic_function_of_both_kinds(alpha: float, kind: str) -> None:
@@ -363,6 +364,7 @@ def test_walkers_have_the_characteristic_function_of_both_kinds(alpha: float, ki
         assert abs(mean - wanted) <= 4.5 / math.sqrt(number) + (1.0 - good.mean())
 
 
+@compiled_only
 def test_walkers_and_density_fold_alike() -> None:
     """A box far too small for the tails: both know the same operator."""
     problem = stable_ou(1.1, 3.0)
