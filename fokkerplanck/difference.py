@@ -215,7 +215,7 @@ def _settings(first: Result, second: Result) -> Iterator[tuple[str, str, str]]:
     flat = []
     for number, result in enumerate((first, second), start=1):
         try:
-            tables = stored_settings(result.case_toml, str(result.attrs.get("overrides", "{}")))
+            tables = stored_settings(result.case_toml, result.attrs)
         except CaseError as error:
             raise CaseError(f"of result {number}, {error.detail}") from None
         flat.append(dict(_leaves(tables)))

@@ -24,7 +24,7 @@ def figures_of(result: Result, path: Path) -> list[str] | None:
         If the case in it cannot be read.
     """
     try:
-        settings = stored_settings(result.case_toml, str(result.attrs.get("overrides", "{}")))
+        settings = stored_settings(result.case_toml, result.attrs)
     except CaseError as error:
         raise error.in_file(path) from None
     output = settings.get("output", {})

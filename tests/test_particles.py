@@ -10,6 +10,7 @@ from pathlib import Path
 import numba
 import numpy as np
 import pytest
+from measures import compiled_only
 from scipy import stats
 
 import fokkerplanck as fp
@@ -21,7 +22,7 @@ from fokkerplanck.particles.module import kernels_of
 from fokkerplanck.particles.source import fields_source
 from fokkerplanck.problem.models import DataModel
 
-pytestmark = pytest.mark.skipif(numba.config.DISABLE_JIT, reason="too slow without compilation")
+pytestmark = compiled_only
 
 ROOT = Path(__file__).resolve().parents[1]
 BOX = {"x": (-3, 3), "y": (-3, 3)}

@@ -2,11 +2,11 @@
 
 from __future__ import annotations
 
-import numba
 import numpy as np
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
+from measures import compiled_only
 from scipy.interpolate import CubicSpline
 from scipy.linalg import expm, solve_continuous_lyapunov
 
@@ -15,7 +15,7 @@ from fokkerplanck.particles import METHODS, Gaussian, ensemble
 from fokkerplanck.particles.weights import symmetric_weights
 from fokkerplanck.problem.models import DataModel
 
-pytestmark = pytest.mark.skipif(numba.config.DISABLE_JIT, reason="too slow without compilation")
+pytestmark = compiled_only
 
 WIDE = {"x": (-6, 6), "y": (-6, 6)}
 KINDS = ("linear_regression", "logistic_regression", "tanh_neuron")

@@ -21,7 +21,7 @@ from fokkerplanck import load_case, open_result, run
 from fokkerplanck.case import bundled_cases
 from fokkerplanck.errors import CaseError, CaseWarning, StoreError
 from fokkerplanck.plots import FIGURES, draw
-from fokkerplanck.report import _miss, number_of, summary
+from fokkerplanck.report import judged, summary
 from fokkerplanck.result import Result
 
 from . import markdown as md
@@ -199,12 +199,12 @@ def _numbers(case: Any, result: Result) -> list[list[str]]:
     rows = []
     for name, expect in case.expect.items():
         try:
-            actual = number_of(name, result)
+            [found] = judged({name: expect}, result)
         except CaseError:
             rows.append([md.code(name), "", _expected(expect), "not in this result"])
             continue
-        verdict = "missed" if _miss(actual, expect) else "met"
-        rows.append([md.code(name), f"{actual:.6g}", _expected(expect), verdict])
+        verdict = "missed" if found.reason else "met"
+        rows.append([md.code(name), f"{found.actual:.6g}", _expected(expect), verdict])
     return rows
 
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
@@ -19,15 +20,15 @@ from .sources import Sources
 from .text import read_toml
 
 
-def stored_settings(text: str, overrides: str) -> dict[str, Any]:
+def stored_settings(text: str, attributes: Mapping[str, Any]) -> dict[str, Any]:
     """The tables of a case as they were used.
 
     Parameters
     ----------
     text : str
         Its TOML text.
-    overrides : str
-        Dotted keys and values as JSON, the way a result file keeps them.
+    attributes : mapping
+        Of its result, where ``overrides`` are dotted keys and values as JSON.
 
     Raises
     ------
@@ -36,7 +37,7 @@ def stored_settings(text: str, overrides: str) -> dict[str, Any]:
     """
     try:
         data = read_toml(text)
-        changes = json.loads(overrides)
+        changes = json.loads(str(attributes.get("overrides", "{}")))
     except ValueError as error:
         raise CaseError(f"the case of this result cannot be read: {error}") from None
     if not isinstance(changes, dict):

@@ -84,7 +84,7 @@ def report_page(
     """Text of the page; arguments as of :func:`write_report`."""
     unread: tuple[Check, ...] = ()
     try:
-        settings = stored_settings(result.case_toml, str(result.attrs.get("overrides", "{}")))
+        settings = stored_settings(result.case_toml, result.attrs)
         expect = stored_expect(settings)
     except CaseError as error:
         settings, expect = {}, {}
