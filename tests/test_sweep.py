@@ -20,7 +20,8 @@ import h5py
 import numpy as np
 import pytest
 import xarray
-from distributed import Client
+from distributed import Client, Status
+from distributed.scheduler import WorkerStatusPlugin
 from hypothesis import given
 from hypothesis import strategies as st
 from numba.core import event
@@ -578,6 +579,19 @@ def test_scheduler_that_forgets_is_told(client: Any) -> None:
 
     with pytest.raises(fp.NumericalFailure, match="start the sweep again: it continues"):
         fp.sweep("well.toml", {"noise.beta": [1]}, client=Forgetful(client))
+
+
+def test_death_of_a_worker_that_was_never_announced() -> None:
+    with cluster.dask_client(1) as own:
+        scheduler = own.cluster.scheduler
+        [watch] = [p for p in scheduler.plugins.values() if isinstance(p, WorkerStatusPlugin)]
+        own.sync(tell_removed, watch, scheduler)
+        assert own.submit(int, 3).result() == 3
+    assert own.cluster.status == Status.closed
+
+
+async def tell_removed(watch: Any, scheduler: Any) -> None:
+    watch.remove_worker(scheduler, "tcp://127.0.0.1:1")
 
 
 # Last, for workers that come after these tests load the library once more.

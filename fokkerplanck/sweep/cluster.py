@@ -64,11 +64,13 @@ def dask_client(count: int | None = None, scheduler: str | None = None) -> Itera
     elif count < 1:
         raise CaseError(f"{count} is too few; give 1 or more", "--workers")
     import dask
-    from distributed import Client, LocalCluster
+    from distributed import Client
+
+    from .local import LocalWorkers
 
     with (
         dask.config.set(SILENT),
-        LocalCluster(
+        LocalWorkers(
             n_workers=count,
             threads_per_worker=1,
             # A server for pages that nobody asked for; on a port that is free.
