@@ -255,8 +255,6 @@ def test_interrupted_run_resumes_bit_identically(sign: signal.Signals) -> None:
         env=ENVIRONMENT,
         stderr=subprocess.PIPE,
         text=True,
-        # A shell that starts the tests in the background leaves SIGINT ignored.
-        preexec_fn=lambda: signal.signal(signal.SIGINT, signal.SIG_DFL),
     )
     until = time.monotonic() + 120
     # A file that is being written cannot be opened, but it grows; a frame takes 72 KiB.

@@ -345,15 +345,10 @@ def test_killed_after_the_last_frame(tmp_path: Path, monkeypatch: pytest.MonkeyP
 def test_interrupt_from_the_keyboard(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     """SIGINT closes the file as interrupted, and the exception goes on."""
     case = small_case()
-    # A shell that starts the tests in the background leaves SIGINT ignored.
-    before = signal.signal(signal.SIGINT, signal.default_int_handler)
-    try:
-        with monkeypatch.context() as patch:
-            stopping(patch, 2, lambda _: os.kill(os.getpid(), signal.SIGINT))
-            with pytest.raises(KeyboardInterrupt):
-                run(case, tmp_path / "a.h5")
-    finally:
-        signal.signal(signal.SIGINT, before)
+    with monkeypatch.context() as patch:
+        stopping(patch, 2, lambda _: os.kill(os.getpid(), signal.SIGINT))
+        with pytest.raises(KeyboardInterrupt):
+            run(case, tmp_path / "a.h5")
     cut = open_result(tmp_path / "a.h5")
     assert cut.status == "interrupted"
     assert len(cut.time) == 3

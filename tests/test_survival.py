@@ -9,7 +9,7 @@ import signal
 import subprocess
 import sys
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from pathlib import Path
 
 import h5py
@@ -55,14 +55,6 @@ def here(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     monkeypatch.chdir(tmp_path)
     Path("case.toml").write_text(CASE)
     return tmp_path
-
-
-@pytest.fixture
-def handlers() -> Iterator[None]:
-    """Signals as they are for a command at a terminal."""
-    before = signal.signal(signal.SIGINT, signal.default_int_handler)
-    yield
-    signal.signal(signal.SIGINT, before)
 
 
 def assert_resumes(capsys: pytest.CaptureFixture[str], path: Path = PATH) -> None:
@@ -126,7 +118,6 @@ def test_a_run_killed_in_the_middle_of_its_writes_loses_nothing(tmp_path: Path) 
 @pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM, signal.SIGHUP])
 def test_a_signal_lets_the_frame_come_to_its_end(
     number: int,
-    handlers: None,
     monkeypatch: pytest.MonkeyPatch,
     capsys: pytest.CaptureFixture[str],
 ) -> None:
@@ -140,7 +131,7 @@ def test_a_signal_lets_the_frame_come_to_its_end(
 
 
 def test_a_long_frame_is_interrupted(
-    handlers: None, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+    monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:
     monkeypatch.setattr(cli, "GRACE_S", 0.1)
     monkeypatch.setattr(cli, "AGAIN_S", 0.1)
@@ -165,7 +156,7 @@ def test_a_long_frame_is_interrupted(
 
 
 def test_an_interrupt_waits_for_a_write(
-    handlers: None, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+    monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:
     """Inside HDF5 an exception would be lost, or tear the file in memory."""
     monkeypatch.setattr(cli, "GRACE_S", 0.01)

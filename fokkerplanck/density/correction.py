@@ -15,6 +15,7 @@ import numba
 import numpy as np
 
 from ..grid import Grid
+from . import shares
 from .currents import face_fluxes
 from .generator import Generator
 from .system import System
@@ -23,7 +24,7 @@ from .system import System
 # two updates differ by so much that the limiter would cut where nothing is wrong.
 EULER_STEP = 0.95
 MOST_EULER_STEPS = 400
-# Passes of the limiter before it guards all cells alike.
+# Rounds of the limiter before it guards all cells alike.
 PASSES = 40
 # Halvings in the search for the largest admissible share of the high-order update.
 BISECTIONS = 30
@@ -148,20 +149,29 @@ def add_fluxes(
     for axis, flux in enumerate(fluxes):
         before, after = math.prod(grid.shape[:axis]), math.prod(grid.shape[axis + 1 :])
         views.append(flux.reshape(before, -1, after))
-        _gather_outflow(views[-1], outflow.reshape(before, -1, after))
-    for number in range(PASSES + 1):
-        result, activity = low.copy(), Activity()
-        for side, view in zip(grid.domain.axes, views, strict=True):
-            block = (view.shape[0], view.shape[1] - 1, view.shape[2])
-            cut, gross, lost = _apply(
-                view, share.reshape(block), side.periodic, result.reshape(block)
-            )
-            activity += Activity(view.size, cut, gross, lost)
-        # The last pass guards every cell.
-        if number == PASSES or not _guard(low, outflow, result, number == PASSES - 1, share):
-            break
+        shares.gather_outflow(views[-1], outflow.reshape(before, -1, after))
+    result, activity = _applied(low, views, share, grid)
+    layout = np.array([(n, math.prod(grid.shape[axis + 1 :])) for axis, n in enumerate(grid.shape)])
+    periodic = np.array([side.periodic for side in grid.domain.axes])
+    flat = tuple(view.reshape(-1) for view in views)
+    if shares.guard(low, outflow, flat, layout, periodic, PASSES, result, share):
+        result, activity = _applied(low, views, share, grid)
     # Rounding below zero.
     return np.maximum(result, 0.0, out=result), activity
+
+
+def _applied(
+    low: np.ndarray, fluxes: Sequence[np.ndarray], share: np.ndarray, grid: Grid
+) -> tuple[np.ndarray, Activity]:
+    """low minus the divergence of the fluxes, each times the share of the cell it leaves."""
+    result, activity = low.copy(), Activity()
+    for side, flux in zip(grid.domain.axes, fluxes, strict=True):
+        block = (flux.shape[0], flux.shape[1] - 1, flux.shape[2])
+        cut, gross, lost = shares.apply(
+            flux, share.reshape(block), side.periodic, result.reshape(block)
+        )
+        activity += Activity(flux.size, cut, gross, lost)
+    return result, activity
 
 
 def relative_entropy(density: np.ndarray, rest: np.ndarray) -> float:
@@ -215,70 +225,3 @@ def _relative_entropy(density, rest):
         else:
             total += r
     return total
-
-
-@numba.njit(cache=True)
-def _guard(low, outflow, result, everywhere, share):
-    """Set the share of cells that turned negative, or of all of them; returns how many changed.
-
-    Parameters
-    ----------
-    low, outflow, result : (N,) float64
-    everywhere : bool
-    share : (N,) float64, modified
-        At most low/outflow in the cells in question.
-    """
-    changed = 0
-    for i in range(low.size):
-        if (everywhere or result[i] < 0.0) and outflow[i] > low[i] and share[i] == 1.0:
-            share[i] = low[i] / outflow[i]
-            changed += 1
-    return changed
-
-
-@numba.njit(cache=True)
-def _gather_outflow(flux, outflow):
-    """Add to ``outflow`` (before, n, after) what flows out of each cell through its two faces."""
-    for i in range(outflow.shape[0]):
-        for j in range(outflow.shape[1]):
-            for k in range(outflow.shape[2]):
-                outflow[i, j, k] += max(flux[i, j + 1, k], 0.0) - min(flux[i, j, k], 0.0)
-
-
-@numba.njit(cache=True)
-def _apply(flux, share, periodic, result):
-    """Subtract the divergence of the fluxes, each scaled by the share of the cell it leaves.
-
-    Parameters
-    ----------
-    flux : (before, n + 1, after) float64
-    share, result : (before, n, after) float64
-        ``result`` is modified.
-    periodic : bool
-
-    Returns
-    -------
-    cut, gross, lost : int, float, float
-        Fluxes scaled, sum of all |flux|, and of what was taken from them.
-    """
-    n = share.shape[1]
-    cut, gross, lost = 0, 0.0, 0.0
-    for i in range(share.shape[0]):
-        for j in range(n + 1):
-            left = j - 1 if j > 0 else (n - 1 if periodic else -1)
-            right = j if j < n else (0 if periodic else -1)
-            for k in range(share.shape[2]):
-                f = flux[i, j, k]
-                donor = left if f > 0.0 else right
-                if f == 0.0:
-                    continue
-                gross += abs(f)
-                if donor >= 0 and share[i, donor, k] < 1.0:
-                    cut += 1
-                    lost += abs(f) * (1.0 - share[i, donor, k])
-                    f *= share[i, donor, k]
-                if j > 0:
-                    result[i, j - 1, k] -= f
-                if j < n:
-                    result[i, j, k] += f
-    return cut, gross, lost
