@@ -82,7 +82,8 @@ def peclet_number(generator: Generator, density: np.ndarray) -> float:
     for shift, forward, backward in zip(rates.shifts, rates.forward, rates.backward, strict=True):
         edges = np.flatnonzero((forward > 0.0) & (backward > 0.0))
         f, b = forward[edges], backward[edges]
-        along = np.log(f / b)
+        # The quotient of rates may leave the range of doubles, their logarithms do not.
+        along = np.log(f) - np.log(b)
         mean = 0.5 * (f + b)
         conductance = np.divide(f - b, along, out=mean, where=np.abs(along) > SMALL_WORK)
         weight = (x[edges] + x[edges + shift]) * conductance

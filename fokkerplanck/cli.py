@@ -95,7 +95,6 @@ def _solved(options: argparse.Namespace, stopped: Callable[[], bool]) -> int:
     _set_threads(options.threads)
     case = _load(options)
     path = _target(options, case)
-    directory = path.parent
     from .report import disagreement, expectations, summary
     from .run import run
 
@@ -111,19 +110,13 @@ def _solved(options: argparse.Namespace, stopped: Callable[[], bool]) -> int:
             client=client,
         )
     drawn = []
-    # None is what the result has, an empty list no figure.
-    if case.output.figures != () and not options.no_figures:
-        from .plots import draw
-
-        drawn = draw(result, directory, case.output.figures)
-    if case.output.report and not options.no_figures:
+    if not options.no_figures:
         from .machine import peak_memory
-        from .page import write_report
-        from .reading import REPORT
+        from .solve import illustrate
 
         # A complete result that is only read again says nothing of the memory that it took.
         peak = peak_memory() if _changed_at(path) != before else None
-        drawn.append(write_report(result, directory / REPORT, drawn, file=path, peak=peak))
+        drawn = illustrate(case, result, path, peak)
     print(summary(case, result))
     print("\n".join(["files", *(f"  {file}" for file in [path, *drawn])]))
     return _judged(expectations(case, result) + disagreement(case, result))

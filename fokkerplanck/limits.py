@@ -28,6 +28,8 @@ CASE_TIMES = 1_000_000
 
 # Tables of data, as text.
 DATA_BYTES = 32 * 2**20
+# Longer ones are not kept in a result; the case then needs them beside it.
+INPUT_BYTES = 16 * 2**20
 
 # Result files: groups and datasets, levels of groups, attributes of one object, and strings.
 RESULT_OBJECTS = 10_000

@@ -9,8 +9,7 @@ from .case import Case, Sources, overridden, read_case
 from .case import load_case as load_case_file
 from .errors import CaseError
 from .store import stored_case
-
-SIGNATURE = b"\x89HDF\r\n\x1a\n"
+from .store.opening import SIGNATURE
 
 
 def is_result(case: str | Path) -> bool:

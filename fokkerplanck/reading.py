@@ -8,11 +8,9 @@ from pathlib import Path
 from .case import stored_settings
 from .difference import differences, text_of
 from .errors import CaseError, StoreError
-from .page import write_comparison, write_report
+from .page import REPORT, write_comparison, write_report
 from .plots import draw, overlay
 from .result import Result, open_result
-
-REPORT = "report.html"
 
 
 def figures_of(result: Result, path: Path) -> list[str] | None:

@@ -31,6 +31,7 @@ from .errors import CaseError, CaseWarning, NumericalFailure, StoreError
 from .evolution import cautioned, march_density, march_frames, move_walkers, rates_over_sides
 from .observables import Observer, measure_levy
 from .particles import Client
+from .problem import Problem
 from .result import Result, open_result
 from .sink import Sink
 from .smoothed import smooth
@@ -52,7 +53,7 @@ HARMLESS = ("expect", "output.figures", "output.report", "title")
 
 def run(
     case: Case,
-    path: Path | None = None,
+    path: str | Path | None = None,
     *,
     resume: bool = False,
     overwrite: bool = False,
@@ -65,7 +66,7 @@ def run(
     Parameters
     ----------
     case : Case
-    path : Path, optional
+    path : path, optional
         Result file.
     resume : bool
         Continue an unfinished file, bit for bit; a complete one of the same case is read.
@@ -89,6 +90,8 @@ def run(
     KeyboardInterrupt
         After the file was closed as "interrupted".
     """
+    require_case(case)
+    path = None if path is None else Path(path)
     clock = Clock()
     with clock.compiling():
         with clock("assemble"):
@@ -107,6 +110,17 @@ def run(
             sink.abandon(clock.seconds())
             raise
         return sink.finish(clock.seconds(), notes)
+
+
+def require_case(case: Any) -> None:
+    """Raise CaseError for what has to become a case first."""
+    if isinstance(case, Problem):
+        raise CaseError(
+            "a Problem says neither how many cells nor what is asked for; make a case of it with "
+            "fp.make_case(problem, cells, density={'end': 1.0}, ...)"
+        )
+    if not isinstance(case, Case):
+        raise CaseError(f"{case!r} is no case; read one with fp.load_case(...)")
 
 
 def require_room(case: Case) -> None:
@@ -394,5 +408,7 @@ def _header(case: Case) -> Header:
             "name": case.name,
             "overrides": json.dumps(dict(case.overrides), default=np.ndarray.tolist),
             "boundaries": ", ".join("/".join(axis.boundary) for axis in grid.domain.axes),
+            # Only where there are some: files of cases from files stay as they are.
+            **({"functions": ", ".join(case.functions)} if case.functions else {}),
         },
     )

@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+from functools import partial
+
 import numpy as np
 
-from .case import Case
+from .case import Case, given_values
 from .density import (
     SCHEME_TABLE,
     Scheme,
@@ -41,6 +43,8 @@ def initial_density(case: Case, rest: StationaryState | None = None) -> np.ndarr
         key = "initial.formula"
         field = FormulaField((parse(initial.formula, names, key),), (), names.symbols, key)
         return formula_density(grid, field)
+    if initial.kind == "given" and initial.values is not None:
+        return formula_density(grid, partial(given_values, initial.values, grid), "initial")
     if initial.kind == "stationary":
         if rest is None:
             rest = stationary(generator(case.problem, grid), case.problem)

@@ -3,18 +3,19 @@
 from __future__ import annotations
 
 import math
-import tomllib
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
+from typing import Any
 
 import numpy as np
 
-from .case import Case, Ensemble, Sources, Validation, apply_overrides, read_case
+from .case import Case, Ensemble, Validation
 from .density import System, evolve
 from .density.levy_march import evolve_levy
 from .errors import CaseError, StoreError
 from .grid import Grid
 from .particles import METHODS
+from .problem import Problem
 from .result import Result
 from .start import initial_density, scheme_of
 from .store import EnsembleRecord, ValidationRecord
@@ -240,22 +241,20 @@ def _slower(case: Case, epochs: bool) -> Case | None:
     if problem.friction is not None:
         # Half the learning rate at the same friction is another momentum.
         return None
-    assert problem.learning_rate is not None
-    data = tomllib.loads(case.text)
-    apply_overrides(data, case.overrides)
-    noise = {**data["noise"], "learning_rate": problem.learning_rate / 2.0}
+    rate, given = problem.learning_rate, problem.arguments
+    assert rate is not None
+    if given is None:
+        return None
+    changes: dict[str, Any] = {"learning_rate": rate / 2.0}
     if epochs:
         # Only real batches make an epoch.
         if problem.batch_size is None or problem.batch_size % 2:
             return None
-        noise["batch_size"] = int(problem.batch_size) // 2
+        changes["batch_size"] = int(problem.batch_size) // 2
     else:
-        noise.pop("batch_size", None)
-        noise["beta"] = problem.beta
-    changes = {key: value for key, value in case.overrides.items() if key.split(".")[0] != "noise"}
-    changes |= {"noise": noise, "expect": {}}
-    sources = Sources(case.file.parent, case.inputs)
-    other = read_case(case.text, case.file, changes, sources, "half the learning rate")
+        # Without a batch there is nothing that could be drawn without replacement.
+        changes |= {"batch_size": None, "beta": problem.beta, "replacement": True}
+    other = replace(case, problem=Problem(**(given | changes)))
     return other if math.isclose(other.problem.beta, problem.beta, rel_tol=1e-12) else None
 
 

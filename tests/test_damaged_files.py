@@ -16,6 +16,7 @@ from damages import ARRAYS, accidents, hostile, structural, write_good
 from limits_of_time import Reader
 
 from fokkerplanck.errors import StoreError
+from fokkerplanck.origin import load_case
 from fokkerplanck.result import open_result
 from fokkerplanck.store import read
 
@@ -104,6 +105,32 @@ def test_hostile(good: Path, tmp_path: Path, reader: Reader, number: int) -> Non
     with h5py.File(path, "r+") as file:
         damage(file)
     assert part in sentence(reader, path)
+
+
+@pytest.mark.parametrize("share", [0.02, 0.5, 0.999])
+def test_a_copy_that_was_cut_off_tells_both_sizes(
+    good: Path, tmp_path: Path, reader: Reader, share: float
+) -> None:
+    whole = good.read_bytes()
+    path, part = tmp_path / "a.h5", whole[: int(share * len(whole))]
+    path.write_bytes(part)
+    found = sentence(reader, path)
+    assert f"should have {len(whole):,} bytes and has {len(part):,}, and no journal" in found
+    assert "copy it again, with .journal-a and .journal-b" in found
+    with pytest.raises(StoreError, match=r"a.h5: the end of this file is missing: it should have"):
+        load_case(path)
+    # It is the end that is missing, and nothing else.
+    path.write_bytes(part + whole[len(part) :])
+    assert open_result(path).status == "complete"
+
+
+@pytest.mark.parametrize("size", [0, 1, 8, 30])
+def test_a_copy_that_hardly_began_tells_its_size(
+    good: Path, tmp_path: Path, reader: Reader, size: int
+) -> None:
+    path = tmp_path / "a.h5"
+    path.write_bytes(good.read_bytes()[:size])
+    assert f"has {size} bytes, which is no whole HDF5 file; copy it again" in sentence(reader, path)
 
 
 @pytest.mark.parametrize("kind", ["directory", "pipe", "device", "empty"])

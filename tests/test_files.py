@@ -11,7 +11,16 @@ import numpy as np
 import pytest
 from file_samples import CASES, attributes, earlier, variables, written
 
-from fokkerplanck import CaseWarning, StoreError, __version__, load_case, open_result, run
+from fokkerplanck import (
+    CaseWarning,
+    Problem,
+    StoreError,
+    __version__,
+    load_case,
+    make_case,
+    open_result,
+    run,
+)
 from fokkerplanck.store import RESERVED_NAMES, SCHEMA
 from fokkerplanck.store.precision import BITS, COMPACT_BITS
 
@@ -153,6 +162,12 @@ def test_the_page_says_what_the_writer_writes(folder: Path) -> None:
     for name in CASES:
         found |= variables(written(name, folder))
         attached |= attributes(written(name, folder))
+    # What a case from a file never has.
+    problem = Problem(lambda x: x**2, domain={"x": (-1, 1)})
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore", CaseWarning)
+        run(make_case(problem, 8, density={"end": 0.1, "frames": 2}), folder / "functions.h5")
+    attached |= attributes(folder / "functions.h5")
     assert found == datasets
     assert attached == named
     assert f"Schema {SCHEMA} " in PAGE.read_text(encoding="utf-8")

@@ -59,6 +59,7 @@ LAYERS = {
     "difference": 11,
     "page": 12,
     "reading": 13,
+    "solve": 13,
     "cli_sweep": 13,
     "arguments": 14,
     "cli": 15,

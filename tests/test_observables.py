@@ -300,6 +300,15 @@ def test_cautions_about_stencil_and_rank() -> None:
     assert any("144 cells" in text for text in cautions(found, np.zeros((12, 12)), np.eye(2)))
 
 
+def test_peclet_number_beyond_the_range_of_quotients() -> None:
+    problem = Problem("750*x**2", 1.0, 2.0, {"x": (-1, 1)})
+    found = generator(problem, problem.grid(5))
+    assert (found.rates.forward > 0.0).any()
+    # The edges next to the sides: beta times the difference of Phi at their ends.
+    density = np.array([1.0, 0.0, 0.0, 0.0, 0.0])
+    assert peclet_number(found, density) == pytest.approx(2 * 750 * (0.8**2 - 0.4**2), rel=1e-12)
+
+
 def test_peclet_number_of_a_linear_drift() -> None:
     """P = x_(i+1/2) h beta on every edge, over a Gaussian of variance 1/beta: rms h sqrt(beta)."""
     problem = Problem("x**2/2", 1.0, 4.0, {"x": (-4, 4)})

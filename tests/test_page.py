@@ -18,10 +18,10 @@ from PIL import Image
 from store_samples import make_header, make_passage, make_spectrum
 from test_plots import ornstein_uhlenbeck
 
-from fokkerplanck.case import Expect
+from fokkerplanck.case import Expect, toml_value
 from fokkerplanck.page import report_page, write_comparison, write_report
 from fokkerplanck.page.checks import checks_of
-from fokkerplanck.page.cite import command, references, toml_value
+from fokkerplanck.page.cite import command, references
 from fokkerplanck.page.page import STATES
 from fokkerplanck.page.pictures import LARGEST, PLACES, pictures_of, place_of
 from fokkerplanck.page.tables import number

@@ -22,7 +22,7 @@ def blocks(language: str) -> list[str]:
 
 
 def test_python_code_evolves_towards_rest() -> None:
-    (code,) = blocks("python")
+    code, _ = blocks("python")
     names: dict[str, Any] = {}
     exec(compile(code, str(README), "exec"), names)
     path, rest, grid = names["path"], names["rest"], names["grid"]
@@ -30,6 +30,19 @@ def test_python_code_evolves_towards_rest() -> None:
     assert np.all(np.diff(distances) < 0.0)
     assert not rest.detailed_balance
     assert np.allclose(grid.integrate(path.density), 1.0, atol=1e-13)
+
+
+# Few cells, to be quick.
+@pytest.mark.filterwarnings("ignore::fokkerplanck.errors.CaseWarning")
+def test_python_code_leaves_a_folder(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    code = "\n".join(blocks("python")).replace("128", "32")
+    monkeypatch.chdir(tmp_path)
+    names: dict[str, Any] = {}
+    exec(compile(code, str(README), "exec"), names)
+    assert names["result"].time[-1] == 2.0
+    assert {"mine.h5", "density.png", "report.html"} <= {
+        file.name for file in (tmp_path / "runs" / "mine").iterdir()
+    }
 
 
 def test_case_file_runs(tmp_path: Path) -> None:

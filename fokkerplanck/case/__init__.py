@@ -3,7 +3,9 @@
 from .bundled import bundled_cases, find_case
 from .disk import disk_needed, require_disk
 from .load import load_case, read_case
+from .made import given_values, make_case
 from .memory import Need, memory_available, memory_needed, memory_needs, require_memory
+from .model import data_model
 from .overrides import (
     apply_overrides,
     key_path,
@@ -26,6 +28,7 @@ from .records import (
 )
 from .sources import Sources
 from .stored import stored_expect, stored_settings
+from .text import toml_value
 
 __all__ = [
     "Case",
@@ -42,10 +45,13 @@ __all__ = [
     "Validation",
     "apply_overrides",
     "bundled_cases",
+    "data_model",
     "disk_needed",
     "find_case",
+    "given_values",
     "key_path",
     "load_case",
+    "make_case",
     "memory_available",
     "memory_needed",
     "memory_needs",
@@ -58,4 +64,5 @@ __all__ = [
     "split_override",
     "stored_expect",
     "stored_settings",
+    "toml_value",
 ]

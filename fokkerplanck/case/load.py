@@ -31,6 +31,7 @@ from .records import (
     Discrete,
     Ensemble,
     Expect,
+    Initial,
     Output,
     Smoothing,
     Spectrum,
@@ -142,37 +143,64 @@ def _build(
     # Before the problem: its checks would evaluate the formulas on the grid.
     require_memory([grid_need(grid.shape)])
     problem: Problem = build_problem(file, domain, constants, sources)
-    _check_jumps(file, problem)
-    case = Case(
+    return case_of(
+        file,
+        problem,
+        grid,
+        constants,
         name=path.stem,
         file=path,
         text=text,
-        title=file.title,
+        overrides=overrides,
+        inputs=dict(sources.texts),
+    )
+
+
+def case_of(
+    tables: CaseFile,
+    problem: Problem,
+    grid: Grid,
+    constants: dict[str, float],
+    start: Initial | None = None,
+    **origin: Any,
+) -> Case:
+    """The records of checked tables.
+
+    ``start`` takes the place of [initial]; ``origin`` are the fields that say where the case is
+    from.
+
+    Raises
+    ------
+    CaseError
+        Where a section does not fit the problem, or the machine has too little memory.
+    """
+    _check_jumps(tables, problem)
+    case = Case(
+        **origin,
+        title=tables.title,
         problem=problem,
         grid=grid,
-        initial=initial_density(file.initial, grid, constants),
-        density=None if file.density is None else _density(file.density),
-        stationary=None if file.stationary is None else Stationary(),
-        spectrum=None if file.spectrum is None else _spectrum(file.spectrum, grid, problem),
-        passage=None if file.passage is None else passage(file.passage, grid, constants),
-        ensemble=None if file.ensemble is None else Ensemble(**file.ensemble.model_dump()),
+        initial=start or initial_density(tables.initial, grid, constants),
+        density=None if tables.density is None else _density(tables.density),
+        stationary=None if tables.stationary is None else Stationary(),
+        spectrum=None if tables.spectrum is None else _spectrum(tables.spectrum, grid, problem),
+        passage=None if tables.passage is None else passage(tables.passage, grid, constants),
+        ensemble=None if tables.ensemble is None else Ensemble(**tables.ensemble.model_dump()),
         validation=(
-            None if file.validation is None else Validation(**file.validation.model_dump())
+            None if tables.validation is None else Validation(**tables.validation.model_dump())
         ),
-        control=None if file.control is None else _control(file.control),
+        control=None if tables.control is None else _control(tables.control),
         smoothing=(
             None
-            if file.smoothing is None
-            else Smoothing(tuple(file.smoothing.gamma), tuple(file.smoothing.beta))
+            if tables.smoothing is None
+            else Smoothing(tuple(tables.smoothing.gamma), tuple(tables.smoothing.beta))
         ),
-        discrete=None if file.discrete is None else _discrete(file.discrete, problem),
-        output=_output(file.output),
-        overrides=overrides,
+        discrete=None if tables.discrete is None else _discrete(tables.discrete, problem),
+        output=_output(tables.output),
         expect={
             name: Expect(**entry.model_dump(exclude_none=True))
-            for name, entry in file.expect.items()
+            for name, entry in tables.expect.items()
         },
-        inputs=dict(sources.texts),
     )
     require_memory(memory_needs(case))
     return case

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from typing import Any
 
 import numpy as np
@@ -77,14 +78,16 @@ def apply_overrides(data: dict[str, Any], overrides: dict[str, Any]) -> None:
             table = table.setdefault(part, {})
             if not isinstance(table, dict):
                 raise CaseError(f"cannot be set: {part} is a value, not a table", key)
-        table[last] = _plain(value)
+        table[last] = plain(value)
 
 
-def _plain(value: Any) -> Any:
+def plain(value: Any) -> Any:
     """Python and numpy values as TOML would give them."""
     if isinstance(value, np.ndarray | np.generic):
         value = value.tolist()
-    return [_plain(entry) for entry in value] if isinstance(value, tuple | list) else value
+    if isinstance(value, Mapping):
+        return {str(key): plain(entry) for key, entry in value.items()}
+    return [plain(entry) for entry in value] if isinstance(value, tuple | list) else value
 
 
 def overridden(key: str | None, overrides: dict[str, Any]) -> bool:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
@@ -73,19 +74,23 @@ class Initial:
     Parameters
     ----------
     kind : str
-        One of ``INITIAL_KINDS``.
+        One of ``INITIAL_KINDS``, or "given".
     mean : ndarray, shape (d,), optional
         Centre of a gaussian, or the place of a point; inside the domain.
     covariance : ndarray, shape (d, d), optional
         Of a gaussian; symmetric positive definite.
     formula : str, optional
         Unnormalised density as a formula of the axis names; not negative.
+    values : callable or ndarray, optional
+        Of the kind "given", which only a case made in Python has: the unnormalised density as a
+        function of one array per axis, or its values on the grid of the case.
     """
 
     kind: str
     mean: np.ndarray | None = None
     covariance: np.ndarray | None = None
     formula: str | None = None
+    values: Callable[..., Any] | np.ndarray | None = None
 
 
 @dataclass(frozen=True)
@@ -351,7 +356,7 @@ class Case:
     name : str
         Stem of the file name; results go to ``runs/<name>/<name>.h5``.
     file : Path
-        The case file.
+        The case file; of a case made in Python its name, for messages.
     text : str
         Its full text, without the overrides.
     overrides : dict
@@ -375,6 +380,8 @@ class Case:
     output : Output
     expect : dict of str to Expect
         By the name of the number, e.g. ``"final.kl_to_stationary"``.
+    functions : tuple of str
+        Keys of what Python functions give, which the text names but cannot hold.
     """
 
     name: str
@@ -397,3 +404,4 @@ class Case:
     overrides: dict[str, Any] = field(default_factory=dict)
     expect: dict[str, Expect] = field(default_factory=dict)
     inputs: dict[str, str] = field(default_factory=dict)
+    functions: tuple[str, ...] = ()

@@ -1,7 +1,8 @@
-"""Text files that a case is made of, and what TOML may hold: read with limits, never executed."""
+"""Text files that a case is made of, and TOML: read with limits, never executed; written."""
 
 from __future__ import annotations
 
+import json
 import os
 import re
 import stat
@@ -15,6 +16,7 @@ from ..machine import readable
 
 # tomllib takes a time with the square of the parts of a dotted key.
 _PART = r"""(?:[\w-]++|"[^"\n]*+"|'[^'\n]*+')[ \t]*+\.[ \t]*+"""
+_BARE = re.compile(r"[A-Za-z0-9_-]+")
 _DOTTED = re.compile(rf"(?<![\w-])(?:{_PART}){{{4 * CASE_LEVELS}}}")
 
 
@@ -106,3 +108,31 @@ def require_plain(data: dict[str, Any]) -> None:
             waiting += [(part, f"{key}{dot}{name}", level + 1) for name, part in value.items()]
         else:
             waiting += [(part, f"{key}[{i}]", level + 1) for i, part in enumerate(value)]
+
+
+def toml_value(value: Any) -> str:
+    """A value as TOML writes it on one line."""
+    if isinstance(value, dict):
+        inside = (f"{_key(key)} = {toml_value(one)}" for key, one in value.items())
+        return "{" + ", ".join(inside) + "}"
+    if isinstance(value, list | tuple):
+        return "[" + ", ".join(toml_value(one) for one in value) + "]"
+    if isinstance(value, float):
+        return repr(value)
+    # The one sign that JSON leaves as it is and TOML does not.
+    return json.dumps(value, ensure_ascii=False).replace("\x7f", "\\u007f")
+
+
+def toml_text(tables: dict[str, Any]) -> str:
+    """A case as text: what belongs to no section first, then the sections, a key on each line."""
+    plain = {name: value for name, value in tables.items() if not isinstance(value, dict)}
+    blocks = ["".join(f"{_key(name)} = {toml_value(value)}\n" for name, value in plain.items())]
+    for name, table in tables.items():
+        if isinstance(table, dict):
+            lines = [f"{_key(key)} = {toml_value(value)}\n" for key, value in table.items()]
+            blocks.append("".join([f"[{name}]\n", *lines]))
+    return "\n".join(block for block in blocks if block)
+
+
+def _key(name: Any) -> str:
+    return str(name) if _BARE.fullmatch(str(name)) else toml_value(str(name))

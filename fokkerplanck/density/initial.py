@@ -58,9 +58,11 @@ def point_density(grid: Grid, mean: ArrayLike) -> np.ndarray:
 
 
 def formula_density(
-    grid: Grid, formula: Callable[[Sequence[np.ndarray]], np.ndarray]
+    grid: Grid,
+    formula: Callable[[Sequence[np.ndarray]], np.ndarray],
+    key: str = "initial.formula",
 ) -> np.ndarray:
-    """Density from its unnormalised values.
+    """Density from its unnormalised values; ``key`` is that of the case, for messages.
 
     Raises
     ------
@@ -75,11 +77,9 @@ def formula_density(
             f"{name} = {centers[i]:.6g}"
             for name, centers, i in zip(grid.names, grid.centers, cell, strict=True)
         )
-        raise CaseError(
-            f"is {values[cell]:g} at {place}; a density is a number >= 0", "initial.formula"
-        )
+        raise CaseError(f"is {values[cell]:g} at {place}; a density is a number >= 0", key)
     if not values.any():
-        raise CaseError("is zero on the whole grid; a density needs some mass", "initial.formula")
+        raise CaseError("is zero on the whole grid; a density needs some mass", key)
     return normalised(grid, values)
 
 

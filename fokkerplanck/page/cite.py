@@ -8,6 +8,7 @@ from collections.abc import Mapping
 from typing import Any
 
 from .. import __version__
+from ..case import toml_value
 from ..result import Result
 
 PACKAGE = (
@@ -55,13 +56,6 @@ def command(result: Result) -> str:
     return shlex.join(words)
 
 
-def toml_value(value: Any) -> str:
-    """A value as TOML writes it on one line."""
-    if isinstance(value, dict):
-        inside = (f"{json.dumps(str(key))} = {toml_value(one)}" for key, one in value.items())
-        return "{" + ", ".join(inside) + "}"
-    if isinstance(value, list | tuple):
-        return "[" + ", ".join(toml_value(one) for one in value) + "]"
-    if isinstance(value, float):
-        return repr(value)
-    return json.dumps(value, ensure_ascii=False)
+def command_of_file(result: Result) -> str:
+    """The command line that solves the case again from the result file."""
+    return shlex.join(["fokkerplanck", "run", f"{result.attrs.get('name', 'result')}.h5"])

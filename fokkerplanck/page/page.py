@@ -17,13 +17,15 @@ from ..case import stored_expect, stored_settings
 from ..errors import CaseError, StoreError
 from ..result import Result
 from .checks import checks_of
-from .cite import command, references
+from .cite import command, command_of_file, references
 from .film import film_of
 from .pictures import pictures_of
 from .records import Check
 from .sections import sections_of
 from .words import equation, setup
 
+# File name of the page beside its result.
+REPORT = "report.html"
 STAGES = {
     "compile": "compiling kernels",
     "assemble": "assembling",
@@ -39,9 +41,9 @@ STAGES = {
 def write_report(
     result: Result,
     path: str | Path,
-    figures: Sequence[Path] = (),
+    figures: Sequence[str | Path] = (),
     *,
-    file: Path | None = None,
+    file: str | Path | None = None,
     peak: int | None = None,
 ) -> Path:
     """Write the page of a result, in place of one that is there; returns its path.
@@ -61,12 +63,18 @@ def write_report(
     Raises
     ------
     StoreError
-        If it cannot be written.
+        If it cannot be written, or a figure not be read.
+    CaseError
+        If there is no result.
     """
-    target = Path(path)
+    if not isinstance(result, Result):
+        raise CaseError(
+            f"{type(result).__name__} is no Result; fp.run, fp.solve and fp.open_result give one"
+        )
+    target, files = Path(path), [Path(figure) for figure in figures]
     try:
         target.parent.mkdir(parents=True, exist_ok=True)
-        text = report_page(result, figures, file=file, peak=peak)
+        text = report_page(result, files, file=None if file is None else Path(file), peak=peak)
         # Names from a file system need not be text.
         target.write_text(text, encoding="utf-8", errors="replace")
     except OSError as error:
@@ -90,6 +98,9 @@ def report_page(
         settings, expect = {}, {}
         unread = (Check("broken", "Case", str(error)),)
     checks = (*unread, *checks_of(result, expect))
+    functions = str(result.attrs.get("functions", ""))
+    # A case that is not there or cannot be read cannot be solved again either.
+    again = "" if unread or functions or not result.case_toml.strip() else command_of_file(result)
     return render(
         "report.html",
         title=result.title or str(result.attrs.get("name", "Result")),
@@ -103,8 +114,9 @@ def report_page(
         costs=_costs(result, file, peak),
         source=result.source,
         case_text=result.case_toml,
-        # A case that cannot be read cannot be solved again either.
-        command="" if unread else command(result),
+        command=command(result) if again else "",
+        again=again,
+        functions=functions,
         references=references(result, settings),
     )
 

@@ -74,6 +74,10 @@ def _flat(table: Any) -> str:
     """A table of settings on one line."""
     if not isinstance(table, dict):
         return ""
+    if isinstance(table.get("function"), str) and "values" in table:
+        # The fingerprint is for machines.
+        rest = {key: one for key, one in table.items() if key not in ("function", "values")}
+        return ", ".join(part for part in (f"Python: {table['function']}", _flat(rest)) if part)
     return ", ".join(f"{key} = {_shown(value)}" for key, value in table.items())
 
 

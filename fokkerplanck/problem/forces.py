@@ -89,6 +89,12 @@ def drift_field(drift: Drift, names: Names, lengths: tuple[float, ...]) -> Field
 
 def _from_mapping(mapping: Mapping[str, Any]) -> Any:
     keys = dict(mapping)
+    if "model" in keys:
+        raise CaseError(
+            "a loss of data is made from its file by fp.data_model(...), or from arrays by "
+            "fp.DataModel(...)",
+            "loss.model",
+        )
     if ("name" in keys) == ("formula" in keys):
         raise CaseError(f"the keys {list(keys)} do not fit; give either formula or name", "loss")
     if "name" in keys:

@@ -107,7 +107,11 @@ def _modified(problem: Problem, eta: float, square: bool | None) -> Problem:
         "0", 1.0, problem.beta, problem.domain, parameters=problem.parameters, title=problem.title
     )
     result.__dict__.update(
-        _loss=new_loss, _sigma=sigma, _given=given, _written=(_text(new_loss), _text(sigma), None)
+        _loss=new_loss,
+        _sigma=sigma,
+        _given=given,
+        _written=(_text(new_loss), _text(sigma), None),
+        _arguments=None,
     )
     return result
 

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
-from copy import copy
+from copy import copy, deepcopy
 from dataclasses import asdict
 from functools import cached_property
 from typing import Any, NoReturn
@@ -128,6 +128,9 @@ class Problem:
         hessian: Callable[..., Any] | None = None,
         div_sigma: Callable[..., Any] | None = None,
     ):
+        arguments = {name: value for name, value in locals().items() if name != "self"}
+        # What the caller does to a list of its own later changes no problem.
+        arguments["sigma"] = sigma if callable(sigma) else deepcopy(sigma)
         if domain is None:
             raise CaseError("there is no domain; give each axis its range", "domain")
         box = domain if isinstance(domain, Domain) else Domain.from_mapping(domain)
@@ -176,6 +179,7 @@ class Problem:
             title=title,
             has_drift=drift is not None,
             _written=(loss, sigma, drift),
+            _arguments={**arguments, "domain": box, "parameters": values},
             _free=len(free),
             _loss=loss_field(loss, names, lengths),
             _drift=drift_field(drift, names, lengths),
@@ -193,6 +197,7 @@ class Problem:
         )
 
     _written: tuple[Any, Any, Any]
+    _arguments: dict[str, Any] | None  # None where the problem was changed afterwards
     _free: int  # number of parameters: ndim, or half of it with friction
     _loss: Field
     _drift: Field | None
@@ -340,8 +345,17 @@ class Problem:
             Unless beta > 0.
         """
         other = copy(self)
-        other.__dict__["beta"] = read_beta(beta, {})
+        other.__dict__.update(beta=read_beta(beta, {}), _arguments=None)
         return other
+
+    @property
+    def arguments(self) -> dict[str, Any] | None:
+        """What it was made from, by the name of the parameter.
+
+        None for the problem of :meth:`with_beta` and for modified equations, which are made from
+        another problem.
+        """
+        return None if self._arguments is None else dict(self._arguments)
 
     def check(self, grid: Grid, t: float = 0.0) -> None:
         """Raise :class:`CaseError` if a coefficient has no meaning at a cell centre.

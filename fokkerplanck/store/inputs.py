@@ -6,11 +6,10 @@ from collections.abc import Mapping
 
 import h5py
 
+from ..limits import INPUT_BYTES
 from .layout import add_variable
 
 GROUP = "inputs"
-# Longer files are not kept; the case then needs them beside the result.
-INPUT_BYTES = 16 * 2**20
 # Attribute with the name that the case gives the file.
 NAME = "file"
 

@@ -3,9 +3,10 @@
 from __future__ import annotations
 
 import os
+import re
 import shutil
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from pathlib import Path
 
 import h5py
@@ -15,9 +16,15 @@ from ..errors import StoreError
 from .damage import DAMAGE, damaged
 from .disk import Disk, differs, overlay
 from .guard import inspect, refuse_endless
-from .journal import NAME_BYTES, Mark, journal_files, pending_changes, sync_data
+from .journal import NAME_BYTES, SUFFIXES, Mark, journal_files, pending_changes, sync_data
 from .layout import LIBVER, SCHEMA
 from .slots import GROUP, RUN, new_mark
+
+SIGNATURE = b"\x89HDF\r\n\x1a\n"
+# What HDF5 says of a file that is shorter than its superblock claims.
+_CUT = re.compile(r"truncated file: eof = (\d+), sblock->base_addr = (\d+), stored_eof = (\d+)")
+# The superblock of version 0 with the entry of the root group.
+LEAST_BYTES = 96
 
 
 @contextmanager
@@ -173,12 +180,30 @@ def _opened(path: Path, source: Path | Disk, mode: str) -> Iterator[h5py.File]:
 
 
 def _unreadable(error: OSError, path: Path) -> StoreError:
-    if "truncated file" in str(error):
+    """A sentence for what HDF5 does not open.
+
+    Nothing is salvaged from a file that was cut off. HDF5 would open it once zeros fill up its end;
+    but names and attributes of the root lie all over a file that grew, the status at its very end,
+    and a chunk of zeros is a density like any other.
+    """
+    if cut := _CUT.search(str(error)):
+        there, base, claimed = (int(number) for number in cut.groups())
         return StoreError(
-            "the end of this file is missing, and no journal that could restore it lies beside "
-            "it; run the case again with --overwrite",
+            f"the end of this file is missing: it should have {base + claimed:,} bytes and has "
+            f"{there:,}, and no journal that could restore it lies beside it; copy it again, with "
+            f"{' and '.join(SUFFIXES)} where its run has not ended, or run the case again with "
+            "--overwrite",
             path,
         )
+    with suppress(OSError):
+        with path.open("rb") as file:
+            begun, size = SIGNATURE.startswith(file.read(len(SIGNATURE))), path.stat().st_size
+        if begun and size < LEAST_BYTES:
+            return StoreError(
+                f"this file has {size} bytes, which is no whole HDF5 file; copy it again, or run "
+                "the case again with --overwrite",
+                path,
+            )
     return StoreError(f"this is not a readable HDF5 file: {error}", path)
 
 

@@ -45,10 +45,17 @@ def stored_case(path: Path) -> StoredCase:
             text = str(file.attrs["case_toml"])
             overrides = json.loads(file.attrs.get("overrides", "{}"))
             inputs = read_inputs(file)
+            functions = str(file.attrs.get("functions", ""))
         except DAMAGE as error:
             raise damaged(path, error) from error
     if not text.strip():
         raise StoreError("this result holds no case file, so it cannot be run again", path)
+    if functions:
+        raise StoreError(
+            f"this result was computed from Python functions or arrays ({functions}), which it "
+            "does not hold; run the script that made it",
+            path,
+        )
     if not isinstance(overrides, dict):
         raise StoreError("the overrides in this result file are damaged", path)
     return StoredCase(text, overrides, inputs)

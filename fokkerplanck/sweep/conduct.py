@@ -166,6 +166,12 @@ def prepare(
     """
     plan = plan_of(settings, paired)
     file = case.file if isinstance(case, Case) else case
+    if isinstance(case, Case) and not case.file.is_file():
+        raise CaseError(
+            "there is no such file, and the members of a sweep read their case from one; of a case "
+            "that was made in Python, run it once and sweep its result file",
+            file=file,
+        )
     shared = {**(case.overrides if isinstance(case, Case) else {}), **plan.fixed}
     tasks, outcomes = [], {}
     first: Case | None = None
