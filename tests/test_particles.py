@@ -22,12 +22,12 @@ from fokkerplanck.particles.module import kernels_of
 from fokkerplanck.particles.source import fields_source
 from fokkerplanck.problem.models import DataModel
 
-pytestmark = compiled_only
-
 ROOT = Path(__file__).resolve().parents[1]
 BOX = {"x": (-3, 3), "y": (-3, 3)}
 START = Gaussian(np.array([0.5, -0.5]), 0.1 * np.eye(2))
 LEVEL = 1e-3
+# Several blocks, for several threads; the last one not full.
+PARTICLES = 1300 if numba.config.DISABLE_JIT else 5000
 
 
 def model() -> DataModel:
@@ -49,7 +49,7 @@ def moved(name: str, times: list[float], **more: object) -> Ensemble:
     problem = of_data() if METHODS[name].batches else quadratic()
     problem = quadratic(alpha=1.5) if name == "stable" else problem
     step = None if METHODS[name].sgd else 0.1
-    settings = {"particles": 5000, "trajectories": 40, "step": step, **more}
+    settings = {"particles": PARTICLES, "trajectories": 40, "step": step, **more}
     return ensemble(problem, problem.grid(16), START, times, method=name, **settings)
 
 
@@ -79,7 +79,7 @@ def test_threads_of_the_environment_change_nothing() -> None:
         "box = {'x': (-3, 3), 'y': (-3, 3)}\n"
         "p = fp.Problem('0.5*(x**2 + 2*y**2)', 1.0, 2.0, box)\n"
         "start = Gaussian([.5, -.5], [[.1, 0], [0, .1]])\n"
-        "e = ensemble(p, p.grid(16), start, [0, .5], method='langevin', step=.1, particles=5000)\n"
+        "e = ensemble(p, p.grid(16), start, [0, .5], method='langevin', step=.1, particles=1300)\n"
         "print(hashlib.sha256(e.counts.tobytes() + e.covariance.tobytes()).hexdigest())"
     )
     printed = set()
@@ -111,7 +111,7 @@ def test_frames_do_not_disturb_the_walkers(name: str) -> None:
 @pytest.mark.parametrize("name", METHODS)
 def test_every_walker_is_counted(name: str) -> None:
     found = moved(name, [0.0, 0.4, 0.9])
-    assert (found.counts.sum(axis=(1, 2)) == 5000).all()
+    assert (found.counts.sum(axis=(1, 2)) == PARTICLES).all()
     assert not found.outside.any()
     assert not found.lost.any()
     assert not found.absorbed.any()
@@ -157,6 +157,7 @@ def free(boundary: str, **more: object) -> fp.Problem:
     return fp.Problem(drift=[0], sigma=1.0, beta=2.0, domain={"x": axis}, **more)
 
 
+@compiled_only
 @pytest.mark.parametrize("boundary", ["reflecting", "periodic"])
 def test_closed_sides_keep_the_uniform_law(boundary: str) -> None:
     problem = free(boundary)
@@ -168,6 +169,7 @@ def test_closed_sides_keep_the_uniform_law(boundary: str) -> None:
     assert stats.chisquare(found.counts[1]).pvalue > LEVEL
 
 
+@compiled_only
 def test_absorbing_sides_take_what_diffusion_takes() -> None:
     """Survival of Brownian motion from the middle of (0, 1); steps between are accounted for."""
     problem = free("absorbing")
@@ -372,6 +374,7 @@ def test_what_is_refused() -> None:
 
 
 @pytest.mark.slow
+@pytest.mark.skipif(numba.config.DISABLE_JIT, reason="is about compiling")
 def test_a_second_process_compiles_nothing(tmp_path: Path) -> None:
     code = (
         "import fokkerplanck as fp\n"

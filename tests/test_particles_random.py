@@ -4,9 +4,9 @@ from __future__ import annotations
 
 import itertools
 
-import numba
 import numpy as np
 import pytest
+from measures import compiled_only
 from scipy import stats
 
 from fokkerplanck.particles.elementary import exp, heaviside, log_positive, tanh
@@ -23,8 +23,6 @@ from fokkerplanck.particles.random import (
     spread,
 )
 from fokkerplanck.particles.sgd import draw_distinct, shuffle
-
-pytestmark = pytest.mark.skipif(numba.config.DISABLE_JIT, reason="bits need compilation")
 
 SEED = np.array([1, 2, 3, 4], dtype=np.uint64)
 # Output of the authors' C code for the state 1, 2, 3, 4.
@@ -123,6 +121,7 @@ def test_lanes_and_blocks_are_jumps_apart(states: np.ndarray) -> None:
     np.testing.assert_array_equal(states[1, :, 1], state)
 
 
+@compiled_only
 def test_normals_have_their_law(states: np.ndarray) -> None:
     z = normals_of(states[1], 2000)
     assert stats.kstest(z.reshape(-1), "norm").pvalue > LEVEL
@@ -134,6 +133,7 @@ def test_normals_have_their_law(states: np.ndarray) -> None:
             assert stats.poisson.cdf(found, expected) > LEVEL
 
 
+@compiled_only
 def test_the_two_normals_of_a_pair_are_independent(states: np.ndarray) -> None:
     z = normals_of(states[2], 1000)
     first, second = z[:, :512].reshape(-1), z[:, 512:].reshape(-1)

@@ -12,9 +12,8 @@ from typing import Any
 
 import numpy as np
 from numba import types
-from numba.extending import intrinsic
 
-from .jit import inline
+from .jit import inline, instruction
 
 MANTISSA = np.uint64(0x000FFFFFFFFFFFFF)
 EXPONENT_SHIFT = np.uint64(52)
@@ -50,8 +49,8 @@ def _bits_of_float(typing_context: Any, value: Any) -> Any:
     return types.uint64(types.float64), code
 
 
-float_of_bits: Any = intrinsic(_float_of_bits)
-bits_of_float: Any = intrinsic(_bits_of_float)
+float_of_bits = instruction(_float_of_bits, lambda bits: np.uint64(bits).view(np.float64))
+bits_of_float = instruction(_bits_of_float, lambda value: np.float64(value).view(np.uint64))
 
 
 @inline

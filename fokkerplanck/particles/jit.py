@@ -2,13 +2,77 @@
 
 Numpy's error model: a division by zero gives inf, as the formulas promise, and the test for it
 would keep loops from being vectorised. No fastmath: results must not depend on the machine's mood.
+
+With ``NUMBA_DISABLE_JIT=1`` the same text runs as plain Python, slower by far, to the same bits.
+What compiled arithmetic does without a word, and Python does not, is put right here: integers wrap,
+divisions by zero give inf, the logarithm of a negative number is nan.
 """
 
 from __future__ import annotations
 
-import numba
+import functools
+from collections.abc import Callable
+from typing import Any
 
-# Called by kernels only; compiled into them.
-inline = numba.njit(error_model="numpy")
-# Called from Python, on several threads at once, each with its own range of blocks.
-kernel = numba.njit(error_model="numpy", nogil=True)
+import numba
+import numpy as np
+from numba.extending import intrinsic
+
+COMPILED = not getattr(numba.config, "DISABLE_JIT", 0)
+
+
+def uncompiled(function: Callable[..., Any]) -> Callable[..., Any]:
+    """The function as plain Python with the arithmetic of compiled code.
+
+    Numpy's scalars have that arithmetic once they are silent, each thread for itself; Python's own
+    have not, so a float becomes one of numpy's.
+    """
+
+    @functools.wraps(function)
+    def call(*arguments: Any) -> Any:
+        with np.errstate(all="ignore"):
+            result = function(*arguments)
+        return np.float64(result) if type(result) is float else result
+
+    return call
+
+
+def decorators(cache: bool) -> tuple[Any, Any]:
+    """Those of functions that kernels call, and of the kernels themselves.
+
+    The first are compiled into their callers. The second are called from Python, on several
+    threads at once, each with its own range of blocks; where ``cache``, they are kept on disk.
+    """
+    if not COMPILED:
+        return uncompiled, uncompiled
+    return (
+        numba.njit(error_model="numpy"),
+        numba.njit(error_model="numpy", nogil=True, cache=cache),
+    )
+
+
+def instruction(code: Callable[..., Any], twin: Callable[..., Any]) -> Any:
+    """What ``code`` tells the compiler to emit, or its twin in Python, which does the same."""
+    return intrinsic(code) if COMPILED else twin
+
+
+def library(function: Callable[..., float], numpy_function: Callable[..., Any]) -> Any:
+    """A function of :mod:`math` as compiled code calls it, by its twin in Python where that is off.
+
+    Both call the C library, numpy does not always; but Python raises an error for what there is
+    nan or inf, and numpy gives these.
+    """
+    if COMPILED:
+        return function
+
+    @uncompiled
+    def call(*arguments: Any) -> Any:
+        try:
+            return function(*arguments)
+        except (ValueError, OverflowError):
+            return numpy_function(*arguments)
+
+    return call
+
+
+inline, kernel = decorators(cache=False)

@@ -4,11 +4,15 @@ numba's cache knows of a change only in the file that holds the cached function.
 kernels and that of the formulas go into one file, whose name is the hash of its content; what is
 imported is this text, never what someone else may have put there. Kernels alone are cached: what
 they call is compiled into them.
+
+With compilation switched off no file is written: the same text runs as that of the files it comes
+from, line by line, where a debugger shows it.
 """
 
 from __future__ import annotations
 
 import hashlib
+import linecache
 import os
 import re
 import sys
@@ -19,16 +23,16 @@ from pathlib import Path
 from types import ModuleType
 
 from ..compiling import cache_folder
+from .jit import COMPILED
 
 # In the order in which they refer to each other; the fields come before those that use them.
 BEFORE, AFTER = ("elementary", "random", "factor"), ("sides", "langevin", "sgd", "stable", "frame")
 HEADER = '''"""Kernels of one problem, written by fokkerplanck; may be deleted at any time."""
 
+import functools
 import math
-from math import (
-    acos as arccos, acosh as arccosh, asin as arcsin, asinh as arcsinh, atan as arctan,
-    atan2 as arctan2, atanh as arctanh, cos, cosh, e, erf, log, pi, sin, sinh, sqrt, tan,
-)
+from collections.abc import Callable
+from math import e, pi
 from typing import Any
 
 import numba
@@ -36,12 +40,24 @@ import numpy as np
 from numba import types
 from numba.extending import intrinsic
 from numpy import floor, maximum, minimum, sign
-
-inline = numba.njit(error_model="numpy")
-kernel = numba.njit(error_model="numpy", nogil=True, cache={cache})
 '''
+# What formulas call, by the names that numpy gives it; and the decorators in place of those in jit.
+DEFINITIONS = """\
+arccos, arccosh = library(math.acos, np.arccos), library(math.acosh, np.arccosh)
+arcsin, arcsinh = library(math.asin, np.arcsin), library(math.asinh, np.arcsinh)
+arctan, arctanh = library(math.atan, np.arctan), library(math.atanh, np.arctanh)
+sin, sinh = library(math.sin, np.sin), library(math.sinh, np.sinh)
+cos, cosh = library(math.cos, np.cos), library(math.cosh, np.cosh)
+log, sqrt = library(math.log, np.log), library(math.sqrt, np.sqrt)
+tan, arctan2 = library(math.tan, np.tan), library(math.atan2, np.arctan2)
+erf = library(math.erf, math.erf)
+inline, kernel = decorators(cache={cache})
+"""
 # Imports from this package, one line or in brackets, and those that the header repeats.
 _IMPORTS = re.compile(r"^(?:from [.\w]+ import (?:\([^)]*\)|[^\n]*)|import \w+[^\n]*)\n", re.M)
+
+# Text, and the file of this package that it stands in.
+Part = tuple[str, str | None]
 
 
 def kernels_of(fields: str) -> ModuleType:
@@ -53,46 +69,57 @@ def kernels_of(fields: str) -> ModuleType:
         As :func:`~fokkerplanck.particles.source.fields_source` gives it; what it lacks is taken
         from the free walkers'.
     """
-    return _module(lambda cache: _text(fields, cache))
+    return _module(lambda cache: _parts(fields, cache))
 
 
 def common() -> ModuleType:
     """Module with the kernels that know of no problem: seeds, and the factor of one matrix."""
-    return _module(_common_text)
+    return _module(_start)
 
 
-def _module(write: Callable[[bool], str]) -> ModuleType:
-    text = write(True)
+def _module(parts: Callable[[bool], list[Part]]) -> ModuleType:
+    text = _joined(parts(True))
     digest = hashlib.sha256(text.encode()).hexdigest()[:32]
     name = f"fokkerplanck_kernels_{digest}"
     if name in sys.modules:
         return sys.modules[name]
-    file = _written(name, text)
-    if file is None:
-        text = write(False)
     module = ModuleType(name)
-    module.__file__ = str(file or f"<{name}>")
     sys.modules[name] = module
-    exec(compile(text, module.__file__, "exec"), module.__dict__)
+    if COMPILED:
+        file = _written(name, text)
+        if file is None:
+            text = _joined(parts(False))
+        module.__file__ = str(file or f"<{name}>")
+        exec(compile(text, module.__file__, "exec"), module.__dict__)
+    else:
+        for number, (part, file_of_part) in enumerate(parts(False)):
+            shown = file_of_part or f"<{name}, part {number}>"
+            if file_of_part is None:
+                linecache.cache[shown] = len(part), None, part.splitlines(True), shown
+            exec(compile(part, shown, "exec"), module.__dict__)
     return module
 
 
-def _common_text(cache: bool) -> str:
-    return "\n\n".join([HEADER.format(cache=cache), *(_body(name) for name in BEFORE)])
+def _joined(parts: list[Part]) -> str:
+    return "\n\n".join(text for text, _ in parts)
 
 
-def _text(fields: str, cache: bool) -> str:
-    parts = [HEADER.format(cache=cache)]
-    parts += [_body(name) for name in BEFORE]
+def _start(cache: bool) -> list[Part]:
+    """What all modules have: how things are compiled, and the kernels that know of no problem."""
+    definitions = DEFINITIONS.format(cache=cache)
+    return [(HEADER, None), _body("jit"), (definitions, None), *(_body(name) for name in BEFORE)]
+
+
+def _parts(fields: str, cache: bool) -> list[Part]:
     # The stand-ins first: what the problem defines replaces them.
-    parts += [_body("fields"), fields]
-    parts += [_body(name) for name in AFTER]
-    return "\n\n".join(parts)
+    return [*_start(cache), _body("fields"), (fields, None), *(_body(name) for name in AFTER)]
 
 
-def _body(name: str) -> str:
-    text = resources.files(__package__).joinpath(f"{name}.py").read_text(encoding="utf-8")
-    return _IMPORTS.sub("", text)
+def _body(name: str) -> Part:
+    """A file of this package without its imports, whose lines are left empty."""
+    file = resources.files(__package__).joinpath(f"{name}.py")
+    text = file.read_text(encoding="utf-8")
+    return _IMPORTS.sub(lambda found: "\n" * found.group().count("\n"), text), str(file)
 
 
 def _written(name: str, text: str) -> Path | None:
