@@ -43,6 +43,9 @@ TIME_LABEL = "time $t$ (dimensionless)"
 # A density this far below its peak is taken to be nobody's home.
 LIVED_IN = 1e-3
 
+# Letters on a line of an axis label that consists of several words.
+LINE = 16
+
 # Panels flatter or taller than this lose their true scale and become square.
 RIBBON = 0.45
 
@@ -79,6 +82,22 @@ def symbol(name: str) -> str:
     elif len(stem) > 1:
         return name
     return f"${stem}_{{{index}}}$" if index else f"${stem}$"
+
+
+def axis_label(name: str) -> str:
+    """An axis name beside a panel: a symbol, or words on lines that a narrow panel has room for.
+
+    Lines break at underscores only, where the name says that it has parts.
+    """
+    text = symbol(name)
+    if text[:1] == "$":
+        return text
+    lines = [""]
+    for part in re.findall(r"[^_]+_*|_+", text):
+        if lines[-1] and len(lines[-1] + part.rstrip("_")) > LINE:
+            lines.append("")
+        lines[-1] += part
+    return "\n".join(lines)
 
 
 def time_text(time: float) -> str:
@@ -215,9 +234,15 @@ def frame_panel(
     axes.set_box_aspect(panel_shape(limits))
     axes.locator_params(nbins=5)
     if first:
-        axes.set_ylabel(symbol(names[1]), rotation=0, labelpad=8, va="center")
+        word = axis_label(names[1])
+        # Only a symbol is narrow enough to stand upright beside the numbers; centred, as a label
+        # is by default, a turned one would reach over them.
+        upright: dict[str, Any] = {}
+        if word[:1] == "$":
+            upright = {"rotation": 0, "va": "center", "ha": "right"}
+        axes.set_ylabel(word, **upright)
     if last:
-        axes.set_xlabel(symbol(names[0]))
+        axes.set_xlabel(axis_label(names[0]))
     axes.tick_params(labelleft=first, labelbottom=last)
 
 

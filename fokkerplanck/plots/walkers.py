@@ -22,6 +22,7 @@ from .style import (
     DENSITY_MAP,
     PAGE,
     TIME_LABEL,
+    axis_label,
     frame_panel,
     image,
     lived_in,
@@ -113,8 +114,11 @@ def _marginals(result: Result, walkers: EnsembleRecord) -> Figure:
     for axis, name in enumerate(result.names):
         mark = symbol(name)
         panels[0, axis].set_ylim(bottom=0.0)
-        panels[0, axis].set_ylabel(f"marginal density of {mark}" if result.ndim > 1 else "density")
-        panels[1, axis].set_xlabel(mark)
+        # A word takes a line of its own: the label would reach beyond the panel.
+        of = "of" if mark[:1] == "$" else "\nof"
+        head = f"marginal density {of} {axis_label(name)}".replace(" \n", "\n")
+        panels[0, axis].set_ylabel(head if result.ndim > 1 else "density")
+        panels[1, axis].set_xlabel(axis_label(name))
     panels[1, 0].set_ylabel("difference (%)")
     labels = [time_text(float(walkers.time[frame])) for frame in frames]
     panels[0, 0].plot([], [], color="0.3", label="density")
