@@ -95,10 +95,11 @@ def _solved(options: argparse.Namespace, stopped: Callable[[], bool]) -> int:
     _set_threads(options.threads)
     case = _load(options)
     path = _target(options, case)
+    from .machine import changed_at
     from .report import disagreement, expectations, summary
     from .run import run
 
-    before = _changed_at(path)
+    before = changed_at(path)
     with _naming(case), _client(options.scheduler) as client:
         result = run(
             case,
@@ -111,19 +112,12 @@ def _solved(options: argparse.Namespace, stopped: Callable[[], bool]) -> int:
         )
     drawn = []
     if not options.no_figures:
-        from .machine import peak_memory
         from .solve import illustrate
 
-        # A complete result that is only read again says nothing of the memory that it took.
-        peak = peak_memory() if _changed_at(path) != before else None
-        drawn = illustrate(case, result, path, peak)
+        drawn = illustrate(case, result, path, before)
     print(summary(case, result))
     print("\n".join(["files", *(f"  {file}" for file in [path, *drawn])]))
     return _judged(expectations(case, result) + disagreement(case, result))
-
-
-def _changed_at(path: Path) -> int | None:
-    return path.stat().st_mtime_ns if path.exists() else None
 
 
 def _target(options: argparse.Namespace, case: Case) -> Path:

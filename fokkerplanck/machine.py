@@ -24,6 +24,11 @@ def disk_available(folder: Path) -> int | None:
         return None
 
 
+def changed_at(path: Path) -> int | None:
+    """When a file was written last, in nanoseconds; None where there is none."""
+    return path.stat().st_mtime_ns if path.exists() else None
+
+
 def readable(count: float) -> str:
     """Bytes in words."""
     amount, unit = (count / 2**30, "GiB") if count >= 2**29 else (count / 2**20, "MiB")

@@ -7,7 +7,7 @@ from pathlib import Path
 
 from .case import Case
 from .errors import CaseWarning, StoreError
-from .machine import peak_memory
+from .machine import changed_at, peak_memory
 from .page import REPORT, write_report
 from .plots import draw
 from .report import disagreement, expectations
@@ -58,14 +58,15 @@ def solve(
             "continue it, or another folder",
             target,
         )
+    before = changed_at(target)
     result = run(case, target, resume=resume, overwrite=overwrite, progress=progress)
-    illustrate(case, result, target, peak_memory())
+    illustrate(case, result, target, before)
     for sentence in expectations(case, result) + disagreement(case, result):
         warnings.warn(f"not as expected: {sentence}", CaseWarning, stacklevel=2)
     return result
 
 
-def illustrate(case: Case, result: Result, file: Path, peak: int | None = None) -> list[Path]:
+def illustrate(case: Case, result: Result, file: Path, before: int | None) -> list[Path]:
     """Draw the figures that a case asks for and write its page, beside its result file.
 
     Parameters
@@ -74,8 +75,9 @@ def illustrate(case: Case, result: Result, file: Path, peak: int | None = None) 
     result : Result
     file : Path
         The result file.
-    peak : int, optional
-        Largest memory of the process that made the result, in bytes.
+    before : int or None
+        `changed_at` of the file before this process had the result: one that was only read again
+        says nothing of the memory that it took.
 
     Returns
     -------
@@ -83,6 +85,7 @@ def illustrate(case: Case, result: Result, file: Path, peak: int | None = None) 
         What was written.
     """
     folder, drawn = file.parent, []
+    peak = peak_memory() if changed_at(file) != before else None
     # None is what the result has, an empty list no figure.
     if case.output.figures != ():
         drawn = draw(result, folder, case.output.figures)

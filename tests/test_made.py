@@ -94,6 +94,14 @@ def test_what_is_there_is_kept(tmp_path: Path) -> None:
     assert (tmp_path / "problem.h5").stat().st_mtime_ns > before
 
 
+def test_a_result_read_again_says_nothing_of_memory(tmp_path: Path) -> None:
+    case = fp.make_case(quadratic(), 12, density=SHORT, output={"figures": []})
+    for again in (False, True):
+        fp.solve(case, tmp_path, resume=again)
+        page = (tmp_path / "report.html").read_text(encoding="utf-8")
+        assert ("largest memory of the process" in page) is not again
+
+
 PROBLEMS: dict[str, dict[str, Any]] = {
     "formulas": {"sigma": [["1 + 0.1*x**2", 0], [0, "1/3"]], "drift": ["-y", 0.25]},
     "numbers": {"loss": 0.125, "drift": ["-x", "-y"], "sigma": np.array([1.0, 0.1])},

@@ -105,7 +105,7 @@ def make_case(
     for key, section in sections.items():
         if section is not None and section is not False:
             paper.put(key, _table(section, key))
-    _walkers(paper, ensemble)
+    _require_formulas(paper)
     title = problem.title if title is None else title
     head = {"title": title} if title else {}
     constants = {**problem.parameters, "beta": problem.beta}
@@ -185,10 +185,10 @@ def _start(paper: Written, initial: Start | None, grid: Grid) -> Initial | None:
     return Initial("given", values=initial)
 
 
-def _walkers(paper: Written, ensemble: Section) -> None:
+def _require_formulas(paper: Written) -> None:
     """Raise CaseError for walkers where there is no formula that they could be compiled from."""
     found = [key for key in paper.functions if key.split(".")[0] in ("loss", "drift", "noise")]
-    if found and ensemble is not None and ensemble is not False:
+    if found and "ensemble" in paper.tables:
         raise CaseError(
             f"walkers need formulas or data, and Python functions give {', '.join(found)}; leave "
             "the section out",

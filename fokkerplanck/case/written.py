@@ -5,8 +5,9 @@ from __future__ import annotations
 import csv
 import hashlib
 import io
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
+from functools import partial
 from typing import Any
 
 import numpy as np
@@ -95,23 +96,26 @@ def fingerprint(*values: np.ndarray) -> str:
 
 def _derived(problem: Problem) -> dict[str, Any]:
     """Arguments of a problem made from another one, which has no formulas of its own to show."""
-
-    def changed(*points: np.ndarray) -> np.ndarray:
-        raise NotImplementedError
-
-    changed.__name__ = f"derived from {problem!r}"
+    name = f"derived from {problem!r}"
     names = ("gradient", "hessian", "div_sigma", "momentum", "alpha", "jumps", "batch_size")
     return {
         **dict.fromkeys(names),
-        "loss": changed if problem.has_loss else None,
-        "drift": changed if problem.has_drift else None,
-        "sigma": changed,
+        "loss": _named(problem.loss_at, name) if problem.has_loss else None,
+        "drift": _named(problem.drift_at, name) if problem.has_drift else None,
+        "sigma": _named(problem.sigma_at, name),
         "parameters": problem.parameters,
         "beta": problem.beta,
         "learning_rate": problem.learning_rate,
         "friction": problem.friction,
         "replacement": True,
     }
+
+
+def _named(function: Callable[..., Any], name: str) -> Callable[..., Any]:
+    """The function by another name."""
+    result = partial(function)
+    result.__name__ = name  # type: ignore[attr-defined]
+    return result
 
 
 def _loss(paper: Written, problem: Problem, grid: Grid, given: Mapping[str, Any]) -> None:

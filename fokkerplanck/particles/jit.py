@@ -3,7 +3,8 @@
 Numpy's error model: a division by zero gives inf, as the formulas promise, and the test for it
 would keep loops from being vectorised. No fastmath: results must not depend on the machine's mood.
 
-With ``NUMBA_DISABLE_JIT=1`` the same text runs as plain Python, slower by far, to the same bits.
+With ``NUMBA_DISABLE_JIT=1`` the same text runs as plain Python, slower by far, to the same bits;
+but integer powers above 8 in formulas, which compiled code multiplies out, differ by rounding.
 What compiled arithmetic does without a word, and Python does not, is put right here: integers wrap,
 divisions by zero give inf, the logarithm of a negative number is nan.
 """

@@ -84,13 +84,18 @@ def symbol(name: str) -> str:
     return f"${stem}_{{{index}}}$" if index else f"${stem}$"
 
 
+def is_symbol(text: str) -> bool:
+    """Whether a label is one sign, not words."""
+    return text.startswith("$")
+
+
 def axis_label(name: str) -> str:
     """An axis name beside a panel: a symbol, or words on lines that a narrow panel has room for.
 
     Lines break at underscores only, where the name says that it has parts.
     """
     text = symbol(name)
-    if text[:1] == "$":
+    if is_symbol(text):
         return text
     lines = [""]
     for part in re.findall(r"[^_]+_*|_+", text):
@@ -238,7 +243,7 @@ def frame_panel(
         # Only a symbol is narrow enough to stand upright beside the numbers; centred, as a label
         # is by default, a turned one would reach over them.
         upright: dict[str, Any] = {}
-        if word[:1] == "$":
+        if is_symbol(word):
             upright = {"rotation": 0, "va": "center", "ha": "right"}
         axes.set_ylabel(word, **upright)
     if last:

@@ -25,6 +25,7 @@ from .style import (
     axis_label,
     frame_panel,
     image,
+    is_symbol,
     lived_in,
     new_figure,
     panel_shape,
@@ -115,8 +116,8 @@ def _marginals(result: Result, walkers: EnsembleRecord) -> Figure:
         mark = symbol(name)
         panels[0, axis].set_ylim(bottom=0.0)
         # A word takes a line of its own: the label would reach beyond the panel.
-        of = "of" if mark[:1] == "$" else "\nof"
-        head = f"marginal density {of} {axis_label(name)}".replace(" \n", "\n")
+        gap = " " if is_symbol(mark) else "\n"
+        head = f"marginal density{gap}of {axis_label(name)}"
         panels[0, axis].set_ylabel(head if result.ndim > 1 else "density")
         panels[1, axis].set_xlabel(axis_label(name))
     panels[1, 0].set_ylabel("difference (%)")
