@@ -25,7 +25,7 @@ from .density.force import Force
 from .density.levy import LEVY, LevySystem
 from .density.levy_march import LevyMarch
 from .density.rates import sampled_offsets
-from .density.transfer import transfer_bytes
+from .density.transfer_memory import transfer_bytes
 from .discrete import discretise
 from .errors import CaseError, CaseWarning, NumericalFailure, StoreError
 from .evolution import cautioned, march_density, march_frames, move_walkers, rates_over_sides

@@ -75,7 +75,8 @@ class Batches:
         if self.replacement:
             return random.integers(self.samples, size=shape)
         keys = random.random((columns, self.draws, self.samples))
-        return np.argpartition(keys, self.size - 1, axis=-1)[..., : self.size]
+        # A copy, lest the order of all samples be kept with it.
+        return np.argpartition(keys, self.size - 1, axis=-1)[..., : self.size].copy()
 
     def third_moment_factor(self) -> float:
         """Third central moment of a batch mean over that of a sample."""

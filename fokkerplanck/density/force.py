@@ -98,7 +98,9 @@ class Force:
                 return np.full_like(velocity, np.nan)
             return np.linalg.solve(tensor[:, :, 0], velocity)
         result = np.empty_like(velocity)
-        kernels.solve_tensor(tensor, velocity, result)
+        # Without noise there is no force: inf or NaN, of which only the interpreter would speak.
+        with np.errstate(all="ignore"):
+            kernels.solve_tensor(tensor, velocity, result)
         return result
 
     def line_integral(

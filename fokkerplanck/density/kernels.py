@@ -84,6 +84,7 @@ def solve_tensor(tensors, vectors, out):
         Symmetric positive definite, d = 1, 2 or 3.
     vectors : (d, N) float64
     out : (d, N) float64, modified
+        Not finite where D is singular.
     """
     ndim = tensors.shape[0]
     for n in numba.prange(tensors.shape[2]):

@@ -37,9 +37,9 @@ def gaussian_columns(
 ) -> Iterator[Piece]:
     """Pieces of Gaussian steps: sampled where wide, as points where narrow."""
     wide = values[:, 0] >= SAMPLED**2
-    for cells in _alike(np.flatnonzero(wide), np.sqrt(values[:, -1])):
+    for cells in alike(np.flatnonzero(wide), np.sqrt(values[:, -1])):
         yield from _sampled(mean[:, cells], covariance[cells], cells)
-    for cells in _alike(np.flatnonzero(~wide), np.sqrt(values[:, -1])):
+    for cells in alike(np.flatnonzero(~wide), np.sqrt(values[:, -1])):
         kept = np.maximum(values[cells] - SPLINE_VARIANCE, 0.0)
         nodes, weights = _nodes(np.sqrt(kept.max(axis=0)))
         per = max(1, CHUNK // (weights.size * 3**grid.ndim))
@@ -50,7 +50,7 @@ def gaussian_columns(
             yield some, np.broadcast_to(weights, places.shape[1:]), list(places), False
 
 
-def _alike(cells: np.ndarray, widths: np.ndarray) -> Iterator[np.ndarray]:
+def alike(cells: np.ndarray, widths: np.ndarray) -> Iterator[np.ndarray]:
     """Cells by width, in groups that differ by less than a quarter, so that one window does."""
     if not cells.size:
         return
@@ -146,8 +146,9 @@ def batch_columns(
             where=values > 0.0,
         )
     )
-    for number, part in chunks(grid.size, per):
-        cells = np.arange(grid.size)[part]
+    for number, part in chunks(points.shape[1], per):
+        # Not a part of all cells: pieces keep theirs, and a part would keep the whole.
+        cells = np.arange(part.start, part.stop)
         gradients = model.gradients_at(list(points[:, part]))
         deviation = gradients - gradients.mean(axis=-1, keepdims=True)
         if batches.enumerated:

@@ -30,17 +30,11 @@ from ..grid import Grid
 from ..problem import Problem
 from .batches import Batches
 from .landing import SPLINE_VARIANCE, index_places, settle, spline_weights, spread
-from .step_laws import CUT, SAMPLED, Piece, batch_columns, gaussian_columns
+from .step_laws import SAMPLED, Piece, batch_columns, gaussian_columns
 
 # Bytes of a stored entry, and how many may be stored.
 ENTRY_BYTES = 12
 MOST_ENTRIES = 250_000_000
-# Blocks, what they are joined to and its columns in order are there at the same time.
-JOINING = 3
-# A landing: exponent, weight and the place along each axis.
-LANDING_BYTES = 40
-# Cells that stand for all where the size of an operator is estimated.
-SOME_CELLS = 4096
 # Landings further away than this many box lengths are lost to infinity, as walkers are.
 FARTHEST = 1e6
 
@@ -135,10 +129,25 @@ def transfer_operator(
         number, a step that leads to infinity, too many entries.
     """
     eta = problem.learning_rate if rate is None else rate
-    _check(problem, eta)
+    check_step(problem, eta)
     assert eta is not None
     batches = batches_of(problem, eta, noise, draws, seed)
     points = np.stack([np.broadcast_to(x, grid.shape).reshape(-1) for x in grid.points])
+    pieces, excess = step_columns(problem, grid, points, eta, batches)
+    matrix, folded = gathered(grid, points.shape[1], pieces)
+    return TransferOperator(grid, eta, matrix, excess, folded, batches)
+
+
+def step_columns(
+    problem: Problem, grid: Grid, points: np.ndarray, eta: float, batches: Batches | None
+) -> tuple[Iterator[Piece], np.ndarray]:
+    """Where a step leads from each of the points (d, n), and the variance that the grid adds.
+
+    Raises
+    ------
+    CaseError
+        If a step leads to infinity.
+    """
     drift = problem.drift_at(list(points))
     mean = index_places(grid, points + eta * drift)
     _check_landings(grid, points, mean, eta)
@@ -152,42 +161,12 @@ def transfer_operator(
         points_only = values[:, 0] < SAMPLED**2
     else:
         pieces = batch_columns(problem, grid, points, drift, eta, batches, values, vectors)
-        points_only = np.ones(grid.size, dtype=bool)
+        points_only = np.ones(points.shape[1], dtype=bool)
     left = np.maximum(SPLINE_VARIANCE - values, 0.0)
     lengths = np.einsum("nia,i->na", vectors**2, grid.spacing**2)
     total = np.maximum((lengths * values).sum(axis=1), np.finfo(float).tiny)
     excess = np.where(points_only, (lengths * left).sum(axis=1) / total, 0.0)
-    matrix, folded = _gathered(grid, pieces)
-    return TransferOperator(grid, eta, matrix, excess, folded, batches)
-
-
-def transfer_bytes(problem: Problem, grid: Grid, noise: str = "auto", draws: int = 128) -> int:
-    """Bytes that the transfer operator takes while it is put together, to a factor of about two.
-
-    Arguments as those of :func:`transfer_operator`, with the same errors; some cells stand for all.
-    """
-    eta = problem.learning_rate
-    _check(problem, eta)
-    assert eta is not None
-    batches = batches_of(problem, eta, noise, draws)
-    some = np.unique(np.linspace(0, grid.size - 1, min(grid.size, SOME_CELLS)).astype(int))
-    places = np.unravel_index(some, grid.shape)
-    sigma = problem.sigma_at([x[i] for x, i in zip(grid.centers, places, strict=True)])
-    full = np.broadcast_to(sigma.reshape(*sigma.shape[:2], -1), (*sigma.shape[:2], some.size))
-    scale = grid.spacing[:, None] * grid.spacing[None, :]
-    covariance = np.moveaxis(2.0 * eta / problem.beta * full, -1, 0) / scale
-    widths = np.sqrt(np.maximum(np.linalg.eigvalsh(covariance), 0.0))
-    reached = np.prod(2.0 * CUT * widths + 3.0, axis=1)
-    if batches is None:
-        marginal = np.sqrt(np.einsum("naa->na", covariance))
-        window = float(np.prod(2.0 * CUT * marginal + 3.0, axis=1).max())
-    else:
-        landings = batches.count if batches.enumerated else batches.draws
-        window = float(landings) * 3.0**grid.ndim
-        reached = np.minimum(reached, window)
-    entries = float(np.minimum(reached, grid.size).mean()) * grid.size
-    # One cell's landings are made whole before those outside the box are left out.
-    return int(min(entries * JOINING * ENTRY_BYTES + window * LANDING_BYTES, 2.0**80))
+    return pieces, excess
 
 
 def batches_of(
@@ -229,7 +208,8 @@ def batches_of(
     return Batches(model.samples, whole, problem.replacement, draws, seed)
 
 
-def _check(problem: Problem, eta: float | None) -> None:
+def check_step(problem: Problem, eta: float | None) -> None:
+    """Raise :class:`CaseError` for what has no step of SGD."""
     if eta is None:
         raise CaseError("is missing; a step of SGD needs it", "noise.learning_rate")
     if not (math.isfinite(eta) and eta > 0.0):
@@ -267,28 +247,18 @@ def _check_landings(grid: Grid, points: np.ndarray, mean: np.ndarray, eta: float
             )
 
 
-def _gathered(grid: Grid, pieces: Iterator[Piece]) -> tuple[sparse.csc_array, np.ndarray]:
-    """The matrix from its pieces, and the folded share of each column."""
+def gathered(
+    grid: Grid, count: int, pieces: Iterator[Piece]
+) -> tuple[sparse.csc_array, np.ndarray]:
+    """The matrix of ``count`` columns from its pieces, and the folded share of each column."""
     blocks, order, entries = [], [], 0
-    folded = np.zeros(grid.size)
-    for cells, weights, places, whole in pieces:
-        if whole:
-            terms: Any = [(places, weights)]
-        else:
-            pairs = [spline_weights(place) for place in places]
-            nearest = np.stack([pair[0] for pair in pairs])
-            splines = np.stack([pair[1] for pair in pairs], axis=1)
-            terms = ((at, weights * share) for at, share in spread(nearest, splines))
-        rows, columns, values = [], [], []
-        for at, share in terms:
-            flat, kept, back = settle(grid, at)
-            kept &= share > 0.0
-            np.add.at(folded, cells, np.where(back, share, 0.0).sum(axis=1))
-            rows.append(flat[kept])
-            columns.append(np.nonzero(kept)[0])
-            values.append(share[kept])
-        triplets = (np.concatenate(values), (np.concatenate(rows), np.concatenate(columns)))
-        block = sparse.csc_array(triplets, shape=(grid.size, cells.size))
+    folded = np.zeros(count)
+    for piece in pieces:
+        cells = piece[0]
+        block, back = _block(grid, piece)
+        # The next one is made before the name would be given to it.
+        del piece
+        folded[cells] += back
         blocks.append(block)
         order.append(cells)
         entries += block.nnz
@@ -298,6 +268,37 @@ def _gathered(grid: Grid, pieces: Iterator[Piece]) -> tuple[sparse.csc_array, np
                 f"({MOST_ENTRIES * ENTRY_BYTES / 2**30:.3g} GiB); take fewer cells",
                 "domain",
             )
-    joined = sparse.csc_array(sparse.hstack(blocks, format="csc"))
-    place = np.argsort(np.concatenate(order))
-    return joined[:, place], folded
+    joined = blocks[0] if len(blocks) == 1 else sparse.hstack(blocks, format="csc")
+    # No longer needed when the columns are put in order, which takes as much again.
+    del blocks, block
+    cells = np.concatenate(order)
+    if np.any(cells[1:] < cells[:-1]):
+        joined = joined[:, np.argsort(cells)]
+    return sparse.csc_array(joined), folded
+
+
+def _block(grid: Grid, piece: Piece) -> tuple[sparse.csc_array, np.ndarray]:
+    """The columns of one piece, and the share of each that reflecting sides bring back.
+
+    All that it takes on the way is given back with the return.
+    """
+    cells, weights, places, whole = piece
+    if whole:
+        terms: Any = [(places, weights)]
+    else:
+        pairs = [spline_weights(place) for place in places]
+        nearest = np.stack([pair[0] for pair in pairs])
+        splines = np.stack([pair[1] for pair in pairs], axis=1)
+        terms = ((at, weights * share) for at, share in spread(nearest, splines))
+    folded = np.zeros(cells.size)
+    rows, columns, values = [], [], []
+    for at, share in terms:
+        flat, kept, back = settle(grid, at)
+        kept &= share > 0.0
+        folded += np.where(back, share, 0.0).sum(axis=1)
+        rows.append(flat[kept])
+        columns.append(np.nonzero(kept)[0].astype(np.int32))
+        values.append(share[kept])
+    shape = (grid.size, cells.size)
+    entries = np.concatenate(values), (np.concatenate(rows), np.concatenate(columns))
+    return sparse.csc_array(entries, shape=shape), folded
