@@ -6,7 +6,7 @@ import warnings
 from pathlib import Path
 
 from .case import Case
-from .errors import CaseWarning, StoreError
+from .errors import CaseWarning
 from .machine import changed_at, peak_memory
 from .page import REPORT, write_report
 from .plots import draw
@@ -52,12 +52,6 @@ def solve(
     """
     require_case(case)
     target = (Path("runs") / case.name if folder is None else Path(folder)) / f"{case.name}.h5"
-    if target.exists() and not (resume or overwrite):
-        raise StoreError(
-            "this result exists and is kept; give overwrite=True to replace it, resume=True to "
-            "continue it, or another folder",
-            target,
-        )
     before = changed_at(target)
     result = run(case, target, resume=resume, overwrite=overwrite, progress=progress)
     illustrate(case, result, target, before)

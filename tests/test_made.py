@@ -85,7 +85,7 @@ def test_what_is_there_is_kept(tmp_path: Path) -> None:
     case = fp.make_case(quadratic(), 12, density=SHORT, output={"figures": [], "report": False})
     result = fp.solve(case, tmp_path)
     assert [file.name for file in tmp_path.iterdir()] == ["problem.h5"]
-    with pytest.raises(StoreError, match=r"problem.h5: this result exists .* overwrite=True"):
+    with pytest.raises(StoreError, match=r"problem.h5: this result exists .*overwrite=True"):
         fp.solve(case, tmp_path)
     before = (tmp_path / "problem.h5").stat().st_mtime_ns
     assert np.array_equal(fp.solve(case, str(tmp_path), resume=True).density, result.density)
