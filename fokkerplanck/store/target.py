@@ -25,8 +25,8 @@ def check_target(path: Path, overwrite: bool) -> None:
             raise StoreError(f"the result cannot be created: {parent} is not a directory", path)
     if path.exists() and not overwrite:
         raise StoreError(
-            "this result exists and is kept; replace it with --overwrite (overwrite=True), continue "
-            "it with --resume (resume=True), or write elsewhere with --out (another path)",
+            "this result exists and is kept; replace it with --overwrite (overwrite=True), "
+            "continue it with --resume (resume=True), or write elsewhere with --out (another path)",
             path,
         )
 
