@@ -31,9 +31,11 @@ CASES: dict[str, dict[str, Any]] = {
     ),
     # Two: currents, loops and complex modes; exits; no noise along x; coefficients in time.
     "hopf": sized({"x": 20, "y": 18}, 0.5, spectrum={"count": 3}, **FEW),
-    "saddle_escape": sized({"x": 10, "y": 8}, 0.5),
+    "saddle_escape": sized({"x": 10, "y": 8}, 0.5, **FEW),
     "momentum": sized({"x": 12, "v": 10}, 0.5, **FEW, **{"output.every_frame": False}),
-    "cross_diffusion": sized({"x": 10, "y": 12}, 0.1, **{"density.scheme": "high-order"}),
+    "cross_diffusion": sized(
+        {"x": 10, "y": 12}, 0.1, **FEW, **{"density.scheme": "high-order"}
+    ),
     "large_step": sized(
         {"x": 12, "y": 10}, 1.0,
         **{"discrete.rates": [0.2, 0.5], "discrete.frames": 2, "discrete.modes": 2},

@@ -12,6 +12,7 @@ import pytest
 from fields import random_density, settings_of
 from hypothesis import given, settings
 from hypothesis import strategies as st
+from measures import compiled_only
 from scipy.linalg import expm
 
 import fokkerplanck.control.open_loop as open_loop
@@ -132,6 +133,7 @@ def test_schedule_is_cut_at_its_breaks() -> None:
     assert [schedule.at(t) for t in (0.0, 1.0, 1.1, 9.0)] == [1.0, 1.0, 0.5, 0.25]
 
 
+@compiled_only
 @pytest.mark.parametrize("stepper", ["exponential", "split"])
 def test_density_follows_a_schedule(stepper: str) -> None:
     """Piece by piece it is the density of a heated problem, in a time of its own."""
@@ -170,6 +172,7 @@ def test_cost_is_that_of_matrix_exponentials() -> None:
     assert objective.cost(u) == pytest.approx(total * objective.volume, rel=1e-10)
 
 
+@compiled_only
 @pytest.mark.parametrize("lever", LEVERS)
 @pytest.mark.parametrize("with_running", [False, True])
 def test_gradient_agrees_with_differences(lever: str, with_running: bool) -> None:
@@ -194,6 +197,7 @@ def test_gradient_agrees_with_differences(lever: str, with_running: bool) -> Non
 # Optima.
 
 
+@compiled_only
 def test_quadratic_meets_the_closed_form() -> None:
     objective = quadratic(512, 100)
     exact = closed_form()
@@ -217,6 +221,7 @@ def test_quadratic_meets_the_closed_form() -> None:
     np.testing.assert_allclose(values["feedback"][late], expected, rtol=5e-3)
 
 
+@compiled_only
 @pytest.mark.parametrize("lever", LEVERS)
 def test_feedback_below_open_loop_below_policies(lever: str) -> None:
     running = lambda t, u: (np.full(256, 0.02 / u), np.full(256, -0.02 / u**2))  # noqa: E731
@@ -255,6 +260,7 @@ def test_feedback_against_enumeration() -> None:
     assert np.all(found.value >= value - 1e-12)
 
 
+@compiled_only
 def test_a_search_resumed_after_any_round_ends_the_same(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(open_loop, "ROUND", 4)
     objective = quadratic(64, 24)
@@ -284,6 +290,7 @@ def test_names_are_in_step_with_the_tables() -> None:
     assert tuple(LEVERS) == CONTROLS
 
 
+@compiled_only
 @coarse
 @pytest.mark.parametrize(
     "schedule", ["1/(1 + t)", "cosine", [1.0, 0.5, 0.25, 0.125]], ids=["formula", "policy", "table"]
@@ -315,6 +322,7 @@ def test_density_ensemble_and_observables_obey(schedule: Any) -> None:
     assert walkers.covariance[-1, 0, 0] == pytest.approx(variance, rel=0.035)
 
 
+@compiled_only
 @coarse
 def test_sgd_walkers_take_the_scheduled_learning_rate() -> None:
     """theta' = theta - u eta (a theta + noise): the recursion of the moments is exact."""
@@ -335,6 +343,7 @@ def test_sgd_walkers_take_the_scheduled_learning_rate() -> None:
     assert walkers.covariance[-1, 0, 0] == pytest.approx(variance, rel=0.035)
 
 
+@compiled_only
 @coarse
 def test_optimum_is_stored_and_read_back(tmp_path: Path) -> None:
     result = run(load_case("schedule_quadratic", SMALL), tmp_path / "a.h5")
@@ -351,6 +360,7 @@ def test_optimum_is_stored_and_read_back(tmp_path: Path) -> None:
     assert open_result(tmp_path / "b.h5").control.numbers == numbers
 
 
+@compiled_only
 @coarse
 def test_an_interrupted_search_is_resumed(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(open_loop, "ROUND", 3)

@@ -8,6 +8,7 @@ from typing import Any
 
 import numpy as np
 import pytest
+from measures import compiled_only
 
 import fokkerplanck as fp
 from fokkerplanck.errors import CaseError
@@ -93,6 +94,7 @@ def density_moments(problem: Problem, start: Callable[[Grid], np.ndarray]) -> np
     return fine + (fine - coarse) / 3.0
 
 
+@compiled_only
 @pytest.mark.parametrize(
     ("name", "order"), [("diffusion", 1), ("second order", 2), ("corrected", 2)]
 )

@@ -6,6 +6,7 @@ from dataclasses import replace
 
 import numpy as np
 import pytest
+from measures import compiled_only
 from reference_stationary import blocked, eliminated, inverse_iterated, unbalance
 
 from fokkerplanck.density import aggregation, multilevel
@@ -117,11 +118,11 @@ def test_gibbs_tails(beta: float, span: float) -> None:
 @pytest.mark.parametrize(
     ("problem", "cells"),
     [
-        (van_der_pol(1.0, 10.0, (-3.5, 3.5), (-5, 5)), 128),
+        pytest.param(van_der_pol(1.0, 10.0, (-3.5, 3.5), (-5, 5)), 128, marks=compiled_only),
         (van_der_pol(1.0, 2.0, (-5, 5), (-7, 7)), 64),
         # Nearly exp(700) along some edges, exp(10000) over the box.
-        (van_der_pol(2.0, 10.0, (-3.5, 3.5), (-10, 10)), 128),
-        (caughey(diffusion=1 / 100).problem, 96),
+        pytest.param(van_der_pol(2.0, 10.0, (-3.5, 3.5), (-10, 10)), 128, marks=compiled_only),
+        pytest.param(caughey(diffusion=1 / 100).problem, 96, marks=compiled_only),
     ],
 )
 def test_one_way_edges_in_a_steep_drift(problem: Problem, cells: int) -> None:
@@ -140,6 +141,7 @@ def test_one_way_edges_in_a_steep_drift(problem: Problem, cells: int) -> None:
     np.testing.assert_allclose(found, told, rtol=1e-11)
 
 
+@compiled_only
 @pytest.mark.parametrize(
     ("problem", "most"),
     [
@@ -178,6 +180,7 @@ def test_drift_without_noise_may_leave_cells_for_good(along_x: str, message: str
         null_state(generator(problem, problem.grid(16)))
 
 
+@compiled_only
 def test_underflow_of_a_rate_is_not_mistaken_for_transience() -> None:
     # At x = 3, v = 6 the drift outweighs the noise by exp(1600) per cell of 64, by exp(800) of 128.
     problem = van_der_pol(5.0, 30.0, (-3, 3), (-6, 6))
@@ -282,6 +285,7 @@ TURNING = (
 )  # fmt: skip
 
 
+@compiled_only
 def test_blocks_are_not_sharpened_where_that_does_not_converge(
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:

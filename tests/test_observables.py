@@ -316,7 +316,9 @@ def test_peclet_number_of_a_linear_drift() -> None:
     assert peclet_number(found, rest.density) == pytest.approx(0.04 * 2.0, rel=2e-3)
 
 
-@pytest.mark.parametrize(("cells", "warned"), [(32, True), (96, False)])
+@pytest.mark.parametrize(
+    ("cells", "warned"), [(32, True), pytest.param(96, False, marks=compiled_only)]
+)
 def test_caution_about_a_drift_that_smears(cells: int, warned: bool) -> None:
     """Without detailed balance the covariance 2 D_ij/(a_i + a_j) is missed by 22 % and 2.5 %."""
     box = {"x": (-5, 5), "y": (-4, 4)}

@@ -206,6 +206,7 @@ def test_cut_rate_of_a_shorter_edge() -> None:
     np.testing.assert_allclose(cut_rate(np.array([3.0]), np.zeros(1), np.array([0.5])), [6.0])
 
 
+@compiled_only
 def test_turning_flow_has_one_reactive_current() -> None:
     """Without detailed balance: the flux through any surface between the regions is the same."""
     problem = Problem(

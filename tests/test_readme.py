@@ -8,6 +8,7 @@ from typing import Any
 
 import numpy as np
 import pytest
+from measures import compiled_only
 
 from fokkerplanck.case import load_case
 from fokkerplanck.density import STEPPERS
@@ -21,6 +22,7 @@ def blocks(language: str) -> list[str]:
     return re.findall(rf"```{language}\n(.*?)```", text, flags=re.DOTALL)
 
 
+@compiled_only
 def test_python_code_evolves_towards_rest() -> None:
     code, _ = blocks("python")
     names: dict[str, Any] = {}
@@ -33,6 +35,7 @@ def test_python_code_evolves_towards_rest() -> None:
 
 
 # Few cells, to be quick.
+@compiled_only
 @pytest.mark.filterwarnings("ignore::fokkerplanck.errors.CaseWarning")
 def test_python_code_leaves_a_folder(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     code = "\n".join(blocks("python")).replace("128", "32")
@@ -45,6 +48,7 @@ def test_python_code_leaves_a_folder(tmp_path: Path, monkeypatch: pytest.MonkeyP
     }
 
 
+@compiled_only
 def test_case_file_runs(tmp_path: Path) -> None:
     (text,) = blocks("toml")
     file = tmp_path / "mine.toml"

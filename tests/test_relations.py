@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import numpy as np
 import pytest
-from measures import fitted_order
+from measures import compiled_only, fitted_order
 
 from fokkerplanck.density import generator, stationary
 from fokkerplanck.density.batches import Batches
@@ -111,6 +111,7 @@ def test_the_diffusion_meets_43_to_second_order_and_misses_the_others() -> None:
     assert found["all_orders"].gap > 0.1
 
 
+@compiled_only
 def test_walkers_meet_them_within_their_standard_error() -> None:
     problem = quartic(0.4, 60.0)
     grid = problem.grid(160)

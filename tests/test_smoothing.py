@@ -8,6 +8,7 @@ from typing import Any
 
 import numpy as np
 import pytest
+from measures import compiled_only
 from scipy.linalg import expm
 
 from fokkerplanck import load_case, open_result, run
@@ -191,6 +192,7 @@ def exact_pair(tau: float, start: float) -> np.ndarray:
     return np.asarray(expm(END * m) @ [start, start])
 
 
+@compiled_only
 def test_density_of_the_pair() -> None:
     problem = Problem(loss="0.5*x**2", domain={"x": (-1.5, 2.5)})
     pair = entropy_sgd_problem(problem, GAMMA, 0.1, fast=(-3.5, 4.5))

@@ -259,6 +259,7 @@ def test_products_alone_give_the_same(monkeypatch: pytest.MonkeyPatch) -> None:
         np.testing.assert_allclose(one, other, atol=1e-2 * np.abs(other).max())
 
 
+@compiled_only
 def test_iterative_solves_give_the_same(monkeypatch: pytest.MonkeyPatch) -> None:
     problem = gallery.circulating_ornstein_uhlenbeck().problem
     made = generator(problem, problem.grid(20))

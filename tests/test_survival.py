@@ -306,7 +306,8 @@ def test_a_killed_end_is_made_good_by_resume(
 
 
 NOTHING_MORE = [
-    pytest.param({"drift.formula": "['sqrt(0.55 - t)', 0]"}, "the drift is nan", 7, id="nan"),
+    pytest.param({"drift.formula": "['sqrt(0.55 - t)', 0]"}, "the drift is nan", 7, id="nan",
+                 marks=compiled_only),
     pytest.param(
         {"drift.formula": "['1e-300*exp(1200*t)', 0]", "density.stepper": "implicit",
          "density.rtol": 0.5},
