@@ -6,7 +6,8 @@ import time
 import uuid
 import warnings
 from collections import deque
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -211,13 +212,18 @@ def _checked(file: str | Path, overrides: dict[str, Any], member: Member) -> Cas
     return case
 
 
-class _once_each(warnings.catch_warnings):  # noqa: N801, a context manager
-    """Every warning once, however many members give it."""
+@contextmanager
+def _once_each() -> Iterator[None]:
+    """Every warning once, however many members give it, as the caller's filters have it.
 
-    def __enter__(self) -> Any:
-        entered = super().__enter__()
-        warnings.filterwarnings("once", category=CaseWarning)
-        return entered
+    Python's filter "once" forgets at every change of the filters, of which loading a case has some,
+    and it would show what the caller ignores.
+    """
+    with warnings.catch_warnings(record=True) as given:
+        warnings.simplefilter("always", CaseWarning)
+        yield
+    for one in {(str(one.message), one.category): one for one in reversed(given)}.values():
+        warnings.warn_explicit(one.message, one.category, one.filename, one.lineno)
 
 
 class _Record:
