@@ -125,4 +125,4 @@ def settle_threads() -> None:
         config.reload_config()
     except RuntimeError:
         # Too late: they run, and all but one stay idle after :func:`one_thread`.
-        os.environ["NUMBA_NUM_THREADS"] = str(config.NUMBA_NUM_THREADS)
+        os.environ["NUMBA_NUM_THREADS"] = str(vars(config)["NUMBA_NUM_THREADS"])

@@ -222,7 +222,7 @@ def _once_each() -> Iterator[None]:
     with warnings.catch_warnings(record=True) as given:
         warnings.simplefilter("always", CaseWarning)
         yield
-    for one in {(str(one.message), one.category): one for one in reversed(given)}.values():
+    for one in {(str(one.message), one.category): one for one in given}.values():
         warnings.warn_explicit(one.message, one.category, one.filename, one.lineno)
 
 
