@@ -139,9 +139,9 @@ def test_members_need_the_same_axes() -> None:
 def test_member_too_large_for_memory_is_refused_by_name(monkeypatch: pytest.MonkeyPatch) -> None:
     """Also where only the problem itself tells how much it needs."""
     monkeypatch.setattr(memory, "memory_available", lambda: 2**19)
-    with pytest.raises(CaseError, match=r"domain: 10000 cells .*: member cells=10000"):
+    with pytest.raises(CaseError, match=r"member cells=10000: domain: 10000 cells .* of memory"):
         prepared({"domain.x.cells": [24, 10_000]})
-    with pytest.raises(CaseError, match=r"discrete: .* of memory .*\(member cells=256\)"):
+    with pytest.raises(CaseError, match=r"discrete.* of memory .*\(member cells=256\)"):
         prepared({"domain.x.cells": [24, 256], "discrete.steps": 3})
 
 

@@ -86,7 +86,7 @@ def test_numbers_are_those_of_the_result() -> None:
 
 def test_numbers_of_a_control_are_kept() -> None:
     result = fp.run(
-        fp.load_case("well.toml", {"control.schedule": "cosine", "control.intervals": 4})
+        fp.load_case("well.toml", {"control.schedule": "constant", "control.intervals": 4})
     )
     assert result.control is not None
     found = numbers_of(result)

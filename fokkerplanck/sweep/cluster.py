@@ -22,6 +22,8 @@ SINGLE = {
     name: "1"
     for name in ("NUMBA_NUM_THREADS", "OMP_NUM_THREADS", "OPENBLAS_NUM_THREADS", "MKL_NUM_THREADS")
 }
+# What Dask sets in this process besides, for processes that it starts.
+OTHERS = ("PYTHONHASHSEED", "__DASK_PARENT_PID")
 # Workers that die are part of the plan, and said at the end.
 SILENT = {"logging": {"distributed": "critical", "bokeh": "critical", "tornado": "critical"}}
 
@@ -94,7 +96,7 @@ def _environment_kept() -> Iterator[None]:
     import dask
 
     early = dask.config.get("distributed.nanny.pre-spawn-environ")
-    before = {name: os.environ.get(name) for name in (*SINGLE, *early, "PYTHONHASHSEED")}
+    before = {name: os.environ.get(name) for name in (*SINGLE, *early, *OTHERS)}
     try:
         yield
     finally:
@@ -177,7 +179,7 @@ class Watch:
         return count
 
 
-def finished(futures: list[Any]) -> list[Any]:
+def finished(client: Any, futures: list[Any]) -> list[Any]:
     """Those that have an outcome, after ``TICK`` at the latest.
 
     Raises
@@ -188,7 +190,9 @@ def finished(futures: list[Any]) -> list[Any]:
     from distributed import CancelledError, wait
 
     try:
-        return list(wait(futures, timeout=TICK, return_when="FIRST_COMPLETED").done)
+        # Else Dask asks the client that is its default, which is another one or none.
+        with client.as_current():
+            return list(wait(futures, timeout=TICK, return_when="FIRST_COMPLETED").done)
     except TimeoutError:
         return []
     except CancelledError:

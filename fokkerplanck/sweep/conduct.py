@@ -272,7 +272,7 @@ def _conduct(
                 key = f"{name}-{sweep_id}-{tries}"
                 future = client.submit(solve, task, key=key, pure=False, retries=0)
                 running[future] = task, tries
-            for future in finished(list(running)):
+            for future in finished(client, list(running)):
                 task, tries = running[future]
                 try:
                     outcome = _outcome(future, task)
