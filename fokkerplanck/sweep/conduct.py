@@ -15,7 +15,7 @@ from typing import Any
 from tqdm import tqdm
 
 from ..case import Case, load_case
-from ..errors import CaseError, CaseWarning, StoreError
+from ..errors import CaseError, StoreError
 from ..result import open_result
 from ..run import require_room
 from ..store import SweepRecord, write_sweep
@@ -220,7 +220,6 @@ def _once_each() -> Iterator[None]:
     and it would show what the caller ignores.
     """
     with warnings.catch_warnings(record=True) as given:
-        warnings.simplefilter("always", CaseWarning)
         yield
     for one in {(str(one.message), one.category): one for one in given}.values():
         warnings.warn_explicit(one.message, one.category, one.filename, one.lineno)
