@@ -173,6 +173,8 @@ def test_workers_have_one_thread_each_whatever_is_set_here(monkeypatch: pytest.M
     with cluster.dask_client() as own:
         assert len(own.nthreads()) == 1
         seen = own.submit(look).result()
+        # numba here would refuse to compile once it finds another number than that of its threads.
+        assert os.environ.get("NUMBA_NUM_THREADS") == before.get("NUMBA_NUM_THREADS")
     for name in ("NUMBA_NUM_THREADS", "OMP_NUM_THREADS", "OPENBLAS_NUM_THREADS", "MKL_NUM_THREADS"):
         assert seen["environment"][name] == "1"
         if seen["begun"] and not name.startswith("NUMBA"):
