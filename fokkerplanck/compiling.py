@@ -8,6 +8,7 @@ the operating system held between them is enough. It is let go by the system whe
 
 from __future__ import annotations
 
+import os
 import threading
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -15,7 +16,7 @@ from pathlib import Path
 from typing import IO
 
 import numba
-from numba.core import event
+from numba.core import config, event
 from numba.misc.appdirs import AppDirs
 
 try:
@@ -112,3 +113,16 @@ def taking_turns() -> Iterator[None]:
 def one_thread() -> None:
     """Kernels started by the calling thread use one core."""
     numba.set_num_threads(1)
+
+
+def settle_threads() -> None:
+    """Take the number of numba's threads from the environment now.
+
+    Else numba takes it at the next compilation, and raises where its threads run already in
+    another number.
+    """
+    try:
+        config.reload_config()
+    except RuntimeError:
+        # Too late: they run, and all but one stay idle after :func:`one_thread`.
+        os.environ["NUMBA_NUM_THREADS"] = str(vars(config)["NUMBA_NUM_THREADS"])

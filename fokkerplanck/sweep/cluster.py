@@ -22,6 +22,8 @@ SINGLE = {
     name: "1"
     for name in ("NUMBA_NUM_THREADS", "OMP_NUM_THREADS", "OPENBLAS_NUM_THREADS", "MKL_NUM_THREADS")
 }
+# What Dask sets in this process besides, for processes that it starts.
+OTHERS = ("PYTHONHASHSEED", "__DASK_PARENT_PID")
 # Workers that die are part of the plan, and said at the end.
 SILENT = {"logging": {"distributed": "critical", "bokeh": "critical", "tornado": "critical"}}
 
@@ -66,9 +68,10 @@ def dask_client(count: int | None = None, scheduler: str | None = None) -> Itera
     import dask
     from distributed import Client
 
-    from .local import LocalWorkers
+    from .local import LocalNanny, LocalWorkers
 
     with (
+        _environment_kept(),
         dask.config.set(SILENT),
         LocalWorkers(
             n_workers=count,
@@ -76,6 +79,7 @@ def dask_client(count: int | None = None, scheduler: str | None = None) -> Itera
             # A server for pages that nobody asked for; on a port that is free.
             dashboard_address="127.0.0.1:0",
             silence_logs=logging.CRITICAL,
+            worker_class=LocalNanny,
             env=SINGLE,
             preload=["fokkerplanck.sweep.worker"],
             # Every death of a worker is told at once; the sweep counts them.
@@ -84,6 +88,23 @@ def dask_client(count: int | None = None, scheduler: str | None = None) -> Itera
         Client(cluster) as client,
     ):
         yield client
+
+
+@contextmanager
+def _environment_kept() -> Iterator[None]:
+    """What Dask sets here for its workers does not stay: the caller has other children."""
+    import dask
+
+    early = dask.config.get("distributed.nanny.pre-spawn-environ")
+    before = {name: os.environ.get(name) for name in (*SINGLE, *early, *OTHERS)}
+    try:
+        yield
+    finally:
+        for name, value in before.items():
+            if value is None:
+                os.environ.pop(name, None)
+            else:
+                os.environ[name] = value
 
 
 def is_own(client: Any) -> bool:
@@ -152,12 +173,13 @@ class Watch:
                     f"all workers are gone since {LOST:g} s", "start the sweep again: it continues"
                 )
             local = self.client.cluster
-            local.scale(len(local.worker_spec) + self.wanted - count)
+            # Of those that died, Dask keeps some among its workers and starts the others by itself.
+            local.scale(len(local.workers) + self.wanted - count)
             self.last_whole = now
         return count
 
 
-def finished(futures: list[Any]) -> list[Any]:
+def finished(client: Any, futures: list[Any]) -> list[Any]:
     """Those that have an outcome, after ``TICK`` at the latest.
 
     Raises
@@ -168,7 +190,9 @@ def finished(futures: list[Any]) -> list[Any]:
     from distributed import CancelledError, wait
 
     try:
-        return list(wait(futures, timeout=TICK, return_when="FIRST_COMPLETED").done)
+        # Else Dask asks the client that is its default, which is another one or none.
+        with client.as_current():
+            return list(wait(futures, timeout=TICK, return_when="FIRST_COMPLETED").done)
     except TimeoutError:
         return []
     except CancelledError:

@@ -6,7 +6,8 @@ import time
 import uuid
 import warnings
 from collections import deque
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -14,7 +15,7 @@ from typing import Any
 from tqdm import tqdm
 
 from ..case import Case, load_case
-from ..errors import CaseError, CaseWarning, StoreError
+from ..errors import CaseError, StoreError
 from ..result import open_result
 from ..run import require_room
 from ..store import SweepRecord, write_sweep
@@ -211,13 +212,17 @@ def _checked(file: str | Path, overrides: dict[str, Any], member: Member) -> Cas
     return case
 
 
-class _once_each(warnings.catch_warnings):  # noqa: N801, a context manager
-    """Every warning once, however many members give it."""
+@contextmanager
+def _once_each() -> Iterator[None]:
+    """Every warning once, however many members give it, as the caller's filters have it.
 
-    def __enter__(self) -> Any:
-        entered = super().__enter__()
-        warnings.filterwarnings("once", category=CaseWarning)
-        return entered
+    Python's filter "once" forgets at every change of the filters, of which loading a case has some,
+    and it would show what the caller ignores.
+    """
+    with warnings.catch_warnings(record=True) as given:
+        yield
+    for one in {(str(one.message), one.category): one for one in given}.values():
+        warnings.warn_explicit(one.message, one.category, one.filename, one.lineno)
 
 
 class _Record:
@@ -266,7 +271,7 @@ def _conduct(
                 key = f"{name}-{sweep_id}-{tries}"
                 future = client.submit(solve, task, key=key, pure=False, retries=0)
                 running[future] = task, tries
-            for future in finished(list(running)):
+            for future in finished(client, list(running)):
                 task, tries = running[future]
                 try:
                     outcome = _outcome(future, task)

@@ -5,7 +5,7 @@ from __future__ import annotations
 import threading
 import warnings
 from collections.abc import Callable
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
@@ -119,8 +119,6 @@ def _result(task: Task, stopped: Callable[[], bool]) -> Result:
     case = load_case(task.case, task.overrides)
     if case.text != task.text:
         raise CaseError("was changed while the sweep ran; start it again", file=task.case)
-    # Numbers expected of the case are not those of its members.
-    case = replace(case, expect={})
     if task.path is None:
         return run(case, stopped=stopped)
     state, why = standing(case, task.path)
