@@ -11,6 +11,7 @@ from pathlib import Path
 
 import h5py
 import pytest
+from measures import compiled_only
 
 from fokkerplanck import load_case, open_result
 from fokkerplanck.cli import main
@@ -204,6 +205,7 @@ def test_new_case_runs_as_it_is(capsys: pytest.CaptureFixture[str]) -> None:
     assert Path("mine.toml").read_text() == "edited"
 
 
+@compiled_only
 def test_new_case_keeps_its_promises() -> None:
     """At the size it is written with."""
     main(["new", "mine"])

@@ -24,6 +24,7 @@ from distributed import Client, Status
 from distributed.scheduler import WorkerStatusPlugin
 from hypothesis import given
 from hypothesis import strategies as st
+from measures import compiled_only
 from numba.core import event
 
 import fokkerplanck as fp
@@ -281,6 +282,7 @@ def test_finished_members_are_never_solved_again(client: Any) -> None:
     assert all(path.read_bytes() != old for path, old in before.items())
 
 
+@compiled_only
 def test_begun_member_of_this_case_is_finished(client: Any) -> None:
     """Resumed from a checkpoint, begun again without one or when damaged in the sweep."""
     whole = fp.sweep("long.toml", {"noise.beta": [1]}, client=client)
@@ -397,6 +399,7 @@ def test_failures_that_stay_are_not_tried_again(client: Any, failure: str) -> No
     assert list(record.status) == ["failed"]
 
 
+@compiled_only
 def test_killed_worker_is_survived(client: Any) -> None:
     settings = {"noise.beta": [1, 2]}
     calm = fp.sweep("long.toml", settings, client=client)
@@ -426,6 +429,7 @@ def test_killed_worker_is_survived(client: Any) -> None:
     assert same(record, calm)
 
 
+@compiled_only
 def test_interrupted_sweep_continues(client: Any) -> None:
     command = [*(sys.executable, "-m", "fokkerplanck", "sweep", "long.toml"), "--out", "out"]
     command += ["--set", "noise.beta=1,1.5,2,3", "--workers", "1", "--no-figures"]
@@ -521,6 +525,7 @@ def walkers(method: str, **options: Any) -> Any:
     return fp.ensemble(problem, problem.grid(24), start, [0.0, 0.1, 0.25], method=method, **chosen)
 
 
+@compiled_only
 @pytest.mark.parametrize("method", ["langevin", "leimkuhler-matthews", "weak-2"])
 def test_walkers_are_the_same_wherever_they_move(client: Any, method: str) -> None:
     here = walkers(method)
@@ -536,6 +541,7 @@ def test_walkers_are_the_same_wherever_they_move(client: Any, method: str) -> No
             assert np.array_equal(ours, theirs, equal_nan=isinstance(ours, np.ndarray)), field.name
 
 
+@compiled_only
 def test_steered_walkers_are_the_same_wherever_they_move() -> None:
     def pieces(begin: float, end: float) -> list[tuple[float, float, float, float]]:
         middle = 0.5 * (begin + end)
@@ -558,6 +564,7 @@ def test_bad_start_of_walkers_is_told_as_ever(client: Any) -> None:
         )  # fmt: skip
 
 
+@compiled_only
 def test_run_moves_its_walkers_on_a_cluster(client: Any) -> None:
     more = ["--set", "ensemble.particles=70_000", "--no-figures"]
     assert main(["run", "well.toml", *more, "--out", "here"]) == 0
