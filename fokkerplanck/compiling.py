@@ -13,7 +13,6 @@ import threading
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
-from typing import IO
 
 import numba
 from numba.core import config, event
@@ -38,7 +37,7 @@ def cache_folder() -> Path:
 class _Turns(event.Listener):
     """Holds the file's lock while any thread of this process is in numba's compiler."""
 
-    def __init__(self, file: IO[bytes]):
+    def __init__(self, file: int):
         self.file = file
         self.users = 0
         self.inside = 0
@@ -87,7 +86,8 @@ def share_cache() -> None:
         return
     try:
         cache_folder().mkdir(parents=True, exist_ok=True)
-        _shared.append(_Turns(open(cache_folder() / LOCK, "ab")))  # noqa: SIM115
+        # A descriptor, since a file that stays open to the end would be warned of.
+        _shared.append(_Turns(os.open(cache_folder() / LOCK, os.O_CREAT | os.O_RDWR, 0o666)))
     except OSError:
         return
 

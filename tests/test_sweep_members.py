@@ -70,7 +70,7 @@ def elsewhere(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[None]
     monkeypatch.setattr(compiling, "_shared", shared)
     yield
     for turns in shared:
-        turns.file.close()
+        os.close(turns.file)
 
 
 def task_of(path: str | None = None, replace: bool = False, **overrides: Any) -> Task:
