@@ -89,9 +89,10 @@ class Observer:
         if self.stationary is not None:
             beta = self.problem.beta
             energy = float(grid.integrate(density * self.stationary.quasi_potential))
-            excess = _log(density) - self.stationary.log_density
+            rest = self.stationary.density
+            excess = _log_ratio(density, rest, self.stationary.log_density)
             # Every term is >= 0, so nothing cancels near the stationary state.
-            divergence = _x_log_y(density, excess) - density + self.stationary.density
+            divergence = _x_log_y(density, excess) - (density - rest)
             result["energy"] = energy
             result["free_energy"] = energy - entropy / beta
             result["kl_to_stationary"] = float(grid.integrate(divergence))
@@ -218,6 +219,17 @@ def _log(density: np.ndarray) -> np.ndarray:
     """Logarithm, -inf where the density vanishes."""
     with np.errstate(divide="ignore"):
         return np.log(density)
+
+
+def _log_ratio(density: np.ndarray, rest: np.ndarray, log_rest: np.ndarray) -> np.ndarray:
+    """log(rho/r), -inf where rho vanishes."""
+    result = _log(density) - log_rest
+    with np.errstate(divide="ignore", over="ignore", invalid="ignore"):
+        ratio = (density - rest) / rest
+    # Of two logarithms that are nearly the same, the difference is rounding.
+    close = np.abs(ratio) < 0.5
+    result[close] = np.log1p(ratio[close])
+    return result
 
 
 def _x_log_y(factor: np.ndarray, logarithm: np.ndarray) -> np.ndarray:
