@@ -182,7 +182,7 @@ def _read(file: Any, identity: str, form: Form) -> tuple[dict[str, Any], dict[st
 
 def _bytes_of(values: np.ndarray) -> memoryview:
     # An empty array has no bytes that could be cast.
-    return values.data.cast("B") if values.size else memoryview(b"")
+    return values.data.cast("B") if values.size else memoryview(bytearray())
 
 
 def _partial(path: Path) -> Path:
