@@ -13,7 +13,8 @@ from .particles import Form, State
 from .particles.state import identity_of
 from .store import read_walkers, walkers_file, write_walkers
 
-# Seconds of walking that a kill costs, and one call of the kernels besides. Most ensembles take less, and of them nothing is written.
+# Seconds of walking that a kill costs, and one call of the kernels besides. Most ensembles take
+# less, and of them nothing is written.
 INTERVAL_S = 20.0
 # To write may take this share of the time; on a slow disk it is done less often.
 WRITING_SHARE = 0.02

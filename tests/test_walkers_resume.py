@@ -83,7 +83,9 @@ WALKS: dict[str, Callable[[Kept], Ensemble]] = {
     "sgd under a control": lambda keeper: moved(of_data(), "sgd", pieces=halves, keeper=keeper),
     "sgd, open sides": lambda keeper: moved(of_data(), "sgd", open_sides=True, keeper=keeper),
 }
-NAMES = (*walker_bits.COMPILED_ELSEWHERE, "sgd with momentum", *WALKS)
+# The drift of "varying Sigma" depends on time.
+MORE = ("sgd with momentum", "langevin, varying Sigma")
+NAMES = (*walker_bits.COMPILED_ELSEWHERE, *MORE, *WALKS)
 
 
 def walked(name: str, keeper: Kept, patch: pytest.MonkeyPatch) -> Ensemble:
@@ -431,11 +433,19 @@ def test_walkers_of_another_case_or_version_are_not_gone_on_from(
     assert begun[2:] == [0.0]
     # The versions belong to what walkers are known by.
     path.unlink()
+    known: list[tuple[str, str]] = []
+    real = keeping.identity_of
+    monkeypatch.setattr(keeping, "identity_of", lambda *two: known.append(two) or real(*two))
     interrupted(case, path, monkeypatch, 6)
     assert walkers_file(path).read_bytes() == own
-    keeper = keeping.Keeping(case, path, "fokkerplanck 9.9", lambda: False)
-    with pytest.warns(CaseWarning, match="of another case, version"):
-        assert keeper.last("a" * 64, lambda numbers: {}) is None
+    [(source, identity)] = known
+    for version, words in (
+        (source, "its arrays are not"),
+        ("fokkerplanck 9.9", "another case, version"),
+    ):
+        keeper = keeping.Keeping(case, path, version, lambda: False)
+        with pytest.warns(CaseWarning, match=words):
+            assert keeper.last(identity, lambda numbers: {}) is None
 
 
 def test_stale_walkers_go_with_their_result(
@@ -584,10 +594,19 @@ from pathlib import Path
 from benchmarks.kills import Part, measure
 from fokkerplanck import keeping
 keeping.INTERVAL_S, keeping.WRITING_SHARE = 0.0, 1e9
+begun, last = Path(sys.argv[1]) / "begun", keeping.Keeping.last
+def told(self, identity, form):
+    state = last(self, identity, form)
+    if state is not None:
+        with begun.open("a") as file:
+            file.write("once more\\n")
+    return state
+keeping.Keeping.last = told
 small = ("domain.x.cells=24", "domain.y.cells=24", "density.frames=4", "ensemble.particles=3000",
          "validation.budget=false")
 tally, span = measure(Part("ensemble", "quadratic", small), 6, Path(sys.argv[1]), timed=False)
-print(json.dumps({**vars(tally), "calls": span.calls}))
+more = begun.read_text().splitlines() if begun.exists() else []
+print(json.dumps({**vars(tally), "calls": span.calls, "begun": len(more)}))
 """
 
 
@@ -602,5 +621,6 @@ def test_a_run_killed_while_it_keeps_its_walkers_loses_nothing(tmp_path: Path) -
     # Most of them write walkers.
     assert tally["calls"] > 100
     assert tally["ends"] >= 2
+    assert tally["begun"] >= 2
     for name in ("lost_files", "lost_frames", "differing"):
         assert tally[name] == 0, tally["complaints"]

@@ -76,7 +76,11 @@ def memory_needs(case: Case, directions: int = 0) -> list[Need]:
         asked, seen = case.ensemble, len(case.ensemble.times(case.density))
         places = grid.ndim * FLOAT_BYTES
         walkers = asked.particles * (PLACES_SHARE * places + GENERATOR_BYTES)
-        add("ensemble.particles", f"{asked.particles} walkers", walkers + int(COUNTS_SHARE * array * seen))
+        add(
+            "ensemble.particles",
+            f"{asked.particles} walkers",
+            walkers + int(COUNTS_SHARE * array * seen),
+        )
         kept = asked.trajectories
         size = TRAJECTORIES_SHARE * kept * seen * places
         add("ensemble.trajectories", f"{kept} trajectories", size)
