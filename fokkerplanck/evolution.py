@@ -18,12 +18,13 @@ from .density.controlled import ControlledSystem
 from .density.march import Advancing
 from .density.schemes import Marching
 from .errors import CaseError, CaseWarning, NumericalFailure
+from .keeping import Keeping
 from .observables import Observer, moments
 from .particles import Client
 from .sink import Sink
 from .start import initial_density
-from .store import Checkpoint, read
-from .walk import visited_cells, walk
+from .store import Checkpoint, EnsembleRecord, read
+from .walk import visited_cells, walk, walkers_notes
 
 # Times between two frames at which coefficients are looked at once something is wrong.
 PROBES = 65
@@ -185,27 +186,16 @@ def move_walkers(
     progress: bool,
     client: Client | None = None,
 ) -> list[str]:
-    """The walkers of [ensemble], here or on the processes behind a client."""
-    assert case.density is not None
-    assert case.ensemble is not None
-    bar = tqdm(
-        total=case.ensemble.times(case.density)[-1],
-        desc=f"{case.name} walkers",
-        disable=not progress,
-        bar_format=BAR,
-    )
+    """The walkers of [ensemble], here or on the processes behind a client.
 
-    def moved(time: float) -> None:
-        bar.update(time - bar.n)
-        if sink.stopped():
-            raise KeyboardInterrupt
-
-    with bar, clock("walk"):
-        visited = visited_cells(sink.density(k) for k in sink.kept)
-        start = initial_density(case, rest)
-        pieces = system.factors if isinstance(system, ControlledSystem) else None
-        record, notes = walk(case, start, visited, moved, pieces, client)
-    sink.ensemble(record)
+    Where an interrupted run had walkers, they go on; where it had all of them, they are taken.
+    """
+    record = sink.walked()
+    if record is not None:
+        notes = walkers_notes(case, record)
+    else:
+        record, notes = _walked(case, sink, clock, rest, system, progress, client)
+        sink.ensemble(record)
     if record.lost[-1] and record.lost[-1] + record.absorbed[-1].sum() == record.particles:
         last = record.time[np.flatnonzero(np.diff(record.lost, prepend=0))[-1]]
         raise NumericalFailure(
@@ -214,3 +204,37 @@ def move_walkers(
             "take a smaller ensemble.step or learning rate, or mend the formula",
         )
     return notes
+
+
+def _walked(
+    case: Case,
+    sink: Sink,
+    clock: Clock,
+    rest: StationaryState | None,
+    system: System | None,
+    progress: bool,
+    client: Client | None,
+) -> tuple[EnsembleRecord, list[str]]:
+    """All frames of the walkers, and what to read with care."""
+    assert case.density is not None
+    assert case.ensemble is not None
+    keeper = Keeping(case, sink.path, sink.header.source, sink.stopped)
+    bar = tqdm(
+        total=case.ensemble.times(case.density)[-1],
+        desc=f"{case.name} walkers",
+        disable=not progress,
+        bar_format=BAR,
+    )
+
+    def moved(time: float) -> None:
+        # What a run before has done takes no part in the time left.
+        bar.initial = keeper.begun
+        bar.update(time - bar.n)
+        if client is not None and sink.stopped():
+            raise KeyboardInterrupt
+
+    with bar, clock("walk"):
+        visited = visited_cells(sink.density(k) for k in sink.kept)
+        start = initial_density(case, rest)
+        pieces = system.factors if isinstance(system, ControlledSystem) else None
+        return walk(case, start, visited, moved, pieces, client, keeper)

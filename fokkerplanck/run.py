@@ -77,7 +77,8 @@ def run(
     stopped : callable
         Asked after every frame; True ends the run there with KeyboardInterrupt.
     client : distributed.Client or concurrent.futures.Executor, optional
-        Moves the walkers of [ensemble] on the processes behind it, to the same bits.
+        Moves the walkers of [ensemble] on the processes behind it, to the same bits. There they
+        do not go on from where an interrupted run left them, but start again.
 
     Returns
     -------

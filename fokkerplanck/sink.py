@@ -126,6 +126,13 @@ class Sink:
             self.writer.write_ensemble(walkers)
         self._obey()
 
+    def walked(self) -> EnsembleRecord | None:
+        """The ensemble of an interrupted run that had come to its end; it is taken as it is."""
+        self.walkers = None if self.writer is None else self.writer.ensemble()
+        if self.walkers is not None and self.writer is not None:
+            self.writer.forget_walkers()
+        return self.walkers
+
     def validation(self, comparison: ValidationRecord) -> None:
         """Take the comparison of density and walkers."""
         self.comparison = comparison

@@ -8,7 +8,7 @@ from dataclasses import fields
 import numpy as np
 
 from .case import Case
-from .particles import METHODS, Client, Ensemble, Gaussian, ensemble, stability_bound
+from .particles import METHODS, Client, Gaussian, Keeper, ensemble, stability_bound
 from .particles.ensemble import Pieces
 from .particles.methods import DEFAULT_STEP, fastest_rate
 from .store import EnsembleRecord
@@ -29,6 +29,7 @@ def walk(
     progress: Callable[[float], object] | None = None,
     pieces: Pieces | None = None,
     client: Client | None = None,
+    keeper: Keeper | None = None,
 ) -> tuple[EnsembleRecord, list[str]]:
     """Run the ensemble that a case asks for, at output times of its density.
 
@@ -45,6 +46,7 @@ def walk(
     pieces : callable, optional
         Factors of drift and noise, as :func:`~fokkerplanck.particles.ensemble.ensemble` takes them.
     client : distributed.Client or concurrent.futures.Executor, optional
+    keeper : Keeper, optional
         As there.
 
     Returns
@@ -75,10 +77,11 @@ def walk(
         progress=progress,
         pieces=pieces,
         client=client,
+        keeper=keeper,
     )
     names = [field.name for field in fields(EnsembleRecord)]
     record = EnsembleRecord(**{name: getattr(found, name) for name in names})
-    return record, _notes(case, found)
+    return record, walkers_notes(case, record)
 
 
 def chosen_method(case: Case) -> str:
@@ -122,7 +125,8 @@ def _step(case: Case, method: str, visited: np.ndarray) -> float | None:
     return min(share, DEFAULT_STEP[row.order]) / max(rate, 1.0 / case.density.end)
 
 
-def _notes(case: Case, found: Ensemble) -> list[str]:
+def walkers_notes(case: Case, found: EnsembleRecord) -> list[str]:
+    """What to read with care in the ensemble of a case."""
     notes = []
     rate = case.problem.learning_rate
     if METHODS[found.method].sgd and rate is not None:

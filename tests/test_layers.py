@@ -39,6 +39,7 @@ LAYERS = {
     "clock": 6,
     "origin": 6,
     "sink": 7,
+    "keeping": 7,
     "analysis": 7,
     "start": 7,
     "steering": 7,

@@ -24,6 +24,10 @@ CONTROL_SHARE = 3
 # State of the generator of a walker, and arrays of places held while they are drawn.
 GENERATOR_BYTES = 2
 PLACES_SHARE = 2
+# Counts and trajectories of the walkers so far are copied while their state is written: counts in
+# half the bytes at most.
+COUNTS_SHARE = 1.5
+TRAJECTORIES_SHARE = 2
 
 
 @dataclass(frozen=True)
@@ -72,9 +76,14 @@ def memory_needs(case: Case, directions: int = 0) -> list[Need]:
         asked, seen = case.ensemble, len(case.ensemble.times(case.density))
         places = grid.ndim * FLOAT_BYTES
         walkers = asked.particles * (PLACES_SHARE * places + GENERATOR_BYTES)
-        add("ensemble.particles", f"{asked.particles} walkers", walkers + array * seen)
+        add(
+            "ensemble.particles",
+            f"{asked.particles} walkers",
+            walkers + int(COUNTS_SHARE * array * seen),
+        )
         kept = asked.trajectories
-        add("ensemble.trajectories", f"{kept} trajectories", kept * seen * places)
+        size = TRAJECTORIES_SHARE * kept * seen * places
+        add("ensemble.trajectories", f"{kept} trajectories", size)
     if case.control is not None:
         intervals = case.control.intervals
         size = array * intervals * CONTROL_SHARE

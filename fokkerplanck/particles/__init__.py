@@ -5,5 +5,17 @@ from .methods import METHODS, Method, stability_bound
 from .parts import Client
 from .recorder import Ensemble
 from .start import Gaussian
+from .state import Form, Keeper, State
 
-__all__ = ["METHODS", "Client", "Ensemble", "Gaussian", "Method", "ensemble", "stability_bound"]
+__all__ = [
+    "METHODS",
+    "Client",
+    "Ensemble",
+    "Form",
+    "Gaussian",
+    "Keeper",
+    "Method",
+    "State",
+    "ensemble",
+    "stability_bound",
+]

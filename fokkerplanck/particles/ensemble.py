@@ -3,7 +3,10 @@
 from __future__ import annotations
 
 import itertools
-from collections.abc import Callable, Iterable, Sequence
+import math
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from functools import partial
+from typing import Any
 
 import numpy as np
 
@@ -14,8 +17,9 @@ from .methods import Settings, settings
 from .parts import Client, March, spread_parts, steering_of
 from .recorder import Ensemble, Recorder
 from .start import Start, starting_places
+from .state import Keeper, State, identity_of
 from .threads import team
-from .walkers import Walkers, motion_of
+from .walkers import NUMBERS, Walkers, form_of_walkers, motion_of
 
 Progress = Callable[[float], object]
 # (from, to, drift factor, noise factor) between two times: how a control changes the motion.
@@ -38,6 +42,7 @@ def ensemble(
     pieces: Pieces | None = None,
     progress: Progress | None = None,
     client: Client | None = None,
+    keeper: Keeper | None = None,
 ) -> Ensemble:
     """Move walkers and count them on a grid.
 
@@ -70,11 +75,15 @@ def ensemble(
     client : distributed.Client or concurrent.futures.Executor, optional
         Moves the walkers on the processes behind it, some blocks at a time; ``progress`` then
         grows with the share of walkers that have arrived.
+    keeper : Keeper, optional
+        Gives the state to go on from, and is offered the present one between any two calls of the
+        kernels. Not asked where there is a client, whose blocks go their whole way one by one.
 
     Returns
     -------
     Ensemble
-        The same to the last bit for any number of threads and of processes.
+        The same to the last bit for any number of threads and of processes, and wherever it went
+        on from.
 
     Raises
     ------
@@ -106,20 +115,67 @@ def ensemble(
     march = March(
         motion, particles, streams, tuple(times), steering_of(pieces, times), trajectories
     )
-    places = (part for _, part in starting_places(grid, start, particles, draws))
     recorder = Recorder(motion, particles, trajectories, len(times))
     if client is not None:
+        places = _places(grid, start, particles, draws)
         parts = list(spread_parts(client, march, places, progress))
         for number, frames in enumerate(zip(*(one for one, _ in parts), strict=True)):
             recorder.record(number, frames)
         return recorder.result(seed, parts[0][1])
+    state, reached = None, (0, 0)
+    if keeper is not None:
+        state = keeper.last(identity_of(march, start, draws), partial(_form, march, recorder))
+    if state is not None:
+        reached = state.numbers["number"], state.numbers["leg"]
+        recorder.restore(reached[0], state.arrays)
     with team() as threads:
-        walkers = Walkers(motion, places, particles, streams, threads)
-        for number, frame in enumerate(march.snapshots(walkers)):
+        places = iter(()) if state is not None else _places(grid, start, particles, draws)
+        walkers = Walkers(motion, places, particles, streams, threads, state=state)
+
+        def stands(number: int, leg: int) -> State:
+            numbers, arrays = walkers.state()
+            numbers |= {"number": number, "leg": leg}
+            return State(numbers, arrays | recorder.state(number))
+
+        def offer(number: int, leg: int) -> None:
+            if keeper is not None:
+                keeper.offer(partial(stands, number, leg))
+
+        coming = march.snapshots(walkers, reached, offer)
+        for number, frame in enumerate(coming, start=reached[0]):
             recorder.record(number, [frame])
             if progress is not None:
                 progress(walkers.time)
+            offer(number + 1, 0)
     return recorder.result(seed, walkers.largest_step)
+
+
+def _places(
+    grid: Grid, start: Start, particles: int, draws: np.random.SeedSequence
+) -> Iterator[np.ndarray]:
+    return (part for _, part in starting_places(grid, start, particles, draws))
+
+
+def _form(
+    march: March, recorder: Recorder, numbers: Mapping[str, Any]
+) -> dict[str, tuple[tuple[int, ...], np.dtype[Any]]]:
+    """Shape and type of the arrays of a state.
+
+    Raises
+    ------
+    ValueError
+        If its numbers are not those of a state of this ensemble.
+    """
+    whole = ("number", "leg", "iteration", "done")
+    good = numbers.keys() == {*NUMBERS, "number", "leg"} and all(
+        type(value) is int and value >= 0
+        if name in whole
+        else type(value) is float and math.isfinite(value)
+        for name, value in numbers.items()
+    )
+    if not good or numbers["number"] > len(march.times):
+        raise ValueError("its numbers are not those of these walkers")
+    return form_of_walkers(march.motion, march.particles) | recorder.form(numbers["number"])
 
 
 def _require_steerable(problem: Problem, chosen: Settings, pieces: Pieces, end: float) -> None:

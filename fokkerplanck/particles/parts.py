@@ -10,6 +10,7 @@ import itertools
 from collections import deque
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
+from functools import partial
 from typing import Any, Protocol
 
 import numpy as np
@@ -63,14 +64,31 @@ class March:
     steering: tuple[Steering, ...]
     trajectories: int
 
-    def snapshots(self, walkers: Walkers) -> Iterator[Snapshot]:
-        """Frame after frame of some of the walkers, which move meanwhile."""
-        for number, time in enumerate(self.times):
-            if self.steering and number:
-                for _, stop, drift, noise in self.steering[number - 1]:
-                    walkers.steer(drift, noise)
-                    walkers.advance(stop)
-            walkers.advance(time)
+    def snapshots(
+        self,
+        walkers: Walkers,
+        reached: tuple[int, int] = (0, 0),
+        between: Callable[[int, int], object] = lambda number, leg: None,
+    ) -> Iterator[Snapshot]:
+        """Frame after frame of some of the walkers, which move meanwhile.
+
+        The way to a frame has legs: each piece of the steering, and what is left to its time.
+
+        Parameters
+        ----------
+        walkers : Walkers
+        reached : (int, int)
+            The frame and the leg that the walkers are on the way of.
+        between : callable
+            Called with these after each call of a kernel.
+        """
+        for number in range(reached[0], len(self.times)):
+            pieces = self.steering[number - 1] if self.steering and number else ()
+            stops = [*(stop for _, stop, _, _ in pieces), self.times[number]]
+            for leg in range(reached[1] if number == reached[0] else 0, len(stops)):
+                if leg < len(pieces):
+                    walkers.steer(*pieces[leg][2:])
+                walkers.advance(stops[leg], partial(between, number, leg))
             yield snapshot(walkers, self.trajectories)
 
 

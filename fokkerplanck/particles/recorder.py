@@ -2,14 +2,19 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
+from typing import Any
 
 import numpy as np
 
 from .frame import ALIVE, FINITE, LOSS, MOMENTS, OUTSIDE, SLOPE
 from .walkers import BLOCK, Motion, Walkers, blocks_of
 
+# What a state keeps of each frame, beside the counts and the trajectories.
+SERIES = ("time", "outside", "absorbed", "lost", "mean", "covariance", "loss", "gradient_norm")
+# Before the names of what a state keeps of the frames.
+FRAMES = "frames_"
 # Grids beyond this size are counted once per thread: eight copies would not fit the cache.
 SMALL_GRID = 2**18
 
@@ -137,6 +142,34 @@ class Recorder:
         self.gradient_norm = np.zeros(frames)
         self.trajectories = np.empty((trajectories, frames, d)) if trajectories else None
 
+    def state(self, number: int) -> dict[str, np.ndarray]:
+        """The first so many frames; counts in the smallest type that holds all walkers."""
+        kept = {name: getattr(self, name)[:number] for name in SERIES}
+        kept["counts"] = self.counts[:number].astype(_counting(self.particles))
+        if self.trajectories is not None:
+            kept["trajectories"] = self.trajectories[:, :number]
+        return {FRAMES + name: values for name, values in kept.items()}
+
+    def restore(self, number: int, arrays: Mapping[str, np.ndarray]) -> None:
+        """Take the first so many frames from a state."""
+        for name in (*SERIES, "counts"):
+            getattr(self, name)[:number] = arrays[FRAMES + name]
+        if self.trajectories is not None:
+            self.trajectories[:, :number] = arrays[FRAMES + "trajectories"]
+
+    def form(self, number: int) -> dict[str, tuple[tuple[int, ...], np.dtype[Any]]]:
+        """Shape and type of the arrays of a state with so many frames."""
+        found = {}
+        for name in SERIES:
+            series = getattr(self, name)
+            found[FRAMES + name] = ((number, *series.shape[1:]), series.dtype)
+        counts = (number, *self.motion.grid.shape)
+        found[FRAMES + "counts"] = (counts, _counting(self.particles))
+        if self.trajectories is not None:
+            walkers, _, d = self.trajectories.shape
+            found[FRAMES + "trajectories"] = ((walkers, number, d), self.trajectories.dtype)
+        return found
+
     def record(self, number: int, parts: Sequence[Snapshot]) -> None:
         """Take frame ``number`` from ranges that cover all blocks, in their order."""
         counts = self.counts[number].reshape(-1)
@@ -184,3 +217,7 @@ class Recorder:
             trajectories=self.trajectories,
             order=chosen.method.order,
         )
+
+
+def _counting(particles: int) -> np.dtype[Any]:
+    return np.min_scalar_type(particles)

@@ -3,10 +3,11 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable
 from dataclasses import dataclass
 from functools import partial
 from types import ModuleType
+from typing import Any
 
 import numpy as np
 
@@ -20,12 +21,16 @@ from .random import LANES
 from .sgd import DISTINCT, EPOCHS, REPLACED
 from .sides import ABSORBING, OPEN, PERIODIC, REFLECTING
 from .source import fields_source
+from .state import State
 from .threads import Team
 
 # Walkers per block: its coordinates and scratch stay in the first cache. Part of what a seed means.
 BLOCK = 512
 # Particle-steps of one call, seconds at most: between calls an interrupt is noticed.
 CALL_WORK = 2**28
+# What a state keeps of walkers.
+NUMBERS = ("time", "iteration", "done", "largest_step", "pace", "heat", "lag")
+ARRAYS = ("x", "states", "marks", "absorbed")
 KINDS = {"reflecting": REFLECTING, "periodic": PERIODIC, "absorbing": ABSORBING}
 
 
@@ -103,6 +108,8 @@ class Walkers:
     threads : Team
     first : int
         Number of the first block.
+    state : State, optional
+        To go on from; nothing is drawn then.
 
     Notes
     -----
@@ -119,32 +126,48 @@ class Walkers:
         threads: Team,
         first: int = 0,
         last: int | None = None,
+        state: State | None = None,
     ):
         self.motion, self.threads, self.particles = motion, threads, particles
         self.grid, self.chosen = motion.grid, motion.chosen
         self.kernels: ModuleType = kernels_of(motion.text)
         self.first = first
         self.blocks = (blocks_of(particles) if last is None else last) - first
+        if state is not None:
+            for name in NUMBERS:
+                setattr(self, name, state.numbers[name])
+            for name in ARRAYS:
+                setattr(self, name, state.arrays[name])
+            return
         # The walkers that fill the last block are gone from the start.
         self.x = np.full((self.blocks, self.grid.ndim, BLOCK), np.nan)
         filled = 0
         for part in places:
             _store(self.x, filled, part)
             filled += len(part)
-        state = seed.generate_state(4, np.uint64)
-        common().skip(state, first)
+        generator = seed.generate_state(4, np.uint64)
+        common().skip(generator, first)
         self.states = np.empty((self.blocks, 4, LANES), dtype=np.uint64)
-        common().spread(state, self.states)
+        common().spread(generator, self.states)
         self.marks = (
             self.states.copy() if self.chosen.method.batches == "epochs" else self.states[:0]
         )
         self.absorbed = np.zeros((self.blocks, 2 * self.grid.ndim), dtype=np.int64)
         self.time, self.iteration = 0.0, 0
+        # Steps taken since ``time``, on the way to the next one.
+        self.done = 0
         self.largest_step = 0.0
         # Under a control: drift and time run by the first, 2 Sigma/beta by the second besides.
         self.pace, self.heat = 1.0, 1.0
         # Leimkuhler-Matthews: what the places lack of those to be shown, in normals to come.
         self.lag = 0.0
+
+    def state(self) -> tuple[dict[str, Any], dict[str, np.ndarray]]:
+        """Numbers, and the arrays themselves, of which a state consists."""
+        numbers = {name: getattr(self, name) for name in NUMBERS}
+        for name, value in numbers.items():
+            numbers[name] = value if isinstance(value, int) else float(value)
+        return numbers, {name: getattr(self, name) for name in ARRAYS}
 
     def steer(self, drift: float, noise: float) -> None:
         """Scale the drift and the covariance of the noise from here on.
@@ -153,11 +176,15 @@ class Walkers:
         """
         self.pace, self.heat = drift, noise / drift
 
-    def advance(self, time: float) -> None:
-        """Move to an output time, or to the iteration nearest to it."""
+    def advance(self, time: float, between: Callable[[], object] = lambda: None) -> None:
+        """Move to an output time, or to the iteration nearest to it.
+
+        After each call of a kernel ``between`` is called. Walkers of a state that was taken there
+        go on behind that call and not from ``self.time``, with calls cut as they would have been.
+        """
         chosen = self.chosen
         if chosen.method.sgd:
-            steps = round(time / chosen.step) - self.iteration
+            steps = round(time / chosen.step) - (self.iteration - self.done)
             h = chosen.step
         else:
             span = time - self.time
@@ -167,13 +194,14 @@ class Walkers:
             self.largest_step = max(self.largest_step, h)
             if chosen.method.isotropic:
                 self._set_lag(0.5 * math.sqrt(h) * self.motion.noise[0, 0])
-        begin, done = self.time, 0
         most = max(1, CALL_WORK // self.particles)
-        while done < steps:
-            part = min(most, steps - done)
-            self._run(begin + done * h, h, part)
-            done += part
+        while self.done < steps:
+            part = min(most, steps - self.done)
+            self._run(self.time + self.done * h, h, part)
+            self.done += part
             self.iteration += part
+            between()
+        self.done = 0
         self.time = self.iteration * chosen.step if chosen.method.sgd else time
 
     def _run(self, t: float, h: float, steps: int) -> None:
@@ -234,6 +262,20 @@ class Walkers:
         self.kernels.shift(
             first, last, self.states, self.x, amount, self.motion.sides, self.absorbed
         )
+
+
+def form_of_walkers(
+    motion: Motion, particles: int
+) -> dict[str, tuple[tuple[int, ...], np.dtype[Any]]]:
+    """Shape and type of the arrays of a state, of all walkers."""
+    blocks, d = blocks_of(particles), motion.grid.ndim
+    marked = blocks if motion.chosen.method.batches == "epochs" else 0
+    return {
+        "x": ((blocks, d, BLOCK), np.dtype(float)),
+        "states": ((blocks, 4, LANES), np.dtype(np.uint64)),
+        "marks": ((marked, 4, LANES), np.dtype(np.uint64)),
+        "absorbed": ((blocks, 2 * d), np.dtype(np.int64)),
+    }
 
 
 def blocks_of(particles: int) -> int:

@@ -19,6 +19,7 @@ from .stored_case import StoredCase, stored_case
 from .sweep import SweepRecord, read_sweep, write_sweep
 from .target import check_target
 from .validation import ValidationRecord
+from .walkers import read_walkers, walkers_file, write_walkers
 from .writer import ResultWriter
 
 __all__ = [
@@ -58,8 +59,11 @@ __all__ = [
     "identity",
     "read",
     "read_sweep",
+    "read_walkers",
     "replacing",
     "settle",
     "stored_case",
+    "walkers_file",
     "write_sweep",
+    "write_walkers",
 ]

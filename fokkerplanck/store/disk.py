@@ -188,6 +188,13 @@ class Disk:
         self._size = self._committed_size
         self.failure = None
 
+    def secure(self) -> None:
+        """Wait until what was committed is on the disk, in the journal or in the file itself."""
+        if self.journal is None:
+            sync_data(self._file)
+        else:
+            self.settle()
+
     def conclude(self) -> None:
         """Wait until the file itself is whole on the disk; the journal is not needed any more."""
         if self.journal is not None and self._committed:

@@ -78,11 +78,16 @@ def fill_ensemble(file: h5py.File, record: EnsembleRecord) -> None:
     set_attributes(group, {name: getattr(record, name) for name in _ATTRIBUTES})
 
 
+def has_ensemble(file: h5py.File) -> bool:
+    """Whether a file has an ensemble, and not a torn one."""
+    return "ensemble" in file and LAST in file["ensemble"].attrs
+
+
 def read_ensemble(file: h5py.File) -> EnsembleRecord | None:
     """The ensemble of a file; None where there is none, or a torn one."""
-    group = file.get("ensemble")
-    if group is None or LAST not in group.attrs:
+    if not has_ensemble(file):
         return None
+    group = file["ensemble"]
     arrays = ("counts", "mean", "covariance", "absorbed", *_SERIES)
     return EnsembleRecord(
         time=group["time"][...],

@@ -17,6 +17,7 @@ from .lock import Lock, lock_file
 from .opening import give_mark, mark_of, open_disk, restored
 from .slots import GROUP, RUN
 from .target import check_target, naming
+from .walkers import remove_walkers, walkers_file
 
 
 class Session:
@@ -66,6 +67,8 @@ class Session:
                         remove_journal(target)
                         os.replace(partial, target)
                         sync_folder(target.parent)
+                        # Of the run before; kept as long as its result was.
+                        remove_walkers(target)
                         return cls._begin(target, disk, lock, journal)
                 finally:
                     partial.unlink(missing_ok=True)
@@ -132,6 +135,17 @@ class Session:
                     raise failure from error
                 raise
 
+    def secure(self) -> None:
+        """Wait until the last change is on the disk.
+
+        Raises
+        ------
+        StoreError
+            If the disk does not take it.
+        """
+        with shielded(), naming(self.path, "written"):
+            self._disk.secure()
+
     def let_go(self) -> None:
         """Close HDF5's view of the file; what it still writes stays in memory."""
         if self._file is not None:
@@ -182,19 +196,21 @@ class Session:
 
 
 def settle(target: Path) -> None:
-    """Do what a kill kept from being done after the last change, and clear away the journal.
+    """Do what a kill kept from being done at the end of a run, and clear away what lies beside.
 
     Raises
     ------
     StoreError
         If another process writes the file, or the disk does not take it.
     """
-    if not any(map(Path.exists, (*journal_files(target), lock_file(target)))):
+    beside = (*journal_files(target), lock_file(target), walkers_file(target))
+    if not any(map(Path.exists, beside)):
         return
     with shielded(), naming(target, "put in order"), _locked(target) as lock:
         disk, _ = restored(target)
         disk.close()
         remove_journal(target)
+        remove_walkers(target)
         lock.release()
 
 
@@ -211,8 +227,9 @@ def replacing(target: Path) -> Iterator[None]:
         target.parent.mkdir(parents=True, exist_ok=True)
         with _locked(target) as lock:
             yield
-            # It names the run of the file that was there before, so it is no harm until now.
+            # They name the run of the file that was there before, so they are no harm until now.
             remove_journal(target)
+            remove_walkers(target)
             lock.release()
 
 

@@ -31,7 +31,7 @@ def check_target(path: Path, overwrite: bool) -> None:
         )
 
 
-def require_space(path: Path, size: int) -> None:
+def require_space(path: Path, size: int, what: str = "the next frame takes") -> None:
     """Refuse before the disk is full, so that the end of the run can still be written.
 
     Raises
@@ -42,7 +42,7 @@ def require_space(path: Path, size: int) -> None:
     free = shutil.disk_usage(path.parent).free
     if free < size + SPARE_BYTES:
         raise StoreError(
-            f"the disk is full: the next frame takes {size / 2**20:.1f} MiB and "
+            f"the disk is full: {what} {size / 2**20:.1f} MiB and "
             f"{free / 2**20:.1f} MiB are free; free some space and go on with --resume",
             path,
         )

@@ -26,7 +26,7 @@ from .control import (
 from .discrete import Discrete
 from .discrete_group import fill_discrete
 from .ensemble import EnsembleRecord
-from .ensemble_group import fill_ensemble
+from .ensemble_group import fill_ensemble, read_ensemble
 from .layout import (
     OBSERVABLES,
     SERIES_ROWS,
@@ -49,6 +49,7 @@ from .stationary import Stationary
 from .stationary_group import fill_stationary
 from .target import require_space
 from .validation import ValidationRecord, fill_validation
+from .walkers import remove_walkers
 
 
 class ResultWriter:
@@ -204,6 +205,19 @@ class ResultWriter:
     def write_ensemble(self, ensemble: EnsembleRecord) -> None:
         """Write the group ``/ensemble``, replacing one that is there."""
         self._fill(fill_ensemble, ensemble)
+        self.forget_walkers()
+
+    def ensemble(self) -> EnsembleRecord | None:
+        """The ensemble, where a run before came to its end."""
+        with shielded():
+            return read_ensemble(self._session.file)
+
+    def forget_walkers(self) -> None:
+        """Remove what was kept for walkers to go on from, once their ensemble is on the disk."""
+        self._session.secure()
+        # In a folder that is read-only now it stays; no other walkers go on from it.
+        with suppress(OSError):
+            remove_walkers(self.path)
 
     def write_discrete(self, discrete: Discrete) -> None:
         """Write the group ``/discrete``, replacing one that is there."""
