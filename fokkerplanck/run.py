@@ -2,19 +2,15 @@
 
 from __future__ import annotations
 
-import json
-import platform
 import warnings
-from collections.abc import Callable, Mapping
+from collections.abc import Callable
 from functools import partial
-from importlib.metadata import version
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 from tqdm import tqdm
 
-from . import __version__
 from .analysis import analyse, record_of, spectrum_of
 from .case import Case, Need, memory_needs, require_disk, require_memory
 from .cautions import levy_cautions
@@ -27,17 +23,18 @@ from .density.levy_march import LevyMarch
 from .density.rates import sampled_offsets
 from .density.transfer_memory import transfer_bytes
 from .discrete import discretise
-from .errors import CaseError, CaseWarning, NumericalFailure, StoreError
+from .errors import CaseError, CaseWarning, NumericalFailure
 from .evolution import cautioned, march_density, march_frames, move_walkers, rates_over_sides
 from .observables import Observer, measure_levy
 from .particles import Client
 from .problem import Problem
+from .provenance import header_of, is_complete
 from .result import Result, open_result
 from .sink import Sink
 from .smoothed import smooth
 from .start import initial_density, scheme_of
 from .steering import objective_of, steer
-from .store import Header, hdf5_version, read, settle
+from .store import settle
 from .transit import check_regions, transit
 from .validate import validate
 
@@ -46,9 +43,6 @@ from .validate import validate
 STATIONARY_CELLS = {1: 1_000_000, 2: 600_000, 3: 300_000}
 
 CONTROL_BAR = "{desc} {bar} {n} iterations [{elapsed}] {postfix}"
-
-# Overrides that leave the numbers of a run as they are.
-HARMLESS = ("expect", "output.figures", "output.report", "title")
 
 
 def run(
@@ -100,8 +94,8 @@ def run(
             require_room(case)
             if path is not None:
                 require_disk(case, path)
-            header = _header(case)
-        if path is not None and resume and path.exists() and _complete(path, header):
+            header = header_of(case)
+        if path is not None and resume and path.exists() and is_complete(path, header):
             settle(path)
             return open_result(path)
         sink = Sink(case, header, path, resume, overwrite, stopped)
@@ -335,81 +329,3 @@ def _scheme_and_rest(
         if not free or scheme.name != "high-order":
             raise
         return SCHEME_TABLE["scharfetter-gummel"], str(failure), rest_state(case, system)
-
-
-def _complete(path: Path, header: Header) -> bool:
-    """Whether a file holds this very case, finished.
-
-    Raises
-    ------
-    StoreError
-        If the file is of a run with other overrides, or complete but of another case text or
-        version.
-    """
-    contents = read(path)
-    stored = contents.header
-    ours = _settings(header)
-    theirs = _settings(stored)
-    changed = sorted(key for key in ours.keys() | theirs.keys() if ours.get(key) != theirs.get(key))
-    if changed:
-        raise StoreError(
-            f"this result was begun with another setting of {', '.join(changed)}; give "
-            "--overwrite to replace it or --out to write elsewhere",
-            path,
-        )
-    if contents.status != "complete":
-        return False
-    if stored.case_toml != header.case_toml or stored.source != header.source:
-        raise StoreError(
-            "this result is complete, but of another case text or version; give --overwrite to "
-            "replace it or --out to write elsewhere",
-            path,
-        )
-    return True
-
-
-def _settings(header: Header) -> dict[str, Any]:
-    """The overrides that change what is computed; the numbers expected and the figures do not."""
-    return telling(json.loads(header.parameters.get("overrides", "{}")))
-
-
-def telling(overrides: Mapping[str, Any]) -> dict[str, Any]:
-    """The overrides that change what is computed, as a result file keeps them."""
-    kept = {key: value for key, value in overrides.items() if not key.startswith(HARMLESS)}
-    plain: dict[str, Any] = json.loads(json.dumps(kept, default=np.ndarray.tolist))
-    return plain
-
-
-def source() -> str:
-    """This package and the versions of those that its numbers depend on."""
-    libraries = ("numpy", "scipy", "numba", "h5py")
-    versions = ", ".join(
-        [*(f"{name} {version(name)}" for name in libraries), f"HDF5 {hdf5_version()}"]
-    )
-    return f"fokkerplanck {__version__} ({versions}, Python {platform.python_version()})"
-
-
-def _header(case: Case) -> Header:
-    problem, grid = case.problem, case.grid
-    sigma = problem.sigma_at(grid.points)
-    return Header(
-        names=grid.names,
-        centers=grid.centers,
-        bounds=grid.bounds,
-        loss=problem.loss_at(grid.points),
-        sigma=sigma,
-        drift=problem.drift_at(grid.points),
-        beta=problem.beta,
-        seed=None if case.ensemble is None else case.ensemble.seed,
-        title=case.title,
-        case_toml=case.text,
-        source=source(),
-        inputs=case.inputs,
-        parameters={
-            "name": case.name,
-            "overrides": json.dumps(dict(case.overrides), default=np.ndarray.tolist),
-            "boundaries": ", ".join("/".join(axis.boundary) for axis in grid.domain.axes),
-            # Only where there are some: files of cases from files stay as they are.
-            **({"functions": ", ".join(case.functions)} if case.functions else {}),
-        },
-    )

@@ -225,10 +225,10 @@ def test_plot_draws_again(capsys: pytest.CaptureFixture[str]) -> None:
 
 
 def test_figures_a_case_may_name_are_those_there_are() -> None:
-    from fokkerplanck.case import records
+    from fokkerplanck.case import choices
     from fokkerplanck.plots import FIGURES
 
-    assert records.FIGURES == FIGURES
+    assert choices.FIGURES == FIGURES
 
 
 def test_numerical_failure_is_three(

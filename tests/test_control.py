@@ -17,8 +17,8 @@ from scipy.linalg import expm
 
 import fokkerplanck.control.open_loop as open_loop
 from fokkerplanck import load_case, open_result, run
-from fokkerplanck.case.records import CONTROLS
-from fokkerplanck.case.records import POLICIES as NAMES
+from fokkerplanck.case.choices import CONTROLS
+from fokkerplanck.case.choices import POLICIES as NAMES
 from fokkerplanck.control import (
     POLICIES,
     Objective,

@@ -38,6 +38,7 @@ LAYERS = {
     "result": 6,
     "clock": 6,
     "origin": 6,
+    "provenance": 6,
     "sink": 7,
     "keeping": 7,
     "analysis": 7,

@@ -12,7 +12,7 @@ from measures import compiled_only
 from scipy import stats
 
 from fokkerplanck import load_case, open_result, run
-from fokkerplanck.case.records import METHODS as NAMES
+from fokkerplanck.case.choices import METHODS as NAMES
 from fokkerplanck.cli import main
 from fokkerplanck.errors import CaseError, StoreError
 from fokkerplanck.particles import METHODS

@@ -8,7 +8,7 @@ from pydantic import BeforeValidator, Field, PlainValidator, ValidationInfo, mod
 
 from ..errors import CaseError
 from ..limits import CASE_TIMES
-from .records import CONTROLS, METHODS, POLICIES, STEP_NOISES
+from .choices import CONTROLS, METHODS, POLICIES, STEP_NOISES
 from .values import (
     Fraction,
     Positive,

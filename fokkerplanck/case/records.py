@@ -12,60 +12,6 @@ import numpy as np
 from ..grid import Grid
 from ..problem import Problem
 
-INITIAL_KINDS = ("gaussian", "uniform", "point", "formula", "stationary")
-SCHEMES = ("auto", "scharfetter-gummel", "high-order")
-STEPPERS = (
-    "auto",
-    "exponential",
-    "uniformization",
-    "chebyshev",
-    "krylov",
-    "split",
-    "implicit",
-    "extrapolated",
-    "explicit",
-)
-# In step with the table of `particles`; a test compares them.
-METHODS = (
-    "auto",
-    "sgd",
-    "sgd-epochs",
-    "sgd-symmetric",
-    "sgd-gaussian",
-    "langevin",
-    "leimkuhler-matthews",
-    "weak-2",
-    "stable",
-)
-# In step with the tables of `control` and `density`, which lie above; a test compares them.
-POLICIES = ("constant", "inverse-time", "step-decay", "cosine", "feedback", "printed")
-SCHEDULES = ("optimal", *POLICIES)
-CONTROLS = ("learning-rate", "batch-size")
-# How a step of SGD is drawn in [discrete].
-STEP_NOISES = ("auto", "gaussian", "minibatch")
-PRECISIONS = ("float64", "float32", "compact")
-# In step with the table of `plots`, which lies above; a test compares them.
-FIGURES = (
-    "density",
-    "free_energy",
-    "observables",
-    "quasi_potential",
-    "current",
-    "entropy_production",
-    "schedules",
-    "local_entropy",
-    "discrete",
-    "modes",
-    "eigenvalues",
-    "walkers",
-    "mean_time",
-    "committor",
-    "arrival",
-    "escape",
-    "animation",
-    "animation_mp4",
-)
-
 
 @dataclass(frozen=True, eq=False)
 class Initial:
@@ -74,7 +20,7 @@ class Initial:
     Parameters
     ----------
     kind : str
-        One of ``INITIAL_KINDS``, or "given".
+        One of ``choices.INITIAL_KINDS``, or "given".
     mean : ndarray, shape (d,), optional
         Centre of a gaussian, or the place of a point; inside the domain.
     covariance : ndarray, shape (d, d), optional
@@ -102,7 +48,7 @@ class Density:
     times : tuple of float
         Output times, strictly increasing from 0.0 (dimensionless, t = learning rate * iteration).
     scheme, stepper : str
-        One of ``SCHEMES`` and ``STEPPERS``.
+        One of ``choices.SCHEMES`` and ``choices.STEPPERS``.
     rtol : float
         Relative error allowed to a stepper that controls its error, between 0 and 1.
     """
@@ -173,7 +119,7 @@ class Ensemble:
     Parameters
     ----------
     method : str
-        One of ``METHODS``; "auto" is mini-batch SGD for a data model, else Langevin.
+        One of ``choices.METHODS``; "auto" is mini-batch SGD for a data model, else Langevin.
     particles : int
     seed : int
     step : float, optional
@@ -226,9 +172,9 @@ class Control:
     Parameters
     ----------
     schedule : str or tuple of float
-        One of ``SCHEDULES``, a formula of t, or one value per interval; u in (0, 1].
+        One of ``choices.SCHEDULES``, a formula of t, or one value per interval; u in (0, 1].
     of : str
-        One of ``CONTROLS``: what u scales.
+        One of ``choices.CONTROLS``: what u scales.
     intervals : int
         Equal parts of the run on which u is constant.
     lowest : float
@@ -277,7 +223,8 @@ class Discrete:
     Parameters
     ----------
     noise : str
-        One of ``STEP_NOISES``; "auto" is the true mini-batches of a data model, else Gaussian.
+        One of ``choices.STEP_NOISES``; "auto" is the true mini-batches of a data model, else
+        Gaussian.
     steps : int
         Iterations to evolve the density by; 0 for none.
     frames : int
@@ -319,10 +266,10 @@ class Output:
     every_frame : bool
         Write the density at every output time; otherwise only the first and the last.
     precision : str
-        One of ``PRECISIONS``: of the stored densities, never of the computation. ``"compact"`` is
-        single precision rounded to 17 significant bits.
+        One of ``choices.PRECISIONS``: of the stored densities, never of the computation.
+        ``"compact"`` is single precision rounded to 17 significant bits.
     figures : tuple of str or None
-        Among ``FIGURES``; None for what the result has.
+        Among ``choices.FIGURES``; None for what the result has.
     report : bool
         Write the page ``report.html`` beside the figures.
     """

@@ -32,7 +32,7 @@ from .analyses import (
     StationarySection,
     ValidationSection,
 )
-from .records import (
+from .choices import (
     FIGURES,
     INITIAL_KINDS,
     PRECISIONS,

@@ -9,7 +9,7 @@ from typing import Any
 import numpy as np
 
 from ..case import Case
-from ..run import source
+from ..provenance import source
 from ..store import SweepRecord
 from ..store.sweep import COMPLETE, FAILED, MISSING
 from .numbers import INNER

@@ -12,8 +12,9 @@ from typing import Any
 from ..case import Case, load_case
 from ..compiling import one_thread, share_cache
 from ..errors import CaseError, CaseWarning, NumericalFailure, StoreError
+from ..provenance import source, telling
 from ..result import Result, open_result
-from ..run import run, source, telling
+from ..run import run
 from ..store import check_free, identity
 from .numbers import numbers_of
 

@@ -1,0 +1,57 @@
+"""The names that a case chooses among."""
+
+from __future__ import annotations
+
+INITIAL_KINDS = ("gaussian", "uniform", "point", "formula", "stationary")
+SCHEMES = ("auto", "scharfetter-gummel", "high-order")
+STEPPERS = (
+    "auto",
+    "exponential",
+    "uniformization",
+    "chebyshev",
+    "krylov",
+    "split",
+    "implicit",
+    "extrapolated",
+    "explicit",
+)
+# In step with the table of `particles`; a test compares them.
+METHODS = (
+    "auto",
+    "sgd",
+    "sgd-epochs",
+    "sgd-symmetric",
+    "sgd-gaussian",
+    "langevin",
+    "leimkuhler-matthews",
+    "weak-2",
+    "stable",
+)
+# In step with the tables of `control` and `density`, which lie above; a test compares them.
+POLICIES = ("constant", "inverse-time", "step-decay", "cosine", "feedback", "printed")
+SCHEDULES = ("optimal", *POLICIES)
+CONTROLS = ("learning-rate", "batch-size")
+# How a step of SGD is drawn in [discrete].
+STEP_NOISES = ("auto", "gaussian", "minibatch")
+PRECISIONS = ("float64", "float32", "compact")
+# In step with the table of `plots`, which lies above; a test compares them.
+FIGURES = (
+    "density",
+    "free_energy",
+    "observables",
+    "quasi_potential",
+    "current",
+    "entropy_production",
+    "schedules",
+    "local_entropy",
+    "discrete",
+    "modes",
+    "eigenvalues",
+    "walkers",
+    "mean_time",
+    "committor",
+    "arrival",
+    "escape",
+    "animation",
+    "animation_mp4",
+)
