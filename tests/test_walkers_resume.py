@@ -31,6 +31,7 @@ from fokkerplanck.result import Result
 from fokkerplanck.sink import Sink
 from fokkerplanck.store import read_walkers, walkers_file, write_walkers
 from fokkerplanck.store import walkers as files
+from fokkerplanck.store.session import Session
 
 pytestmark = compiled_only
 
@@ -126,6 +127,19 @@ def test_walkers_go_on_between_any_two_calls(
             assert again.states == kept.states - 1 - number
     finally:
         numba.set_num_threads(threads)
+
+
+def test_calls_of_a_kernel_follow_on_each_other_in_time(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Under a drift that depends on time, wherever the steps are cut into calls."""
+    name = "langevin, varying Sigma"
+    whole = walked(name, Kept(tmp_path), monkeypatch)
+    monkeypatch.setattr(walkers, "CALL_WORK", 600)
+    parts = walked(name, Kept(tmp_path), monkeypatch)
+    assert np.array_equal(parts.counts, whole.counts)
+    assert np.allclose(parts.mean, whole.mean, rtol=0.0, atol=1e-13)
+    assert not np.array_equal(whole.mean[0], whole.mean[-1])
 
 
 def identity(change: dict[str, Any]) -> str:
@@ -365,6 +379,20 @@ def test_an_ensemble_that_is_in_the_file_is_not_walked_again(
     assert len(begun) == 1
     assert result.validation is not None
     assert result.notes == open_result(whole).notes
+
+
+def test_walkers_are_kept_until_their_ensemble_is_on_the_disk(
+    case: Case, path: Path, whole: Path, at_once: None, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def lost(self: Session) -> None:
+        raise StoreError("the disk does not take it", self.path)
+
+    with monkeypatch.context() as patch:
+        patch.setattr(Session, "secure", lost)
+        with pytest.raises(StoreError, match="does not take it"):
+            run(case, path)
+    assert walkers_file(path).exists()
+    finish(case, path, whole)
 
 
 def cut(data: bytes) -> Iterator[tuple[str, bytes]]:
