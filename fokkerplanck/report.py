@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import math
 import re
 from collections.abc import Mapping
@@ -22,6 +23,7 @@ from .findings import (
     table,
     walker_rows,
 )
+from .provenance import telling
 from .result import Result
 
 # "final.mean[0]", "stationary.entropy_production", "mass_drift"
@@ -78,8 +80,24 @@ def judged(expect: Mapping[str, Expect], result: Result) -> list[Judged]:
     CaseError
         If a name does not exist in this result.
     """
-    numbers = {name: number_of(name, result) for name in expect}
-    return [Judged(name, numbers[name], _miss(numbers[name], one)) for name, one in expect.items()]
+    found = []
+    for name, one in expect.items():
+        actual = number_of(name, result)
+        reason = _miss(actual, one)
+        found.append(Judged(name, actual, reason and reason + _set_since(result)))
+    return found
+
+
+def _set_since(result: Result) -> str:
+    """Which keys were set beside the case that its [expect] was written for."""
+    try:
+        overrides = json.loads(str(result.attrs.get("overrides", "{}")))
+    except ValueError:
+        return ""
+    if not isinstance(overrides, dict) or any(key.startswith("expect") for key in overrides):
+        return ""
+    keys = list(telling(overrides))
+    return f"; [expect] stands for the case before {', '.join(keys)} was set" if keys else ""
 
 
 def disagreement(case: Case, result: Result) -> list[str]:

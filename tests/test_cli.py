@@ -83,7 +83,24 @@ def test_missed_expectation_is_one_and_keeps_the_result(
     missed = sentence(capsys)
     assert missed.startswith("not as expected: ")
     assert "mass_drift" in missed
+    assert "stands for" not in missed
     assert open_result("runs/quadratic/quadratic.h5").status == "complete"
+
+
+def test_a_miss_tells_what_was_set_since(capsys: pytest.CaptureFixture[str]) -> None:
+    """As in a member of a sweep, whose case expects the numbers of another beta."""
+    Path("well.toml").write_text(
+        'loss.formula = "x**2/2"\nnoise = { sigma = 1, beta = 4 }\n'
+        "domain.x = { range = [-4, 4], cells = 24 }\ndensity = { end = 8, frames = 2 }\n"
+        "expect.final.expected_loss = { value = 0.125, rtol = 0.05 }\n"
+    )
+    plain = ["run", "well.toml", "--no-figures", "--overwrite", "--set", "title=well"]
+    assert main(plain) == 0
+    assert main([*plain, "--set", "noise.beta=2"]) == 1
+    since = "; [expect] stands for the case before noise.beta was set"
+    assert sentence(capsys).endswith(since)
+    assert main(["report", "runs/well/well.h5", "--no-figures"]) == 0
+    assert since in Path("runs/well/report.html").read_text(encoding="utf-8")
 
 
 def test_existing_result_is_never_overwritten(capsys: pytest.CaptureFixture[str]) -> None:
