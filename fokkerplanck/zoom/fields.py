@@ -1,0 +1,126 @@
+"""Fields beside the density: loss and quasi-potential above their minima, and their points."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+
+from ..plots.quasi_potential import COLORED, TRUSTED
+from ..plots.style import lived_in
+from ..result import Result
+from .drawing import label
+
+KINDS = {"loss": "loss", "quasi_potential": "quasi-potential"}
+
+
+@dataclass(frozen=True)
+class Field:
+    """A potential over the cells.
+
+    Parameters
+    ----------
+    key, name : str
+    values : ndarray of the grid's shape
+        Above the minimum; NaN where it is not known.
+    least : float
+        That minimum, taken where somebody lives.
+    """
+
+    key: str
+    name: str
+    values: np.ndarray
+    least: float
+
+
+def home_of(result: Result) -> np.ndarray | None:
+    """Cells where a density of the result lives; None if it has none."""
+    some = [result.density[k] for k in result.kept_frames[[0, -1]]] if _kept(result) else []
+    if result.stationary is not None:
+        some.append(result.stationary.density)
+    return lived_in(np.stack(some)) if some else None
+
+
+def _kept(result: Result) -> bool:
+    return bool(len(result.time) and len(result.kept_frames))
+
+
+def field_table(result: Result, home: np.ndarray) -> list[Field]:
+    """Loss, where there is one, and quasi-potential, where the state at rest is known.
+
+    Parameters
+    ----------
+    result : Result
+    home : ndarray of bool, of the grid's shape
+        Where minima are looked for.
+    """
+    found = []
+    if np.ptp(result.loss):
+        found.append(("loss", np.asarray(result.loss, np.float64)))
+    rest = result.stationary
+    if rest is not None:
+        sure = rest.density > TRUSTED * rest.density.max()
+        found.append(("quasi_potential", np.where(sure, rest.quasi_potential, np.nan)))
+    table = []
+    for key, values in found:
+        # The stationary density may live in fewer cells than the first one.
+        least = float(np.nanmin(values[home]))
+        table.append(Field(key, KINDS[key], values - least, least))
+    return table
+
+
+def top_of(field: Field, densities: list[np.ndarray]) -> float:
+    """Upper end of its colours: the walls, where nobody comes, would take them all.
+
+    Parameters
+    ----------
+    field : Field
+    densities : list of ndarray, of the grid's shape
+    """
+    where = lived_in(np.stack(densities), COLORED) & np.isfinite(field.values)
+    return float(field.values[where].max(initial=0.0)) or 1.0
+
+
+def marks(result: Result, key: str, least: float) -> list[dict[str, Any]]:
+    """Traces of the minima and of the other critical points of a field, in one or two dimensions.
+
+    Their values above the minimum are the ``customdata``.
+
+    Parameters
+    ----------
+    result : Result
+    key : {"loss", "quasi_potential"}
+    least : float
+        What is taken from the values.
+    """
+    points = None if result.stationary is None else result.stationary.critical.get(key)
+    if points is None or not len(points.value):
+        return []
+    others = "maxima" if result.ndim == 1 else "saddles and maxima"
+    found = []
+    for kind, chosen, symbol in (
+        ("minima", points.index == 0, "circle"),
+        (others, points.index > 0, "x"),
+    ):
+        if not chosen.any():
+            continue
+        place = points.position[chosen]
+        where = "<br>".join(
+            f"{label(name)} = %{{{sign}:.5g}}"
+            for name, sign in zip(result.names, "xy", strict=False)
+        )
+        value = "y" if result.ndim == 1 else "customdata"
+        found.append(
+            {
+                "type": "scatter",
+                "mode": "markers",
+                "name": f"{kind} of the {KINDS[key]}",
+                "x": place[:, 0],
+                **({"y": place[:, 1]} if result.ndim > 1 else {}),
+                "customdata": points.value[chosen] - least,
+                "marker": {"symbol": symbol, "size": 9, "line": {"width": 1, "color": "white"}},
+                "hovertemplate": f"{where}<br>%{{{value}:.5g}} above the minimum",
+            }
+        )
+    return found
