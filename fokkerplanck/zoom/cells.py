@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from dataclasses import dataclass
 
 import numpy as np
@@ -13,8 +14,8 @@ from ..result import Result
 BASE64 = 4 / 3
 # A slider with more steps cannot be set to one of them.
 FRAMES = 200
-# Bytes of all frames of a drawing; with plotly's script, fields and a second drawing of three
-# parameters the page stays below 15 MB.
+# Bytes of all frames of a page, which stays below 15 MB with plotly's script and the fields at
+# rest; three parameters have two drawings to share them.
 FRAME_BYTES = 6_000_000
 # Points along a curve over time.
 TIMES = 4000
@@ -42,6 +43,11 @@ class Blocks:
     def centers(self) -> tuple[np.ndarray, ...]:
         """Middle of the blocks per axis."""
         return tuple(0.5 * (edges[1:] + edges[:-1]) for edges in self.edges)
+
+    @property
+    def volume(self) -> np.ndarray:
+        """Volumes of the blocks, in their shape."""
+        return np.asarray(math.prod(np.ix_(*map(np.diff, self.edges))))
 
     @property
     def counts(self) -> tuple[int, ...]:
@@ -100,7 +106,8 @@ def page_frames(result: Result, values: int) -> np.ndarray:
     values : int
         Numbers in single precision per frame.
     """
-    room = int(FRAME_BYTES / (4 * BASE64 * values))
+    bytes_each = 4 * BASE64 * values * (2 if result.ndim == 3 else 1)
+    room = int(FRAME_BYTES / bytes_each)
     return chosen_frames(result, max(2, min(FRAMES, room)))
 
 

@@ -57,7 +57,10 @@ def bar(own_peaks: bool) -> dict[str, Any]:
             "colorscale": linear_scale(),
             "showscale": True,
             "colorbar": {
-                "title": {"text": "density /<br>its peak" if not own_peaks else "over its<br>peak"},
+                "title": {
+                    "text": f"density / {'its own' if own_peaks else 'its'} peak",
+                    "side": "right",
+                },
                 "tickvals": ticks,
                 "ticktext": [f"{tick:g}" for tick in ticks],
             },

@@ -38,7 +38,8 @@ def curves(result: Result) -> Drawing | None:
         shown.append(result.stationary.density[None])
     peaks = np.concatenate([some.max(axis=1) for some in shown])
     layout = look(
-        560,
+        640,
+        (75, 75, 75, 200),
         xaxis={"title": {"text": name}, "range": list(view(home, result.bounds)[0])},
         yaxis={"title": {"text": "density"}, "exponentformat": "power"},
         yaxis2={
@@ -53,7 +54,6 @@ def curves(result: Result) -> Drawing | None:
         updatemenus=[_scales(readable_top(peaks), float(peaks.max()))],
     )
     layout["yaxis"]["range"] = [0.0, readable_top(peaks)]
-    layout["margin"] |= {"t": 100, "r": 75}
     if len(frames):
         layout["sliders"] = [slider([_time(result, k) for k in frames], len(frames) - 1)]
     steps = [
@@ -107,9 +107,10 @@ def _landscape(
                 "hovertemplate": f"{name} = %{{x:.5g}}<br>%{{y:.5g}} above the minimum",
             }
         )
-        for mark in marks(result, field.key, field.least):
-            mark["marker"]["color"] = color
-            found.append({**mark, "y": mark.pop("customdata"), "yaxis": "y2"})
+        points = marks(result, field)
+        if points is not None:
+            points["marker"]["color"] = color
+            found.append({**points, "y": points["customdata"], "yaxis": "y2"})
     return found
 
 
@@ -125,4 +126,4 @@ def _scales(top: float, peak: float) -> dict[str, Any]:
     low = float(np.log10(peak)) - DECADES
     linear = {"yaxis.type": "linear", "yaxis.range": [0.0, top]}
     log = {"yaxis.type": "log", "yaxis.range": [low, low + DECADES + 0.1]}
-    return buttons([("linear density", [{}, linear]), ("logarithmic", [{}, log])], 0.0, 1)
+    return buttons([("linear density", [{}, linear]), ("logarithmic", [{}, log])], 0.0)

@@ -46,15 +46,35 @@ def label(name: str) -> str:
     return escape(name, quote=False).replace("%", "&#37;")
 
 
-def look(height: int, **more: Any) -> dict[str, Any]:
-    """The layout that all drawings start from."""
+def look(height: int, margin: tuple[int, int, int, int], **more: Any) -> dict[str, Any]:
+    """The layout that all drawings start from.
+
+    Parameters
+    ----------
+    height : int
+        Pixels.
+    margin : tuple of int
+        Pixels to the left, to the right, above and below the panels.
+    more
+        Further keys of the layout.
+    """
+    sides: dict[str, Any] = dict(zip("lrtb", margin, strict=True))
     return {
         "template": "plotly_white",
         "font": {"family": FONT, "color": INK, "size": 13},
         "height": height,
-        "margin": {"l": 75, "r": 30, "t": 60, "b": 60},
+        # Margins that grow with what stands in them make plotly draw again in the midst of an
+        # update, with traces that are not computed yet.
+        "margin": {**sides, "autoexpand": False},
         "hovermode": "closest",
-        "legend": {"orientation": "h", "x": 0.0, "xanchor": "left", "y": 1.0, "yanchor": "bottom"},
+        # Above the panels it would grow into the buttons.
+        "legend": {
+            "orientation": "h",
+            "x": 0.0,
+            "yref": "container",
+            "y": 0.0,
+            "yanchor": "bottom",
+        },
         **more,
     }
 

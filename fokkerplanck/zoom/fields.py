@@ -82,45 +82,39 @@ def top_of(field: Field, densities: list[np.ndarray]) -> float:
     return float(field.values[where].max(initial=0.0)) or 1.0
 
 
-def marks(result: Result, key: str, least: float) -> list[dict[str, Any]]:
-    """Traces of the minima and of the other critical points of a field, in one or two dimensions.
+def marks(result: Result, field: Field) -> dict[str, Any] | None:
+    """A trace of the critical points of a field in one or two dimensions; None without any.
 
     Their values above the minimum are the ``customdata``.
-
-    Parameters
-    ----------
-    result : Result
-    key : {"loss", "quasi_potential"}
-    least : float
-        What is taken from the values.
     """
-    points = None if result.stationary is None else result.stationary.critical.get(key)
+    points = None if result.stationary is None else result.stationary.critical.get(field.key)
     if points is None or not len(points.value):
-        return []
-    others = "maxima" if result.ndim == 1 else "saddles and maxima"
-    found = []
-    for kind, chosen, symbol in (
-        ("minima", points.index == 0, "circle"),
-        (others, points.index > 0, "x"),
-    ):
-        if not chosen.any():
-            continue
-        place = points.position[chosen]
-        where = "<br>".join(
-            f"{label(name)} = %{{{sign}:.5g}}"
-            for name, sign in zip(result.names, "xy", strict=False)
-        )
-        value = "y" if result.ndim == 1 else "customdata"
-        found.append(
-            {
-                "type": "scatter",
-                "mode": "markers",
-                "name": f"{kind} of the {KINDS[key]}",
-                "x": place[:, 0],
-                **({"y": place[:, 1]} if result.ndim > 1 else {}),
-                "customdata": points.value[chosen] - least,
-                "marker": {"symbol": symbol, "size": 9, "line": {"width": 1, "color": "white"}},
-                "hovertemplate": f"{where}<br>%{{{value}:.5g}} above the minimum",
-            }
-        )
-    return found
+        return None
+    kinds = [_kind(int(index), result.ndim) for index in points.index]
+    where = "<br>".join(
+        f"{label(name)} = %{{{sign}:.5g}}" for name, sign in zip(result.names, "xy", strict=False)
+    )
+    place = points.position
+    return {
+        "type": "scatter",
+        "mode": "markers",
+        "name": f"{field.name}: critical points",
+        "x": place[:, 0],
+        **({"y": place[:, 1]} if result.ndim > 1 else {}),
+        "customdata": points.value - field.least,
+        "text": kinds,
+        "marker": {
+            "symbol": ["circle" if kind == "minimum" else "x" for kind in kinds],
+            "size": 9,
+            "line": {"width": 1, "color": "white"},
+        },
+        "hovertemplate": f"%{{text}} of the {field.name}<br>{where}"
+        "<br>%{customdata:.5g} above the minimum<extra></extra>",
+    }
+
+
+def _kind(index: int, ndim: int) -> str:
+    """What a point is by the number of directions that lead down."""
+    if index == 0:
+        return "minimum"
+    return "maximum" if index == ndim else "saddle"

@@ -15,14 +15,16 @@ from .colors import DECADES, bar, linear_scale, log_scale
 from .drawing import Drawing, buttons, dropdown, label, look, slider
 from .fields import field_table, home_of, marks, top_of
 
-# Cells per axis of a map: about what a screen shows of it.
-CELLS = 256
+# Cells per axis, by the number of parameters: about what a screen shows of one map, or of three.
+CELLS = {2: 256, 3: 128}
 PATHS = 5
 # Points of a path.
 STEPS = 1000
 # Pixels of a drawing, of what stands above, below and beside its maps, and of a gap.
-HEIGHT, ABOVE, BELOW, LEFT, RIGHT, GAP = 700, 110, 170, 75, 110, 75
+HEIGHT, ABOVE, BELOW, LEFT, RIGHT, GAP = 720, 110, 190, 75, 110, 75
 PANEL = 270
+# Letters of a name that stand upright beside an axis.
+UPRIGHT = 2
 
 
 @dataclass(frozen=True)
@@ -63,7 +65,11 @@ def maps(result: Result) -> Drawing | None:
     if home is None:
         return None
     panels = [
-        Map(plane, blocks(tuple(result.bounds[axis] for axis in plane.pair), CELLS), end)
+        Map(
+            plane,
+            blocks(tuple(result.bounds[axis] for axis in plane.pair), CELLS[result.ndim]),
+            end,
+        )
         for plane, end in zip(
             planes(result, "marginal", np.zeros(result.ndim)), ("", "2", "3"), strict=False
         )
@@ -145,8 +151,8 @@ def _groups(result: Result, panels: list[Map], frames: np.ndarray, home: np.ndar
         for number, panel in enumerate(panels):
             trace = panel.trace(panel.potential(field.values), names, f"{field.name} − minimum")
             colors = {"colorscale": "Cividis", "zmax": top, "showscale": number == 0}
-            head = f"{field.name}<br>above its minimum"
-            traces.append(trace | colors | {"colorbar": {"title": {"text": head}}})
+            head = {"text": f"{field.name} above its minimum", "side": "right"}
+            traces.append(trace | colors | {"colorbar": {"title": head}})
         groups.append((field.name, traces))
     return groups
 
@@ -195,9 +201,10 @@ def _layout(
 ) -> tuple[dict[str, Any], int]:
     """Axes of the panels side by side, true to scale where that makes no ribbon of them."""
     count = len(panels)
-    layout = look(HEIGHT if count == 1 else PANEL + ABOVE + BELOW)
-    layout["margin"] = {"l": LEFT, "r": RIGHT, "t": ABOVE, "b": BELOW}
-    layout["legend"] |= {"yref": "container", "y": 0.0}
+    # Names of what may be switched on stand below one map only.
+    below = BELOW if count == 1 else BELOW - 60
+    height = HEIGHT if count == 1 else PANEL + ABOVE + below
+    layout = look(height, (LEFT, RIGHT, ABOVE, below))
     inner = HEIGHT - ABOVE - BELOW
     ratios = [panel_shape([limits[axis] for axis in panel.plane.pair]) for panel in panels]
     width = inner / ratios[0] if count == 1 else count * PANEL + (count - 1) * GAP
@@ -216,17 +223,33 @@ def _layout(
             "zeroline": False,
         }
         (a, b), (c, d) = limits[first], limits[second]
+        # A letter is not to be read from the side.
+        upright = len(result.names[second]) <= UPRIGHT
         true = abs(ratios[number] - (d - c) / (b - a)) < 1e-9
         scale = {"scaleanchor": f"x{panel.end}", "scaleratio": 1.0} if true else {}
         layout[f"yaxis{panel.end}"] = {
             "anchor": f"x{panel.end}",
             "range": list(limits[second]),
-            "title": {"text": label(result.names[second]), "standoff": 4},
+            "title": {"text": "" if upright else label(result.names[second]), "standoff": 4},
             "constrain": "domain",
             "showgrid": False,
             "zeroline": False,
             **scale,
         }
+        if upright:
+            layout.setdefault("annotations", []).append(
+                {
+                    "text": label(result.names[second]),
+                    "showarrow": False,
+                    "xref": f"x{panel.end} domain",
+                    "yref": f"y{panel.end} domain",
+                    "x": 0.0,
+                    "y": 0.5,
+                    "xanchor": "right",
+                    "xshift": -36,
+                    "font": {"size": 15},
+                }
+            )
     return layout, int(min(max(width + LEFT + RIGHT, 480), 1200))
 
 
@@ -234,8 +257,10 @@ def _overlays(result: Result, home: np.ndarray) -> list[dict[str, Any]]:
     """Critical points and some walkers, each shown when its name is clicked."""
     found: list[dict[str, Any]] = []
     for field, color in zip(field_table(result, home), (COLORS[1], COLORS[3]), strict=False):
-        for mark in marks(result, field.key, field.least):
-            found.append(mark | {"marker": mark["marker"] | {"color": color}})
+        points = marks(result, field)
+        if points is not None:
+            points["marker"]["color"] = color
+            found.append(points)
     walkers = result.ensemble
     if walkers is not None and walkers.trajectories is not None:
         chosen = even(len(walkers.time), STEPS)

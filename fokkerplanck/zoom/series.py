@@ -36,8 +36,7 @@ def series(result: Result) -> Drawing | None:
         return None
     kept = even(len(result.time), TIMES)
     height = len(panels) * (PANEL + GAP) - GAP
-    layout = look(height + 110, hovermode="x", showlegend=False)
-    layout["margin"] |= {"t": 40, "b": 70}
+    layout = look(height + 110, (75, 30, 40, 70), hovermode="x", showlegend=False)
     data: list[dict[str, Any]] = []
     for number, panel in enumerate(panels):
         end = str(number + 1) if number else ""

@@ -21,7 +21,7 @@ def surfaces(result: Result) -> Drawing | None:
     """Surfaces that can be turned, at the frames or at rest; None without a density."""
     joined = blocks(result.bounds, CELLS)
     size = int(np.prod(joined.counts))
-    frames = page_frames(result, 2 * size) if len(result.kept_frames) else np.empty(0, int)
+    frames = page_frames(result, size) if len(result.kept_frames) else np.empty(0, int)
     if len(frames):
         shown = [joined.mean(result.density[k]) for k in frames]
         texts = [f"t = {result.time[k]:.4g}" for k in frames]
@@ -39,7 +39,7 @@ def surfaces(result: Result) -> Drawing | None:
         {
             "type": "isosurface",
             **{sign: single(place.ravel()) for sign, place in zip("xyz", places, strict=True)},
-            **_levels(shown[-1]),
+            **_levels(shown[-1], joined.volume),
             "surface": {"count": len(SHARES)},
             "caps": {sign: {"show": False} for sign in "xyz"},
             "colorscale": "Viridis",
@@ -50,13 +50,16 @@ def surfaces(result: Result) -> Drawing | None:
     ]
     home = home_of(result)
     assert home is not None
-    layout = look(640, scene=_scene(names, view(home, result.bounds)))
-    layout["margin"] = {"l": 10, "r": 10, "t": 20, "b": 110}
+    layout = look(640, (10, 10, 20, 110), scene=_scene(names, view(home, result.bounds)))
     steps: list[dict[str, Any]] = []
     if texts:
         layout["sliders"] = [slider(texts, len(texts) - 1)]
         steps = [
-            {"name": str(k), "data": [{"type": "isosurface", **_levels(one)}], "traces": [0]}
+            {
+                "name": str(k),
+                "data": [{"type": "isosurface", **_levels(one, joined.volume)}],
+                "traces": [0],
+            }
             for k, one in enumerate(shown)
         ]
     held = " and ".join(f"{100 * share:.0f} %" for share in SHARES)
@@ -65,31 +68,32 @@ def surfaces(result: Result) -> Drawing | None:
     return Drawing("surfaces", "Surfaces", data, layout, steps, notes, 900, webgl=True)
 
 
-def _levels(density: np.ndarray) -> dict[str, Any]:
-    low, high = (level_of(density, share) for share in SHARES)
-    peak = float(density.max())
+def _levels(density: np.ndarray, volume: np.ndarray) -> dict[str, Any]:
+    low, high = (level_of(density, volume, share) for share in SHARES)
+    # A start within one cell has all its mass above one level.
+    spread = (high - low) or abs(high)
     return {
         "value": single(density.ravel()),
         "isomin": low,
         "isomax": high,
         # The colours of both stay the same from frame to frame.
-        "cmin": low - (high - low),
-        "cmax": max(peak, high + 1e-9 * abs(peak)) if peak <= high else high + 0.3 * (high - low),
+        "cmin": low - spread,
+        "cmax": high + 0.3 * spread,
     }
 
 
-def level_of(density: np.ndarray, share: float) -> float:
+def level_of(density: np.ndarray, volume: np.ndarray, share: float) -> float:
     """The density above which a share of the probability lies.
 
     Parameters
     ----------
-    density : ndarray
-        Over equal cells.
+    density, volume : ndarray
+        Of the cells, in the same shape.
     share : float
     """
-    falling = np.sort(density, axis=None)[::-1]
-    held = np.cumsum(falling)
-    return float(falling[np.searchsorted(held, share * held[-1])])
+    falling = np.argsort(density, axis=None)[::-1]
+    held = np.cumsum((density * volume).ravel()[falling])
+    return float(density.ravel()[falling[np.searchsorted(held, share * held[-1])]])
 
 
 def _scene(names: list[str], ends: list[tuple[float, float]]) -> dict[str, Any]:

@@ -20,9 +20,9 @@ VIEWS = ("density", "surfaces", "observables")
 def zoomable(result: Result, view: str | None = None) -> Any:
     """A figure of a result to zoom into, which a notebook shows; needs plotly.
 
-    Cells beyond 2048 along one parameter, or 256 along each of several, are joined to means that
-    keep the probability, and frames beyond some megabytes are left out; the figure says so below
-    its title.
+    Cells beyond 2048 along one parameter, 256 along two and 128 along three (40 for the surfaces)
+    are joined to means that keep the probability, and frames beyond some megabytes are left out;
+    the figure says so below its title.
 
     Parameters
     ----------
