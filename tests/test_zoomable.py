@@ -326,7 +326,7 @@ def test_whatever_a_result_says_is_text_and_nothing_is_loaded(tmp_path: Path) ->
     text = write_zoomable(result, tmp_path / "new" / "zoomable.html").read_text(encoding="utf-8")
     assert "<script>document" not in text
     assert "<img src=x" not in text
-    assert "its run is interrupted" in text
+    assert "not complete (interrupted)" in text
     tags = Tags(text).found
     for tag, attributes in tags:
         assert tag not in ("img", "iframe", "object", "embed", "base", "form")

@@ -37,6 +37,8 @@ def curves(result: Result) -> Drawing | None:
     if result.stationary is not None:
         shown.append(result.stationary.density[None])
     peaks = np.concatenate([some.max(axis=1) for some in shown])
+    # Where all has left the box, the last density is no measure.
+    top = readable_top(peaks) or float(peaks.max())
     layout = look(
         640,
         (75, 75, 75, 200),
@@ -51,9 +53,9 @@ def curves(result: Result) -> Drawing | None:
             "tickmode": "auto",
             **_upper(result, joined, home),
         },
-        updatemenus=[_scales(readable_top(peaks), float(peaks.max()))],
+        updatemenus=[_scales(top, float(peaks.max()))],
     )
-    layout["yaxis"]["range"] = [0.0, readable_top(peaks)]
+    layout["yaxis"]["range"] = [0.0, top]
     if len(frames):
         layout["sliders"] = [slider([_time(result, k) for k in frames], len(frames) - 1)]
     steps = [
@@ -116,8 +118,11 @@ def _landscape(
 
 def _upper(result: Result, joined: Blocks, home: np.ndarray) -> dict[str, Any]:
     """Range of the axis of the potentials: the walls of a loss would press all else flat."""
-    tops = [float(np.nanmax(field.values[home])) for field in field_table(result, home)]
-    if not tops or max(tops) <= 0.0:
+    tops = [
+        float(field.values[home & np.isfinite(field.values)].max(initial=0.0))
+        for field in field_table(result, home)
+    ]
+    if not any(tops):
         return {}
     return {"range": [0.0, 1.1 * max(tops)]}
 
