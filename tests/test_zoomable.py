@@ -372,6 +372,12 @@ def test_a_missing_library_is_one_sentence(
     assert main(["report", str(path), "--no-figures"]) == 0
 
 
+def test_an_old_library_is_one_sentence(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("plotly.__version__", "5.24.1")
+    with pytest.raises(CaseError, match=r"plotly 6 or later, and 5\.24\.1 is installed; pip"):
+        zoomable(ornstein_uhlenbeck((12,), frames=3))
+
+
 def test_report_writes_both_pages_and_a_link(
     tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
@@ -420,6 +426,20 @@ def test_only_the_first_and_the_last_density() -> None:
         *("t = 0", "t = 3"),
     ]
     assert not np.isnan(figure["data"][0]["z"]).any()
+
+
+@pytest.mark.parametrize("cells", [(12,), (12, 10), (6, 7, 8)])
+def test_a_box_that_all_have_left_and_a_loss_without_bound(
+    cells: tuple[int, ...], tmp_path: Path
+) -> None:
+    result = ornstein_uhlenbeck(cells, frames=3, stationary=False)
+    result.density[2] = 0.0
+    result.loss.flat[result.density[0].argmax()] = np.inf
+    figure = figures(result)["density"]
+    if len(cells) == 1:
+        low, high = figure["layout"]["yaxis"]["range"]
+        assert low == 0.0 < result.density[0].max() < high < 2.0 * result.density[0].max()
+    assert write_zoomable(result, tmp_path / "zoomable.html").exists()
 
 
 def test_a_figure_for_a_notebook() -> None:

@@ -38,7 +38,7 @@ def curves(result: Result) -> Drawing | None:
         shown.append(result.stationary.density[None])
     peaks = np.concatenate([some.max(axis=1) for some in shown])
     # Where all has left the box, the last density is no measure.
-    top = readable_top(peaks) or float(peaks.max())
+    top = readable_top(peaks) or 1.05 * float(peaks.max())
     layout = look(
         640,
         (75, 75, 75, 200),
@@ -51,7 +51,7 @@ def curves(result: Result) -> Drawing | None:
             "showgrid": False,
             "zeroline": False,
             "tickmode": "auto",
-            **_upper(result, joined, home),
+            **_upper(result, home),
         },
         updatemenus=[_scales(top, float(peaks.max()))],
     )
@@ -116,7 +116,7 @@ def _landscape(
     return found
 
 
-def _upper(result: Result, joined: Blocks, home: np.ndarray) -> dict[str, Any]:
+def _upper(result: Result, home: np.ndarray) -> dict[str, Any]:
     """Range of the axis of the potentials: the walls of a loss would press all else flat."""
     tops = [
         float(field.values[home & np.isfinite(field.values)].max(initial=0.0))

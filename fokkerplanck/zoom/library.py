@@ -8,16 +8,24 @@ from typing import Any
 from ..errors import CaseError
 from .drawing import Drawing
 
+# The first one whose figures hold arrays in their bytes.
+FIRST = 6
+
 
 def require_plotly() -> None:
-    """Raise CaseError with what to install where plotly is missing."""
+    """Raise CaseError with what to install where plotly is missing or writes arrays as text."""
     try:
-        import plotly  # noqa: F401
+        import plotly
     except ImportError:
         raise CaseError(
             "a zoomable view is made with plotly, which is not installed; "
             "pip install 'fokkerplanck[zoom]'"
         ) from None
+    if int(plotly.__version__.split(".")[0]) < FIRST:
+        raise CaseError(
+            f"a zoomable view is made with plotly {FIRST} or later, and {plotly.__version__} is "
+            "installed; pip install -U 'fokkerplanck[zoom]'"
+        )
 
 
 def plotly_script() -> str:
