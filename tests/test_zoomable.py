@@ -184,6 +184,16 @@ def test_three_parameters_as_marginals() -> None:
     loss = [trace for trace in figure["data"] if "loss" in str(trace.get("hovertemplate"))]
     assert len(loss) == 3
     assert np.allclose(loss[0]["z"].T, (result.loss - result.loss.min()).min(axis=2), rtol=SINGLE)
+    # What is not known of a line does not hide the rest of it.
+    rest = result.stationary
+    assert rest is not None
+    known = np.where(rest.density > 1e-12 * rest.density.max(), rest.quasi_potential, np.inf)
+    least = (known - known.min()).min(axis=2)
+    quasi = next(t for t in figure["data"] if "quasi" in str(t.get("hovertemplate")))["z"].T
+    assert np.isinf(known).any()
+    assert np.isfinite(quasi).sum() == np.isfinite(least).sum() > 0
+    there = np.isfinite(least)
+    assert np.allclose(quasi[there], least[there], rtol=1e-5, atol=1e-6)
 
 
 @pytest.mark.parametrize(("cells", "most", "last"), [(512, 256, 2), (257, 256, 1), (600, 256, 3)])

@@ -36,14 +36,15 @@ class Field:
 
 def home_of(result: Result) -> np.ndarray | None:
     """Cells where a density of the result lives; None if it has none."""
-    some = [result.density[k] for k in result.kept_frames[[0, -1]]] if _kept(result) else []
-    if result.stationary is not None:
-        some.append(result.stationary.density)
+    some = _densities(result)
     return lived_in(np.stack(some)) if some else None
 
 
-def _kept(result: Result) -> bool:
-    return bool(len(result.time) and len(result.kept_frames))
+def _densities(result: Result) -> list[np.ndarray]:
+    """The first, the last and the stationary one, as far as they are there."""
+    kept = result.kept_frames
+    some = [result.density[k] for k in kept[[0, -1]]] if len(kept) else []
+    return some if result.stationary is None else [*some, result.stationary.density]
 
 
 def field_table(result: Result, home: np.ndarray) -> list[Field]:
@@ -70,15 +71,9 @@ def field_table(result: Result, home: np.ndarray) -> list[Field]:
     return table
 
 
-def top_of(field: Field, densities: list[np.ndarray]) -> float:
-    """Upper end of its colours: the walls, where nobody comes, would take them all.
-
-    Parameters
-    ----------
-    field : Field
-    densities : list of ndarray, of the grid's shape
-    """
-    where = lived_in(np.stack(densities), COLORED) & np.isfinite(field.values)
+def top_of(result: Result, field: Field) -> float:
+    """Upper end of its colours: the walls, where nobody comes, would take them all."""
+    where = lived_in(np.stack(_densities(result)), COLORED) & np.isfinite(field.values)
     return float(field.values[where].max(initial=0.0)) or 1.0
 
 

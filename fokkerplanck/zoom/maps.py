@@ -21,7 +21,7 @@ PATHS = 5
 # Points of a path.
 STEPS = 1000
 # Pixels of a drawing, of what stands above, below and beside its maps, and of a gap.
-HEIGHT, ABOVE, BELOW, LEFT, RIGHT, GAP = 720, 110, 190, 75, 110, 75
+HEIGHT, ABOVE, BELOW, LEFT, RIGHT, GAP = 760, 110, 230, 75, 110, 75
 PANEL = 270
 # Letters of a name that stand upright beside an axis.
 UPRIGHT = 2
@@ -55,8 +55,10 @@ class Map:
         return self.blocks.mean(self.plane.of_density(values))
 
     def potential(self, values: np.ndarray) -> np.ndarray:
-        """As :meth:`density`; of three axes the least value along the third."""
-        return self.blocks.mean(self.plane.of_potential(values))
+        """As :meth:`density`; of three axes the least value along the third that is known."""
+        known = np.where(np.isnan(values), np.inf, values)
+        found = self.blocks.mean(self.plane.of_potential(known))
+        return np.where(np.isinf(found), np.nan, found)
 
 
 def maps(result: Result) -> Drawing | None:
@@ -146,7 +148,7 @@ def _groups(result: Result, panels: list[Map], frames: np.ndarray, home: np.ndar
             traces.append(trace | more)
         groups.append((what, traces))
     for field in field_table(result, home):
-        top = top_of(field, [values for _, values in densities])
+        top = top_of(result, field)
         traces = []
         for number, panel in enumerate(panels):
             trace = panel.trace(panel.potential(field.values), names, f"{field.name} − minimum")
@@ -202,7 +204,7 @@ def _layout(
     """Axes of the panels side by side, true to scale where that makes no ribbon of them."""
     count = len(panels)
     # Names of what may be switched on stand below one map only.
-    below = BELOW if count == 1 else BELOW - 60
+    below = BELOW if count == 1 else BELOW - 100
     height = HEIGHT if count == 1 else PANEL + ABOVE + below
     layout = look(height, (LEFT, RIGHT, ABOVE, below))
     inner = HEIGHT - ABOVE - BELOW
