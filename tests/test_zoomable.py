@@ -461,6 +461,11 @@ def test_a_figure_for_a_notebook() -> None:
     assert len(figure.frames) == 3
     assert "<" not in figure.layout.title.text
     assert "all 3 densities" in figure.layout.title.subtitle.text
+    # The title has room of its own above the buttons.
+    plain = figures(result)["density"]["layout"]
+    room = figure.layout.margin.t - plain["margin"]["t"]
+    assert figure.layout.height - plain["height"] == room > 60
+    assert figure.layout.title.yanchor == "top"
     assert zoomable(result, "surfaces").data[0].type == "isosurface"
     assert len(zoomable(result, "observables").data) > 5
     with pytest.raises(CaseError, match="did you mean 'density'"):

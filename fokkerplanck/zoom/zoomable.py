@@ -15,6 +15,8 @@ from .series import series
 from .surfaces import surfaces
 
 VIEWS = ("density", "surfaces", "observables")
+# Pixels of a title, and of a line below it.
+HEAD, LINE = 45, 20
 
 
 def zoomable(result: Result, view: str | None = None) -> Any:
@@ -23,6 +25,10 @@ def zoomable(result: Result, view: str | None = None) -> Any:
     Cells beyond 2048 along one parameter, 256 along two and 128 along three (40 for the surfaces)
     are joined to means that keep the probability, and frames beyond some megabytes are left out;
     the figure says so below its title.
+
+    A notebook plays the frames once, as plotly does by itself. plotly 7 has a button there that
+    would send the numbers to its makers, which the page of :func:`write_zoomable` has not;
+    ``figure.show(config={"showSendToCloud": False})`` leaves it out.
 
     Parameters
     ----------
@@ -52,9 +58,16 @@ def zoomable(result: Result, view: str | None = None) -> Any:
     drawing = found[chosen]
     figure = figure_of(drawing)
     small = "<br>".join(label(note) for note in drawing.notes)
+    room = HEAD + LINE * len(drawing.notes)
     figure.update_layout(
-        title={"text": label(result.title or "Result"), "subtitle": {"text": small}},
-        margin_t=figure.layout.margin.t + 40 + 20 * len(drawing.notes),
+        title={
+            "text": label(result.title or "Result"),
+            "subtitle": {"text": small},
+            # By default it would stand in the middle of its margin, over the buttons.
+            **{"yref": "container", "y": 1.0, "yanchor": "top", "pad": {"t": 12}},
+        },
+        height=drawing.layout["height"] + room,
+        margin_t=drawing.layout["margin"]["t"] + room,
     )
     return figure
 
