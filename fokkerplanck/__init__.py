@@ -43,6 +43,8 @@ _EXPORTS = {
     "summary": "report",
     "draw": "plots",
     "write_report": "page",
+    "write_zoomable": "page",
+    "zoomable": "zoom",
     "differences": "difference",
     "sweep": "sweep",
 }

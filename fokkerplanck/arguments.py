@@ -103,6 +103,11 @@ def parser_of(actions: Mapping[str, Command]) -> argparse.ArgumentParser:
         "--out", metavar="DIR", help="where report.html and the figures go (beside FILE)"
     )
     report.add_argument("--no-figures", action="store_true", help="the page without figures")
+    report.add_argument(
+        "--zoomable",
+        action="store_true",
+        help="write zoomable.html too, with figures to zoom into (needs plotly)",
+    )
     report.set_defaults(command=actions["report"])
 
     compare = commands.add_parser("compare", help="two results side by side: what differs")

@@ -340,7 +340,8 @@ def _report(options: argparse.Namespace) -> int:
     from .reading import report
 
     directory = Path(options.out) if options.out else None
-    print(report(Path(options.file), directory, not options.no_figures))
+    for page in report(Path(options.file), directory, not options.no_figures, options.zoomable):
+        print(page)
     return SUCCESS
 
 

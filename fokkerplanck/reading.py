@@ -8,7 +8,7 @@ from pathlib import Path
 from .case import stored_settings
 from .difference import differences, text_of
 from .errors import CaseError, StoreError
-from .page import REPORT, write_comparison, write_report
+from .page import REPORT, ZOOMABLE, write_comparison, write_report, write_zoomable
 from .plots import draw, overlay
 from .result import Result, open_result
 
@@ -29,8 +29,10 @@ def figures_of(result: Result, path: Path) -> list[str] | None:
     return output.get("figures") if isinstance(output, dict) else None
 
 
-def report(path: Path, directory: Path | None = None, figures: bool = True) -> Path:
-    """Draw the figures of a result file again and put them into its page; returns that.
+def report(
+    path: Path, directory: Path | None = None, figures: bool = True, zoomable: bool = False
+) -> list[Path]:
+    """Draw the figures of a result file again and put them into its page; returns the pages.
 
     Parameters
     ----------
@@ -40,16 +42,27 @@ def report(path: Path, directory: Path | None = None, figures: bool = True) -> P
         For page and figures, that of the file by default.
     figures : bool
         Whether the page has figures.
+    zoomable : bool
+        Whether a page to zoom into is written beside it, and linked.
 
     Raises
     ------
     StoreError, CaseError
-        If the file cannot be read or the page not be written.
+        If the file cannot be read or a page not be written, or has nothing to zoom into.
     """
     result = open_result(path)
     folder = path.parent if directory is None else directory
+    more = []
+    if zoomable:
+        try:
+            more.append(write_zoomable(result, folder / ZOOMABLE))
+        except StoreError as error:
+            raise error if error.file else StoreError(error.detail, path) from None
     drawn = draw(result, folder, figures_of(result, path)) if figures else []
-    return write_report(result, folder / REPORT, drawn, file=path)
+    page = write_report(
+        result, folder / REPORT, drawn, file=path, zoomable=more[0] if more else None
+    )
+    return [page, *more]
 
 
 def compare(first: Path, second: Path, page: Path | None = None) -> str:

@@ -58,6 +58,7 @@ LAYERS = {
     "study": 10,
     "template": 10,
     "sweep": 10,
+    "zoom": 10,
     "difference": 11,
     "page": 12,
     "reading": 13,
@@ -83,6 +84,7 @@ HOMES = {
     "jinja2": {"page"},
     "dask": {"sweep"},
     "distributed": {"sweep"},
+    "plotly": {"zoom"},
 }
 HEAVY = (
     "numpy",
@@ -96,6 +98,7 @@ HEAVY = (
     "tqdm",
     "jinja2",
     "distributed",
+    "plotly",
 )
 
 FILES = sorted(PACKAGE.rglob("*.py"))

@@ -1,6 +1,14 @@
-"""Pages for readers: the report of a result and the comparison of two."""
+"""Pages for readers: the report of a result, one to zoom into, the comparison of two."""
 
 from .comparison import write_comparison
 from .page import REPORT, report_page, write_report
+from .zoomable import ZOOMABLE, write_zoomable
 
-__all__ = ["REPORT", "report_page", "write_comparison", "write_report"]
+__all__ = [
+    "REPORT",
+    "ZOOMABLE",
+    "report_page",
+    "write_comparison",
+    "write_report",
+    "write_zoomable",
+]

@@ -45,6 +45,7 @@ def write_report(
     *,
     file: str | Path | None = None,
     peak: int | None = None,
+    zoomable: str | Path | None = None,
 ) -> Path:
     """Write the page of a result, in place of one that is there; returns its path.
 
@@ -59,6 +60,8 @@ def write_report(
         The result file, for its size.
     peak : int, optional
         Largest memory of the process that made the result, in bytes.
+    zoomable : path, optional
+        A page of :func:`write_zoomable` in the same folder, which this page then links.
 
     Raises
     ------
@@ -74,7 +77,13 @@ def write_report(
     target, files = Path(path), [Path(figure) for figure in figures]
     try:
         target.parent.mkdir(parents=True, exist_ok=True)
-        text = report_page(result, files, file=None if file is None else Path(file), peak=peak)
+        text = report_page(
+            result,
+            files,
+            file=None if file is None else Path(file),
+            peak=peak,
+            zoomable=None if zoomable is None else Path(zoomable).name,
+        )
         # Names from a file system need not be text.
         target.write_text(text, encoding="utf-8", errors="replace")
     except OSError as error:
@@ -88,6 +97,7 @@ def report_page(
     *,
     file: Path | None = None,
     peak: int | None = None,
+    zoomable: str | None = None,
 ) -> str:
     """Text of the page; arguments as of :func:`write_report`."""
     unread: tuple[Check, ...] = ()
@@ -111,6 +121,7 @@ def report_page(
         counts={state: sum(c.state == state for c in checks) for state in STATES},
         sections=sections_of(result, pictures_of(result, figures)),
         film=film_of(result),
+        zoomable=zoomable,
         costs=_costs(result, file, peak),
         source=result.source,
         case_text=result.case_toml,
@@ -125,20 +136,37 @@ STATES = {"kept": "passed", "care": "to be read with care", "broken": "failed"}
 MARKS = {"kept": "✓", "care": "!", "broken": "✗"}
 
 
-def render(template: str, **values: Any) -> str:
-    """A page from a template: style and script inside, and no other allowed to run."""
-    surroundings = _surroundings()
-    style, script = (_asset(name) for name in ("style.css", "page.js"))
-    digest = base64.b64encode(hashlib.sha256(script.encode()).digest()).decode()
-    return surroundings.get_template(template).render(
-        style=style,
-        script=script,
-        digest=digest,
-        version=__version__,
-        written=datetime.now(UTC).strftime("%Y-%m-%d %H:%M UTC"),
-        states=STATES,
-        marks=MARKS,
-        **values,
+def render(
+    template: str, *, scripts: Sequence[str] = (), images: str = "data:", **values: Any
+) -> str:
+    """A page from a template: style and scripts inside, and no others allowed to run.
+
+    Parameters
+    ----------
+    template : str
+    scripts : sequence of str
+        Texts of our own or of a library, never of a case; that of the reports by default.
+    images : str
+        Where images may come from.
+    values
+        What the template shows.
+    """
+    texts = tuple(scripts) or (asset("page.js"),)
+    digests = [hashlib.sha256(text.encode()).digest() for text in texts]
+    return (
+        _surroundings()
+        .get_template(template)
+        .render(
+            style=asset("style.css"),
+            scripts=texts,
+            digests=[base64.b64encode(digest).decode() for digest in digests],
+            images=images,
+            version=__version__,
+            written=datetime.now(UTC).strftime("%Y-%m-%d %H:%M UTC"),
+            states=STATES,
+            marks=MARKS,
+            **values,
+        )
     )
 
 
@@ -155,7 +183,8 @@ def _surroundings() -> Environment:
 
 
 @cache
-def _asset(name: str) -> str:
+def asset(name: str) -> str:
+    """Text of a file beside the templates."""
     loader, surroundings = _surroundings().loader, _surroundings()
     assert loader is not None
     return loader.get_source(surroundings, name)[0]
