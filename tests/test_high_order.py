@@ -249,7 +249,7 @@ def test_mass_and_positivity_from_rough_densities(
         start = start.reshape(grid.shape)
     q = generator(setting.problem, grid).q
     found = evolve(
-        setting.problem, grid, start, [0.0, 0.3 / q, 5.0 / q, 60.0 / q], scheme="high-order"
+        setting.problem, grid, start, [0.0, 0.3 / q, 5.0 / q, 20.0 / q], scheme="high-order"
     ).density
     assert found.min() >= 0.0
     mass = grid.integrate(found)
