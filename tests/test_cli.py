@@ -265,7 +265,7 @@ def test_numerical_failure_is_three(
 @pytest.mark.slow
 @pytest.mark.parametrize("sign", [signal.SIGINT, signal.SIGTERM])
 def test_interrupted_run_resumes_bit_identically(sign: signal.Signals) -> None:
-    settings = ["--set", "density.end=400", "--set", "density.frames=401", "--set", "expect={}"]
+    settings = ["--set", "density.end=200", "--set", "density.frames=201", "--set", "expect={}"]
     cells = ["--set", "domain.x.cells=96", "--set", "domain.y.cells=96"]
     arguments = ["run", "quadratic", *cells, *settings, *WALKERS, "--no-figures"]
     path = Path("runs/quadratic/quadratic.h5")
@@ -285,7 +285,7 @@ def test_interrupted_run_resumes_bit_identically(sign: signal.Signals) -> None:
     assert process.returncode == 130
     interrupted = open_result(path)
     assert interrupted.status == "interrupted"
-    assert 0 < len(interrupted.time) < 401
+    assert 0 < len(interrupted.time) < 201
 
     assert main([*arguments, "--resume"]) == 0
     assert main([*arguments, "--out", "whole"]) == 0
