@@ -299,7 +299,7 @@ def test_resumed_run_equals_an_uninterrupted_one(
     key = "scheme" if stepper in SCHEMES[1:] else "stepper"
     case = small_case(name, **{f"density.{key}": stepper, "density.rtol": rtol})
     if name == "quadratic_rotating":
-        # Its currents take longer than all else; those of cross_diffusion are found again here.
+        # Its currents take longer than all else; those of momentum are found again here.
         case = replace(case, stationary=None)
     if stepper == "chebyshev":
         # It does not start from densities far from their Gibbs state.
