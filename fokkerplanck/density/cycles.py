@@ -192,7 +192,7 @@ def _attracting(drift: Drift, center: np.ndarray, patience: float) -> Iterator[C
         # The sign of a gain as small as its error is confirmed before it is believed.
         if not (a > 0.0 > b and gain(low) > 0.0 > gain(high)):
             continue
-        turn = turn_around(drift, center, brentq(gain, low, high, xtol=1e-11), patience)
+        turn = turn_around(drift, center, brentq(gain, low, high, xtol=1e-11), patience, path=True)
         if turn is not None and turn.total < -NEUTRAL:
             points = turn.points[:: drift.sign].copy()
             multiplier = float(np.exp(drift.sign * turn.total))
@@ -214,7 +214,7 @@ def _most_likely(flow: Flow, center: np.ndarray) -> Cycle | None:
 
     def mean_potential(radius: float, rtol: float = RTOL) -> float:
         turn = turn_around(flow, center, radius, np.inf, rtol)
-        return np.inf if turn is None else turn.total / float(turn.time[-1])
+        return np.inf if turn is None else turn.total / turn.period
 
     radii = end * np.linspace(CORE, 1.0, SCAN)
     values: list[float] = []
@@ -232,7 +232,7 @@ def _most_likely(flow: Flow, center: np.ndarray) -> Cycle | None:
         method="bounded",
         options={"xatol": 1e-6 * end},
     )
-    turn = turn_around(flow, center, float(found.x), np.inf)
+    turn = turn_around(flow, center, float(found.x), np.inf, path=True)
     return (
         None if turn is None else _cycle(turn.points, turn.time, center, float(found.fun), np.nan)
     )

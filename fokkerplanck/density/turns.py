@@ -38,13 +38,18 @@ MAX_EVALUATIONS = 6_000
 class Turn:
     """A curve that has turned once around its centre.
 
-    ``gain`` is how far further out it ended, ``total`` the integral of ``field.quantity`` over it.
+    ``gain`` is how far further out it ended, ``total`` the integral of ``field.quantity`` over it;
+    ``points`` at ``time`` are at least its end, after ``period``.
     """
 
     points: np.ndarray
     time: np.ndarray
     gain: float
     total: float
+
+    @property
+    def period(self) -> float:
+        return float(self.time[-1])
 
 
 class Flow:
@@ -114,12 +119,19 @@ class _Lost(Exception):
 
 
 def turn_around(
-    field: Flow | Drift, center: np.ndarray, radius: float, patience: float, rtol: float = RTOL
+    field: Flow | Drift,
+    center: np.ndarray,
+    radius: float,
+    patience: float,
+    rtol: float = RTOL,
+    *,
+    path: bool = False,
 ) -> Turn | None:
     """Follow a field from center + (radius, 0) through one turn; None if it never gets there.
 
     The angle is a third unknown, so that curves need not be star-shaped; the others are the
     integral of the field's quantity and the length, which ends curves caught somewhere else.
+    With ``path`` the turn has ``POINTS`` + 1 points, which takes a quarter more evaluations.
     """
 
     evaluations = 0
@@ -157,13 +169,15 @@ def turn_around(
                 rtol=rtol,
                 atol=rtol * radius,
                 events=(turned, left),
-                dense_output=True,
+                dense_output=path,
             )
     except _Lost:
         return None
     if not solution.t_events[0].size:
         return None
-    time = np.linspace(0.0, float(solution.t_events[0][0]), POINTS + 1)
-    path = solution.sol(time)
-    gain = float(path[0, -1] - center[0] - radius)
-    return Turn(path[:2].T.copy(), time, gain, float(path[3, -1]))
+    time, states = solution.t_events[0][:1], solution.y_events[0][:1]
+    if path:
+        time = np.linspace(0.0, float(time[0]), POINTS + 1)
+        states = solution.sol(time).T
+    gain = float(states[-1, 0] - center[0] - radius)
+    return Turn(states[:, :2].copy(), time, gain, float(states[-1, 3]))
