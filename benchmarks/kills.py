@@ -306,7 +306,7 @@ def run(quick: bool = False) -> str:
     assert fokkerplanck.run is not None
     rows, records = [], []
     # Walkers that take a second would not be kept at all.
-    often = patch.multiple(keeping, INTERVAL_S=0.0, WRITING_SHARE=np.inf)
+    often = patch.multiple(keeping, INTERVAL_S=0.0, LEAST_S=0.0, WRITING_SHARE=np.inf)
     with often, tempfile.TemporaryDirectory() as folder:
         for part in PARTS:
             tally, span = measure(part, kills, Path(folder))

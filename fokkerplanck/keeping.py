@@ -76,7 +76,7 @@ class Keeping:
         """Keep the state if it is time to, and stop if the run is to."""
         stopped, now = self._stopped(), time.monotonic()
         if self._target is not None and (
-            now >= self._due or (stopped and now - self._kept >= min(LEAST_S, INTERVAL_S))
+            now >= self._due or (stopped and now - self._kept >= LEAST_S)
         ):
             self._write(self._target, state(), now)
         if stopped:

@@ -11,6 +11,7 @@ from typing import Any
 import numpy as np
 
 from .domain import Axis, Domain
+from .errors import CaseError
 from .grid import Grid
 from .store import (
     OBSERVABLES,
@@ -302,6 +303,14 @@ class Result:
             case_toml=self.case_toml,
             source=self.source,
             parameters=self.attrs,
+        )
+
+
+def require_result(result: Any) -> None:
+    """Raise CaseError for what is no result."""
+    if not isinstance(result, Result):
+        raise CaseError(
+            f"{type(result).__name__} is no Result; fp.run, fp.solve and fp.open_result give one"
         )
 
 

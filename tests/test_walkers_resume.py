@@ -210,6 +210,7 @@ def path(tmp_path: Path) -> Path:
 def at_once(monkeypatch: pytest.MonkeyPatch) -> None:
     """Every state is kept."""
     monkeypatch.setattr(keeping, "INTERVAL_S", 0.0)
+    monkeypatch.setattr(keeping, "LEAST_S", 0.0)
     monkeypatch.setattr(keeping, "WRITING_SHARE", 1e9)
 
 
@@ -309,17 +310,23 @@ def test_nothing_is_written_for_few_walkers(
         finish(case, path, whole)
 
 
-def test_walkers_are_kept_at_intervals_and_at_an_interrupt(
-    case: Case, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
+def writing_takes(seconds: float, patch: pytest.MonkeyPatch) -> tuple[list[float], list[float]]:
+    """A clock that stands still but for that, and the times at which walkers were written."""
     now, kept = [0.0], []
-    monkeypatch.setattr(keeping.time, "monotonic", lambda: now[0])
 
     def write(*arguments: object) -> None:
         kept.append(now[0])
-        now[0] += 0.1
+        now[0] += seconds
 
-    monkeypatch.setattr(keeping, "write_walkers", write)
+    patch.setattr(keeping.time, "monotonic", lambda: now[0])
+    patch.setattr(keeping, "write_walkers", write)
+    return now, kept
+
+
+def test_walkers_are_kept_at_intervals_and_at_an_interrupt(
+    case: Case, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    now, kept = writing_takes(0.1, monkeypatch)
     stopped: list[bool] = []
     keeper = keeping.Keeping(case, tmp_path / "a.h5", "source", lambda: bool(stopped))
     assert keeper.last("a" * 64, lambda numbers: {}) is None
@@ -342,14 +349,7 @@ def test_walkers_are_kept_at_intervals_and_at_an_interrupt(
 def test_a_slow_disk_is_written_to_less_often(
     case: Case, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    now, kept = [0.0], []
-    monkeypatch.setattr(keeping.time, "monotonic", lambda: now[0])
-
-    def write(*arguments: object) -> None:
-        kept.append(now[0])
-        now[0] += 2.0
-
-    monkeypatch.setattr(keeping, "write_walkers", write)
+    now, kept = writing_takes(2.0, monkeypatch)
     keeper = keeping.Keeping(case, tmp_path / "a.h5", "source", lambda: False)
     keeper.last("a" * 64, lambda numbers: {})
     for second in range(200):
@@ -621,7 +621,7 @@ import json, sys
 from pathlib import Path
 from benchmarks.kills import Part, measure
 from fokkerplanck import keeping
-keeping.INTERVAL_S, keeping.WRITING_SHARE = 0.0, 1e9
+keeping.INTERVAL_S, keeping.LEAST_S, keeping.WRITING_SHARE = 0.0, 0.0, 1e9
 begun, last = Path(sys.argv[1]) / "begun", keeping.Keeping.last
 def told(self, identity, form):
     state = last(self, identity, form)

@@ -7,8 +7,7 @@ from itertools import groupby
 from pathlib import Path
 
 from ..difference import Difference, Pair
-from ..errors import StoreError
-from .page import render
+from .page import render, write_page
 from .pictures import figure_of
 from .records import Table
 from .tables import number
@@ -42,18 +41,17 @@ def write_comparison(
     StoreError
         If it cannot be written.
     """
-    target = Path(path)
     tables = [
         _table(TITLES.get(section, section.capitalize()), labels, tuple(pairs))
         for section, pairs in groupby(found.numbers, lambda pair: pair.section)
     ]
-    try:
-        target.parent.mkdir(parents=True, exist_ok=True)
+
+    def text() -> str:
         picture = None
         if figure is not None:
             alt = f"Contours or curves of the last density of {labels[0]} and of {labels[1]}"
             picture = figure_of(figure, "Last densities over each other", alt)
-        text = render(
+        return render(
             "comparison.html",
             labels=labels,
             settings=Table("Settings that differ", ("key", *labels), found.settings),
@@ -63,11 +61,8 @@ def write_comparison(
             tables=tables,
             costs=_table("Costs", labels, found.costs),
         )
-        # Names from a file system need not be text.
-        target.write_text(text, encoding="utf-8", errors="replace")
-    except OSError as error:
-        raise StoreError(f"the page cannot be written: {error.strerror}", target) from error
-    return target
+
+    return write_page(Path(path), text)
 
 
 def _table(caption: str, labels: tuple[str, str], pairs: tuple[Pair, ...]) -> Table:

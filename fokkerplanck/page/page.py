@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import base64
 import hashlib
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from datetime import UTC, datetime
 from functools import cache
 from pathlib import Path
@@ -15,7 +15,7 @@ from jinja2 import Environment, PackageLoader, StrictUndefined
 from .. import __version__
 from ..case import stored_expect, stored_settings
 from ..errors import CaseError, StoreError
-from ..result import Result
+from ..result import Result, require_result
 from .checks import checks_of
 from .cite import command, command_of_file, references
 from .film import film_of
@@ -70,24 +70,35 @@ def write_report(
     CaseError
         If there is no result.
     """
-    if not isinstance(result, Result):
-        raise CaseError(
-            f"{type(result).__name__} is no Result; fp.run, fp.solve and fp.open_result give one"
-        )
-    target, files = Path(path), [Path(figure) for figure in figures]
-    try:
-        target.parent.mkdir(parents=True, exist_ok=True)
-        text = report_page(
+    require_result(result)
+    files = [Path(figure) for figure in figures]
+
+    def text() -> str:
+        return report_page(
             result,
             files,
             file=None if file is None else Path(file),
             peak=peak,
             zoomable=None if zoomable is None else Path(zoomable).name,
         )
+
+    return write_page(Path(path), text, "report")
+
+
+def write_page(target: Path, text: Callable[[], str], what: str = "page") -> Path:
+    """Make the text of a page and write it; returns its path, and makes the folder if need be.
+
+    Raises
+    ------
+    StoreError
+        If it cannot be written, or a file that it shows not be read.
+    """
+    try:
+        target.parent.mkdir(parents=True, exist_ok=True)
         # Names from a file system need not be text.
-        target.write_text(text, encoding="utf-8", errors="replace")
+        target.write_text(text(), encoding="utf-8", errors="replace")
     except OSError as error:
-        raise StoreError(f"the report cannot be written: {error.strerror}", target) from error
+        raise StoreError(f"the {what} cannot be written: {error.strerror}", target) from error
     return target
 
 

@@ -24,7 +24,6 @@ SERIES = (
     ("entropy", "entropy"),
     ("expected_loss", "E[Φ]"),
 )
-KINDS = ("minimum", "saddle", "maximum")
 
 
 def number(value: float, digits: int = 6) -> str:
@@ -71,9 +70,7 @@ def stationary_tables(state: Stationary) -> tuple[Table, ...]:
     rows = []
     for field, points in state.critical.items():
         name = {"loss": "Φ", "quasi_potential": "Φ̃"}.get(field, field)
-        for place, value, index in zip(points.position, points.value, points.index, strict=True):
-            last = points.position.shape[1]
-            kind = KINDS[0] if index == 0 else KINDS[2] if index == last else KINDS[1]
+        for place, value, kind in zip(points.position, points.value, points.kinds, strict=True):
             rows.append((name, kind, _point(place), number(value)))
     found = []
     if rows:

@@ -4,10 +4,9 @@ from __future__ import annotations
 
 from pathlib import Path
 
-from ..errors import StoreError
 from ..result import Result
 from ..zoom import drawings_of, figure_json, plotly_script
-from .page import asset, render
+from .page import asset, render, write_page
 
 # File name of the page beside its result.
 ZOOMABLE = "zoomable.html"
@@ -38,7 +37,6 @@ def write_zoomable(result: Result, path: str | Path) -> Path:
     StoreError
         If it cannot be written, or the result has no density at any time and none at rest.
     """
-    target = Path(path)
     drawings = drawings_of(result)
     text = render(
         "zoomable.html",
@@ -49,10 +47,4 @@ def write_zoomable(result: Result, path: str | Path) -> Path:
         status=result.status,
         drawings=[(drawing, figure_json(drawing)) for drawing in drawings],
     )
-    try:
-        target.parent.mkdir(parents=True, exist_ok=True)
-        # Names from a file system need not be text.
-        target.write_text(text, encoding="utf-8", errors="replace")
-    except OSError as error:
-        raise StoreError(f"the page cannot be written: {error.strerror}", target) from error
-    return target
+    return write_page(Path(path), lambda: text)

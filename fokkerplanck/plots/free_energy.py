@@ -57,7 +57,7 @@ def _fall(axes: Axes, result: Result, excess: np.ndarray | None) -> None:
     energy = result.observables["free_energy"]
     axes.plot(result.time, energy, color=COLORS[0], label="$F(t)$")
     if excess is not None:
-        limit = _limit(energy, excess)
+        limit = rest_energy(energy, excess)
         shown = 0.0 if abs(limit) < ROUNDING * np.ptp(energy) else limit
         axes.axhline(
             limit,
@@ -143,7 +143,7 @@ def _rate(axes: Axes, result: Result) -> None:
     at_least_a_decade(axes, np.concatenate([dissipation, slope]))
 
 
-def _limit(energy: np.ndarray, excess: np.ndarray) -> float:
-    """F_ss from the last frame at which both are known."""
+def rest_energy(energy: np.ndarray, excess: np.ndarray) -> float:
+    """F_ss from the last frame at which both F and F - F_ss are known."""
     known = np.flatnonzero(np.isfinite(energy - excess))
     return float(energy[known[-1]] - excess[known[-1]])

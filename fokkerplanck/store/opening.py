@@ -19,6 +19,7 @@ from .guard import inspect, refuse_endless
 from .journal import NAME_BYTES, SUFFIXES, Mark, journal_files, pending_changes, sync_data
 from .layout import LIBVER, SCHEMA
 from .slots import GROUP, RUN, new_mark
+from .target import partial_file
 
 SIGNATURE = b"\x89HDF\r\n\x1a\n"
 # What HDF5 says of a file that is shorter than its superblock claims.
@@ -139,7 +140,7 @@ def give_mark(path: Path) -> None:
     with reading(path) as file:
         if GROUP not in file or RUN in file[GROUP].attrs:
             return
-    partial = path.with_name(path.name + ".part")
+    partial = partial_file(path)
     try:
         shutil.copyfile(path, partial)
         with h5py.File(partial, "r+", libver=LIBVER, locking="best-effort") as file:

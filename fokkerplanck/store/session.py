@@ -16,7 +16,7 @@ from .journal import Journal, journal_files, remove_journal, sync_folder
 from .lock import Lock, lock_file
 from .opening import give_mark, mark_of, open_disk, restored
 from .slots import GROUP, RUN
-from .target import check_target, naming
+from .target import check_target, naming, partial_file
 from .walkers import remove_walkers, walkers_file
 
 
@@ -51,7 +51,7 @@ class Session:
             by another process.
         """
         check_target(target, overwrite)
-        partial = target.with_name(target.name + ".part")
+        partial = partial_file(target)
         with shielded(), naming(target, "created"):
             target.parent.mkdir(parents=True, exist_ok=True)
             with _locked(target) as lock:

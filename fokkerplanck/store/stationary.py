@@ -53,6 +53,13 @@ class CriticalPoints:
         return np.asarray((self.eigenvalues < 0.0).sum(axis=1))
 
     @property
+    def kinds(self) -> list[str]:
+        """minimum, saddle or maximum, for each point."""
+        ndim = self.position.shape[1]
+        words = {0: "minimum", ndim: "maximum"}
+        return [words.get(int(index), "saddle") for index in self.index]
+
+    @property
     def minima(self) -> np.ndarray:
         """Positions of the minima, shape (k, d)."""
         return self.position[self.index == 0]

@@ -17,6 +17,7 @@ from .brief import brief
 from .layout import CONVENTIONS, LIBVER, OBSERVABLES, add_scale, add_variable, set_attributes
 from .passage import PASSAGE_NUMBERS
 from .stationary import NUMBERS
+from .target import partial_file
 
 SCHEMA = 1
 COMPLETE, FAILED, MISSING = "complete", "failed", "missing"
@@ -149,7 +150,7 @@ def write_sweep(path: Path, record: SweepRecord) -> None:
     StoreError
         If the disk does not take it.
     """
-    partial = path.with_name(path.name + ".part")
+    partial = partial_file(path)
     try:
         path.parent.mkdir(parents=True, exist_ok=True)
         try:

@@ -12,6 +12,7 @@ import numpy as np
 from .fields import GridField, grid_fields, kept_frames, padded
 from .layout import COMPRESSION, LIBVER, axis_names
 from .opening import reading
+from .target import partial_file
 
 ROOT = "VTKHDF"
 # The first version with time steps and offsets per array.
@@ -36,7 +37,7 @@ def export_vtkhdf(source: Path, target: Path) -> None:
     StoreError
         If the result cannot be read.
     """
-    partial = target.with_name(target.name + ".part")
+    partial = partial_file(target)
     with reading(source) as file:
         try:
             with h5py.File(partial, "w", libver=LIBVER) as written:

@@ -31,7 +31,7 @@ import numpy as np
 from ..errors import StoreError
 from ..interrupts import shielded
 from .journal import sync_data, sync_folder, write_at
-from .target import require_space
+from .target import partial_file, require_space
 
 SUFFIX = ".walkers"
 _HEAD = struct.Struct("<8s64sQ")
@@ -80,7 +80,7 @@ def write_walkers(
     head = _HEAD.pack(_MAGIC, identity.encode("ascii"), len(text)) + text
     parts = [memoryview(head), *(_bytes_of(values) for values in kept.values())]
     require_space(path, sum(map(len, parts)) + room, "where the walkers stand takes")
-    partial = _partial(path)
+    partial = partial_file(path)
     with shielded():
         try:
             flags = os.O_RDWR | os.O_CREAT | os.O_TRUNC | os.O_CLOEXEC
@@ -140,7 +140,7 @@ def read_walkers(
 def remove_walkers(target: Path) -> None:
     """Remove what is known of the walkers of a result, where there is something."""
     path = walkers_file(target)
-    for file in (path, _partial(path)):
+    for file in (path, partial_file(path)):
         file.unlink(missing_ok=True)
 
 
@@ -183,7 +183,3 @@ def _read(file: Any, identity: str, form: Form) -> tuple[dict[str, Any], dict[st
 def _bytes_of(values: np.ndarray) -> memoryview:
     # An empty array has no bytes that could be cast.
     return values.data.cast("B") if values.size else memoryview(bytearray())
-
-
-def _partial(path: Path) -> Path:
-    return path.with_name(path.name + ".part")

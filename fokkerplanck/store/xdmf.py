@@ -12,6 +12,7 @@ import numpy as np
 from .fields import GridField, grid_fields, kept_frames, padded
 from .layout import COMPRESSION, LIBVER, axis_names
 from .opening import reading
+from .target import partial_file
 
 AXES = "XYZ"
 # Width of the strip that stands for one axis, in lengths of the axis.
@@ -44,7 +45,7 @@ def export_xdmf(source: Path, target: Path) -> None:
         If the result cannot be read.
     """
     beside = companion(target)
-    partial = {path: path.with_name(path.name + ".part") for path in (beside, target)}
+    partial = {path: partial_file(path) for path in (beside, target)}
     with reading(source) as file:
         try:
             with h5py.File(partial[beside], "w", libver=LIBVER) as extra:

@@ -100,6 +100,8 @@ def blocks(bounds: tuple[np.ndarray, ...], most: int) -> Blocks:
 def page_frames(result: Result, values: int) -> np.ndarray:
     """Numbers of the frames that a drawing has room for, the first and the last among them.
 
+    Empty where no density over time is kept.
+
     Parameters
     ----------
     result : Result
@@ -109,6 +111,11 @@ def page_frames(result: Result, values: int) -> np.ndarray:
     bytes_each = 4 * BASE64 * values * (2 if result.ndim == 3 else 1)
     room = int(FRAME_BYTES / bytes_each)
     return chosen_frames(result, max(2, min(FRAMES, room)))
+
+
+def time_texts(result: Result, frames: np.ndarray) -> list[str]:
+    """Times of frames, as the slider shows them."""
+    return [f"t = {result.time[k]:.4g}" for k in frames]
 
 
 def frames_note(result: Result, frames: np.ndarray) -> str:

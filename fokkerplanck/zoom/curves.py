@@ -8,9 +8,9 @@ import numpy as np
 
 from ..plots.style import COLORS, readable_top, view
 from ..result import Result
-from .cells import Blocks, blocks, frames_note, page_frames, single
-from .drawing import Drawing, buttons, label, look, slider
-from .fields import field_table, home_of, marks
+from .cells import Blocks, blocks, frames_note, page_frames, single, time_texts
+from .drawing import Drawing, buttons, film, label, look, said, slider
+from .fields import Field, field_table, home_of, marks
 
 # A curve is zoomed into further than an image.
 CELLS = 2048
@@ -25,14 +25,15 @@ def curves(result: Result) -> Drawing | None:
         return None
     joined = blocks(result.bounds, CELLS)
     x, name = joined.centers[0], label(result.names[0])
-    frames = page_frames(result, joined.counts[0]) if len(result.kept_frames) else np.empty(0, int)
+    frames = page_frames(result, joined.counts[0])
+    fields = field_table(result, home)
     data = [_density(single(joined.mean(result.density[k])), x, name) for k in frames[-1:]]
     if result.stationary is not None:
         line = {"color": "black", "width": 1.5, "dash": "dash"}
         rest = {"name": "stationary density", "line": line}
         values = single(joined.mean(result.stationary.density))
         data.append({**_density(values, x, name), **rest})
-    data += _landscape(result, joined, home, x, name)
+    data += _landscape(result, fields, joined, x, name)
     shown = [result.density[frames]] if len(frames) else []
     if result.stationary is not None:
         shown.append(result.stationary.density[None])
@@ -51,30 +52,18 @@ def curves(result: Result) -> Drawing | None:
             "showgrid": False,
             "zeroline": False,
             "tickmode": "auto",
-            **_upper(result, home),
+            **_upper(fields, home),
         },
         updatemenus=[_scales(top, float(peaks.max()))],
     )
     layout["yaxis"]["range"] = [0.0, top]
     if len(frames):
-        layout["sliders"] = [slider([_time(result, k) for k in frames], len(frames) - 1)]
-    steps = [
-        {"name": str(k), "data": [{"type": "scatter", "y": single(joined.mean(one))}]}
-        for k, one in enumerate(result.density[frames])
-    ]
-    notes = (frames_note(result, frames), joined.note)
-    return Drawing(
-        "density",
-        "Density",
-        data,
-        layout,
-        [{**step, "traces": [0]} for step in steps],
-        tuple(note for note in notes if note),
+        layout["sliders"] = [slider(time_texts(result, frames), len(frames) - 1)]
+    steps = film(
+        [{"type": "scatter", "y": single(joined.mean(one))}] for one in result.density[frames]
     )
-
-
-def _time(result: Result, frame: int) -> str:
-    return f"t = {result.time[frame]:.4g}"
+    notes = said(frames_note(result, frames), joined.note)
+    return Drawing("density", "Density", data, layout, steps, notes)
 
 
 def _density(values: np.ndarray, x: np.ndarray, name: str) -> dict[str, Any]:
@@ -90,12 +79,12 @@ def _density(values: np.ndarray, x: np.ndarray, name: str) -> dict[str, Any]:
 
 
 def _landscape(
-    result: Result, joined: Blocks, home: np.ndarray, x: np.ndarray, name: str
+    result: Result, fields: list[Field], joined: Blocks, x: np.ndarray, name: str
 ) -> list[dict[str, Any]]:
     """Loss and quasi-potential above their minima, with their critical points."""
     found: list[dict[str, Any]] = []
     looks = {"loss": (COLORS[1], "solid"), "quasi_potential": (COLORS[2], "dot")}
-    for field in field_table(result, home):
+    for field in fields:
         color, dash = looks[field.key]
         found.append(
             {
@@ -116,11 +105,10 @@ def _landscape(
     return found
 
 
-def _upper(result: Result, home: np.ndarray) -> dict[str, Any]:
+def _upper(fields: list[Field], home: np.ndarray) -> dict[str, Any]:
     """Range of the axis of the potentials: the walls of a loss would press all else flat."""
     tops = [
-        float(field.values[home & np.isfinite(field.values)].max(initial=0.0))
-        for field in field_table(result, home)
+        float(field.values[home & np.isfinite(field.values)].max(initial=0.0)) for field in fields
     ]
     if not any(tops):
         return {}

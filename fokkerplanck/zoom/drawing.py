@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, field
 from html import escape
 from typing import Any
@@ -24,7 +24,7 @@ class Drawing:
     layout : dict
     frames : list of dict
     notes : tuple of str
-        What is shown, and what was joined or left out, in sentences.
+        What is shown, and what was joined or left out, in sentences; see :func:`said`.
     width : int
         Pixels beyond which it gains nothing.
     webgl : bool
@@ -77,6 +77,25 @@ def look(height: int, margin: tuple[int, int, int, int], **more: Any) -> dict[st
         },
         **more,
     }
+
+
+def said(*notes: str) -> tuple[str, ...]:
+    """Those of the notes that say something."""
+    return tuple(note for note in notes if note)
+
+
+def film(frames: Iterable[list[dict[str, Any]]]) -> list[dict[str, Any]]:
+    """Frames "0", "1", ... of a slider.
+
+    Parameters
+    ----------
+    frames : iterable of list of dict
+        What each changes of the first traces, in their order.
+    """
+    return [
+        {"name": str(k), "data": changes, "traces": list(range(len(changes)))}
+        for k, changes in enumerate(frames)
+    ]
 
 
 def slider(labels: Sequence[str], active: int) -> dict[str, Any]:

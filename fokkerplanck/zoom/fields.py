@@ -85,7 +85,7 @@ def marks(result: Result, field: Field) -> dict[str, Any] | None:
     points = None if result.stationary is None else result.stationary.critical.get(field.key)
     if points is None or not len(points.value):
         return None
-    kinds = [_kind(int(index), result.ndim) for index in points.index]
+    kinds = points.kinds
     where = "<br>".join(
         f"{label(name)} = %{{{sign}:.5g}}" for name, sign in zip(result.names, "xy", strict=False)
     )
@@ -106,10 +106,3 @@ def marks(result: Result, field: Field) -> dict[str, Any] | None:
         "hovertemplate": f"%{{text}} of the {field.name}<br>{where}"
         "<br>%{customdata:.5g} above the minimum<extra></extra>",
     }
-
-
-def _kind(index: int, ndim: int) -> str:
-    """What a point is by the number of directions that lead down."""
-    if index == 0:
-        return "minimum"
-    return "maximum" if index == ndim else "saddle"

@@ -10,10 +10,10 @@ import numpy as np
 from ..plots.frames import Plane, planes
 from ..plots.style import COLORS, panel_shape, view
 from ..result import Result
-from .cells import Blocks, blocks, even, frames_note, page_frames, single
+from .cells import Blocks, blocks, even, frames_note, page_frames, single, time_texts
 from .colors import DECADES, bar, linear_scale, log_scale
-from .drawing import Drawing, buttons, dropdown, label, look, slider
-from .fields import field_table, home_of, marks, top_of
+from .drawing import Drawing, buttons, dropdown, film, label, look, said, slider
+from .fields import Field, field_table, home_of, marks, top_of
 
 # Cells per axis, by the number of parameters: about what a screen shows of one map, or of three.
 CELLS = {2: 256, 3: 128}
@@ -78,8 +78,9 @@ def maps(result: Result) -> Drawing | None:
     ]
     limits = view(home, result.bounds)
     size = sum(int(np.prod(panel.blocks.counts)) for panel in panels)
-    frames = page_frames(result, size) if len(result.kept_frames) else np.empty(0, int)
-    groups = _groups(result, panels, frames, home)
+    frames = page_frames(result, size)
+    fields = field_table(result, home)
+    groups = _groups(result, panels, frames, fields)
     data = [trace for _, traces in groups for trace in traces]
     data.append(bar(result.ndim > 2))
     for trace in data[len(groups[0][1]) : -1]:
@@ -87,23 +88,16 @@ def maps(result: Result) -> Drawing | None:
     layout, width = _layout(result, panels, limits)
     layout["updatemenus"] = _menus(groups, bool(len(frames)))
     if len(frames):
-        texts = [f"t = {result.time[k]:.4g}" for k in frames]
+        texts = time_texts(result, frames)
         if result.ndim == 2:
             texts = [
                 f"{text}, largest density {result.density[k].max():.4g}"
                 for text, k in zip(texts, frames, strict=True)
             ]
         layout["sliders"] = [slider(texts, len(frames) - 1)]
-    steps = [
-        {
-            "name": str(k),
-            "data": [_frame(panel, result.density[frame]) for panel in panels],
-            "traces": list(range(len(panels))),
-        }
-        for k, frame in enumerate(frames)
-    ]
+    steps = film([_frame(panel, result.density[k]) for panel in panels] for k in frames)
     if result.ndim == 2:
-        data += _overlays(result, home)
+        data += _overlays(result, fields)
     notes = [frames_note(result, frames), *dict.fromkeys(p.blocks.note for p in panels)]
     if result.ndim == 3:
         notes.insert(
@@ -117,7 +111,7 @@ def maps(result: Result) -> Drawing | None:
         data,
         layout,
         steps,
-        tuple(note for note in notes if note),
+        said(*notes),
         width,
     )
 
@@ -130,7 +124,9 @@ def _frame(panel: Map, density: np.ndarray) -> dict[str, Any]:
 Group = tuple[str, list[dict[str, Any]]]
 
 
-def _groups(result: Result, panels: list[Map], frames: np.ndarray, home: np.ndarray) -> list[Group]:
+def _groups(
+    result: Result, panels: list[Map], frames: np.ndarray, fields: list[Field]
+) -> list[Group]:
     """What there is to choose from, each with a trace per panel."""
     rest, names = result.stationary, result.names
     densities = []
@@ -147,7 +143,7 @@ def _groups(result: Result, panels: list[Map], frames: np.ndarray, home: np.ndar
             more = {"zmax": float(shown.max()), "colorscale": linear_scale(), "showscale": False}
             traces.append(trace | more)
         groups.append((what, traces))
-    for field in field_table(result, home):
+    for field in fields:
         top = top_of(result, field)
         traces = []
         for number, panel in enumerate(panels):
@@ -172,7 +168,7 @@ def _menus(groups: list[Group], film: bool) -> list[dict[str, Any]]:
         if film:
             relayout["sliders[0].visible"] = what == "density"
         # Traces beside these stay as the reader has switched them.
-        chosen.append((what, [{"visible": [*shown, dense]}, relayout, [*range(ruler), ruler]]))
+        chosen.append((what, [{"visible": [*shown, dense]}, relayout, [*range(ruler + 1)]]))
     places = [*scaled, ruler]
     scales = []
     for text, scale, low, ticks in (
@@ -255,10 +251,10 @@ def _layout(
     return layout, int(min(max(width + LEFT + RIGHT, 480), 1200))
 
 
-def _overlays(result: Result, home: np.ndarray) -> list[dict[str, Any]]:
+def _overlays(result: Result, fields: list[Field]) -> list[dict[str, Any]]:
     """Critical points and some walkers, each shown when its name is clicked."""
     found: list[dict[str, Any]] = []
-    for field, color in zip(field_table(result, home), (COLORS[1], COLORS[3]), strict=False):
+    for field, color in zip(fields, (COLORS[1], COLORS[3]), strict=False):
         points = marks(result, field)
         if points is not None:
             points["marker"]["color"] = color

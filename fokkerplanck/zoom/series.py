@@ -8,8 +8,8 @@ from typing import Any
 
 import numpy as np
 
-from ..plots.free_energy import ROUNDING
-from ..plots.style import COLORS
+from ..plots.free_energy import ROUNDING, rest_energy
+from ..plots.style import COLORS, positive
 from ..result import Result
 from .cells import TIMES, even
 from .drawing import Drawing, label, look
@@ -112,8 +112,7 @@ def _panels(result: Result) -> Iterator[Panel]:
             found.append(("limit", np.full(len(energy), _limit(result, divergence)), red))
         yield Panel("free energy" + (", dashed: its limit" if len(found) > 1 else ""), tuple(found))
     if divergence is not None and (divergence > 0.0).any():
-        # At rest rounding leaves zeros, which a logarithm does not show.
-        shown = np.where(divergence > 0.0, divergence, np.nan)
+        shown = positive(divergence)
         yield Panel("divergence from the stationary density (KL)", (("KL", shown, blue),), True)
     if "mass" in known:
         error = known["mass"] - 1.0
@@ -125,7 +124,7 @@ def _panels(result: Result) -> Iterator[Panel]:
     if "expected_loss" in known:
         yield Panel("expected loss", (("E[loss]", known["expected_loss"], blue),))
     rates = [
-        (name.replace("_", " "), np.where(known[name] > 0.0, known[name], np.nan), look)
+        (name.replace("_", " "), positive(known[name]), look)
         for name, look in (("dissipation", blue), ("entropy_production", red))
         if name in known and (known[name] > 0.0).any()
     ]
@@ -156,7 +155,7 @@ def _means(
 
 def _limit(result: Result, divergence: np.ndarray) -> float:
     """F at rest, by F - F_ss = KL/beta at the last frame at which both are known."""
-    excess = result.observables["free_energy"] - divergence / result.beta
-    limit = float(excess[np.flatnonzero(np.isfinite(excess))[-1]])
-    reach = float(np.nanmax(result.observables["free_energy"]) - limit)
+    energy = result.observables["free_energy"]
+    limit = rest_energy(energy, divergence / result.beta)
+    reach = float(np.nanmax(energy) - limit)
     return 0.0 if abs(limit) < ROUNDING * reach else limit

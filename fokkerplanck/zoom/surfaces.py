@@ -8,8 +8,9 @@ import numpy as np
 
 from ..plots.style import RIBBON, view
 from ..result import Result
-from .cells import blocks, frames_note, page_frames, single
-from .drawing import Drawing, label, look, slider
+from .cells import blocks, frames_note, page_frames, single, time_texts
+from .colors import NAME
+from .drawing import Drawing, film, label, look, said, slider
 from .fields import home_of
 
 # Cells per axis: a browser finds the surfaces again at every step of the slider.
@@ -20,11 +21,10 @@ SHARES = (0.9, 0.5)
 def surfaces(result: Result) -> Drawing | None:
     """Surfaces that can be turned, at the frames or at rest; None without a density."""
     joined = blocks(result.bounds, CELLS)
-    size = int(np.prod(joined.counts))
-    frames = page_frames(result, size) if len(result.kept_frames) else np.empty(0, int)
+    frames = page_frames(result, int(np.prod(joined.counts)))
     if len(frames):
         shown = [joined.mean(result.density[k]) for k in frames]
-        texts = [f"t = {result.time[k]:.4g}" for k in frames]
+        texts = time_texts(result, frames)
         note = frames_note(result, frames)
     elif result.stationary is not None:
         shown, texts, note = [joined.mean(result.stationary.density)], [], "The state at rest."
@@ -42,7 +42,7 @@ def surfaces(result: Result) -> Drawing | None:
             **_levels(shown[-1], joined.volume),
             "surface": {"count": len(SHARES)},
             "caps": {sign: {"show": False} for sign in "xyz"},
-            "colorscale": "Viridis",
+            "colorscale": NAME,
             "showscale": False,
             "opacity": 0.45,
             "hovertemplate": f"{where}<br>density %{{value:.4g}}<extra></extra>",
@@ -54,17 +54,10 @@ def surfaces(result: Result) -> Drawing | None:
     steps: list[dict[str, Any]] = []
     if texts:
         layout["sliders"] = [slider(texts, len(texts) - 1)]
-        steps = [
-            {
-                "name": str(k),
-                "data": [{"type": "isosurface", **_levels(one, joined.volume)}],
-                "traces": [0],
-            }
-            for k, one in enumerate(shown)
-        ]
+        steps = film([{"type": "isosurface", **_levels(one, joined.volume)}] for one in shown)
     held = " and ".join(f"{100 * share:.0f} %" for share in SHARES)
     first = f"Surfaces of constant density that hold {held} of the probability; drag to turn them."
-    notes = tuple(text for text in (first, note, joined.note) if text)
+    notes = said(first, note, joined.note)
     return Drawing("surfaces", "Surfaces", data, layout, steps, notes, 900, webgl=True)
 
 

@@ -6,7 +6,7 @@ import difflib
 from typing import Any
 
 from ..errors import CaseError, StoreError
-from ..result import Result
+from ..result import Result, require_result
 from .curves import curves
 from .drawing import Drawing, label
 from .library import figure_of, require_plotly
@@ -89,10 +89,7 @@ def drawings_of(result: Result) -> list[Drawing]:
     StoreError
         If there is none.
     """
-    if not isinstance(result, Result):
-        raise CaseError(
-            f"{type(result).__name__} is no Result; fp.run, fp.solve and fp.open_result give one"
-        )
+    require_result(result)
     require_plotly()
     drawings = [
         curves(result) if result.ndim == 1 else maps(result),
