@@ -45,15 +45,7 @@ def march_density(
     """The frames of [density]."""
     asked = case.density
     assert asked is not None
-    rest = observer.stationary
-    march, stepper, reason = march_of(
-        scheme,
-        asked.stepper,
-        system,
-        asked.times,
-        asked.rtol,
-        None if rest is None else rest.density,
-    )
+    march, stepper, reason = march_of(scheme, asked.stepper, system, asked.times, asked.rtol)
     start = partial(initial_density, case, started)
     measure = partial(_measured, observer, march)
     density = march_frames(case, sink, clock, march, start, measure, progress)
@@ -154,7 +146,10 @@ def _measured(
         u, lever = system.schedule.at(time), system.schedule.lever
         scales, control = (lever.drift(u), lever.noise(u)), {"schedule": u}
     change = march.change(density, time)
-    measured = observer.measure(system.at(time), density, time, change, scales)
+    rest = observer.stationary
+    # Dissipation is that of a generator which rests at rho_ss.
+    generator = system.at(time) if rest is None else rest.generator
+    measured = observer.measure(generator, density, time, change, scales)
     if march.activity is not None:
         measured["limited"] = march.activity.cut_share
         measured["limited_flux"] = march.activity.lost_share

@@ -134,13 +134,11 @@ def require_room(case: Case) -> None:
     require_memory(needs)
 
 
-def rest_state(
-    case: Case, system: System, scheme: Scheme | None = None, strict: bool = False
-) -> StationaryState | None:
+def rest_state(case: Case, system: System, scheme: Scheme | None = None) -> StationaryState | None:
     """Stationary state where there is one and the case needs it or it is cheap.
 
-    It is that of the scheme, or where no scheme is given of the generator. With ``strict`` a
-    failure of the scheme high-order is raised also where the case could do without.
+    It is that of the scheme, or where no scheme is given of the generator; where that of the
+    scheme high-order is not found, that of the generator takes its place, with a caution.
     """
     needed = (
         case.stationary is not None or case.initial.kind == "stationary" or _rest_for_passage(case)
@@ -152,20 +150,33 @@ def rest_state(
     if not (needed or balanced or case.grid.size <= STATIONARY_CELLS[case.grid.ndim]):
         return None
     name = "scharfetter-gummel" if scheme is None else scheme.name
-    try:
-        rest = stationary(system.at(0.0), case.problem, name)
-        if not np.isfinite(rest.density).all():
-            raise NumericalFailure(
-                "the stationary density is not finite", "take a smaller domain or a smaller beta"
+    if name == "high-order" and not balanced:
+        try:
+            return _finite(stationary(system.at(0.0), case.problem, name))
+        except NumericalFailure as failure:
+            warnings.warn(
+                f"the stationary density is of order 2 in the cell width: {failure}",
+                CaseWarning,
+                stacklevel=2,
             )
-        return rest
+    try:
+        return _finite(stationary(system.at(0.0), case.problem))
     except (CaseError, NumericalFailure) as failure:
-        if needed or (strict and name == "high-order"):
+        if needed:
             raise
         warnings.warn(
             f"no stationary density, hence no free energy: {failure}", CaseWarning, stacklevel=2
         )
         return None
+
+
+def _finite(rest: StationaryState) -> StationaryState:
+    """The state itself, or NumericalFailure."""
+    if not np.isfinite(rest.density).all():
+        raise NumericalFailure(
+            "the stationary density is not finite", "take a smaller domain or a smaller beta"
+        )
+    return rest
 
 
 def _rest_for_passage(case: Case) -> bool:
@@ -186,9 +197,8 @@ def _solve(
         generator = system.at(0.0)
         check_regions(case, generator)
         scheme, why, rest = _scheme_and_rest(case, system)
-        if rest is not None and rest.generator is not generator:
+        if rest is not None:
             generator = rest.generator
-            system.adopt(generator)
         observer = Observer(case.problem, rest)
     notes: list[str] = []
     steered = system
@@ -322,10 +332,4 @@ def _scheme_and_rest(
         why = "its rates follow the control"
         return SCHEME_TABLE["scharfetter-gummel"], why, rest_state(case, system)
     scheme, why = scheme_of(case, system)
-    free = case.density.scheme == "auto"
-    try:
-        return scheme, why, rest_state(case, system, scheme, strict=free)
-    except NumericalFailure as failure:
-        if not free or scheme.name != "high-order":
-            raise
-        return SCHEME_TABLE["scharfetter-gummel"], str(failure), rest_state(case, system)
+    return scheme, why, rest_state(case, system, scheme)

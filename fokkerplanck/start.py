@@ -8,7 +8,6 @@ import numpy as np
 
 from .case import Case, given_values
 from .density import (
-    SCHEME_TABLE,
     Scheme,
     StationaryState,
     System,
@@ -16,13 +15,10 @@ from .density import (
     formula_density,
     gaussian_density,
     generator,
-    gibbs,
     normalised,
-    null_state,
     point_density,
     stationary,
 )
-from .errors import CaseError, NumericalFailure
 from .problem.field import FormulaField
 from .problem.formula import parse
 from .problem.names import Names
@@ -53,22 +49,7 @@ def initial_density(case: Case, rest: StationaryState | None = None) -> np.ndarr
 
 
 def scheme_of(case: Case, system: System) -> tuple[Scheme, str]:
-    """The scheme of [density], and why that one.
-
-    For high order the density at the start and the stationary one should be resolved.
-    """
+    """The scheme of [density], and why that one."""
     asked = case.density
     assert asked is not None
-    density = None if case.initial.kind == "stationary" else initial_density(case)
-    rest = gibbs(system)
-    settings = (asked.scheme, asked.stepper, system, asked.times)
-    scheme, why = choose_scheme(*settings, density, rest)
-    restless = not system.autonomous or not case.grid.domain.closed or rest is not None
-    if asked.scheme != "auto" or scheme.name != "high-order" or restless:
-        return scheme, why
-    # The null vector costs more than the other questions, so it is asked for last.
-    try:
-        rest = null_state(system.at(0.0)).density
-    except (CaseError, NumericalFailure) as failure:
-        return SCHEME_TABLE["scharfetter-gummel"], str(failure)
-    return choose_scheme(*settings, density, rest)
+    return choose_scheme(asked.scheme, asked.stepper, system, asked.times)

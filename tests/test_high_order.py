@@ -8,17 +8,19 @@ import numpy as np
 import pytest
 import reference_high
 from fields import ANY, CLOSED, random_density, settings_of
-from hypothesis import given, reject, settings
+from hypothesis import given, settings
 from hypothesis import strategies as st
 from measures import compiled_only, distance, examples
 from test_orders import TIME_PROBLEMS, TURN, side
 
 from fokkerplanck import gallery
 from fokkerplanck.density import (
+    SCHEME_TABLE,
     FluxMarch,
     System,
     choose_scheme,
     evolve,
+    gaussian_density,
     generator,
     gibbs,
     high_order,
@@ -30,7 +32,7 @@ from fokkerplanck.density.high_matrix import to_scipy
 from fokkerplanck.density.integral import integral
 from fokkerplanck.density.stencils import MARGIN
 from fokkerplanck.density.tiles import Tiles, tiles
-from fokkerplanck.errors import CaseError, NumericalFailure
+from fokkerplanck.errors import CaseError
 from fokkerplanck.gallery import ExactProblem
 from fokkerplanck.grid import Grid
 from fokkerplanck.problem import Problem
@@ -260,27 +262,15 @@ def test_mass_and_positivity_from_rough_densities(
 
 
 @examples
-@given(data=st.data(), seed=SEEDS, balanced=st.booleans())
-def test_rest_is_exact_and_the_entropy_falls(
-    data: st.DataObject, seed: int, balanced: bool
-) -> None:
-    setting = data.draw(
-        settings_of(dimensions=(1, 2), sides=CLOSED, balanced=balanced, decades=1.5)
-    )
+@given(data=st.data(), seed=SEEDS)
+def test_gibbs_state_is_exact_and_the_entropy_falls(data: st.DataObject, seed: int) -> None:
+    setting = data.draw(settings_of(dimensions=(1, 2), sides=CLOSED, balanced=True, decades=1.5))
     grid = setting.grid
     system = System(setting.problem, grid)
-    try:
-        rest = stationary(system.at(0.0), setting.problem, "high-order")
-    except NumericalFailure:
-        # On a handful of cells the null vector of A_h need not be anything like a density.
-        assert min(grid.shape) < 8
-        assert system.potential.values is None
-        reject()
-    assert rest.detailed_balance == (system.potential.values is not None)
+    rest = stationary(system.at(0.0), setting.problem, "high-order")
+    assert rest.detailed_balance
     assert rest.density.min() > 0.0
     assert rest.residual <= 1e-12
-    if rest.generator is not system.at(0.0):
-        system.adopt(rest.generator)
     q = system.at(0.0).q
     march = FluxMarch(system, 1e-6, 100.0 / q, rest.density.reshape(-1))
     scale = rest.density.max()
@@ -353,16 +343,10 @@ def test_stationary_states_without_detailed_balance(
         # The Markov generator that goes with it rests there.
         change = found.generator.matvec(found.density)
         assert np.abs(change).max() <= 1e-12 * found.generator.q * found.density.max()
-        # Nothing moves, not even in the tails.
-        system = System(exact.problem, grid)
-        system.adopt(found.generator)
-        rest = found.density.reshape(-1)
-        march = FluxMarch(system, 1e-6, 0.5, rest)
-        still, _ = march.advance(rest, 0.0, 0.5, 0.0)
-        # The low-order fluxes turn in circles; there is nothing to correct them by.
-        assert march.activity is not None
-        assert march.activity.gross <= 1e-10 * rest.sum()
-        np.testing.assert_allclose(still, rest, rtol=1e-6, atol=1e-25)
+        # The scheme moves it no further than its own error.
+        march = FluxMarch(System(exact.problem, grid), 1e-6, 0.5)
+        still, _ = march.advance(found.density.reshape(-1), 0.0, 0.5, 0.0)
+        assert distance(grid, still.reshape(grid.shape), found.density) <= 0.1 * error
         results.append((grid.spacing[0], error))
     (wide, coarse), (narrow, fine) = results
     assert np.log(coarse / fine) / np.log(wide / narrow) >= LEAST_ORDER
@@ -371,32 +355,48 @@ def test_stationary_states_without_detailed_balance(
 # The choice.
 
 
-def chosen(problem: Problem, cells: int, start: np.ndarray | None = None, **settings: str) -> str:
-    grid: Grid = problem.grid(cells)
-    system = System(problem, grid)
-    if start is None:
-        start = np.exp(-sum(x**2 for x in grid.points) / 0.5) * np.ones(grid.shape)
-    name, why = choose_scheme(
-        settings.get("scheme", "auto"), settings.get("stepper", "auto"), system, [0.0, 1.0],
-        start, gibbs(system),
-    )  # fmt: skip
+def chosen(problem: Problem, cells: int, **settings: str) -> str:
+    names = (settings.get("scheme", "auto"), settings.get("stepper", "auto"))
+    name, why = choose_scheme(*names, System(problem, problem.grid(cells)), [0.0, 1.0])
     return f"{name.name}: {why}"
 
 
-def test_auto_takes_high_order_where_it_pays() -> None:
+def test_auto_takes_high_order_where_it_can_be_had() -> None:
     plane = gallery.ornstein_uhlenbeck_2d().problem
-    assert chosen(plane, 48).startswith("high-order: the density is resolved")
-    assert "too narrow" in chosen(plane, 12)
-    assert "too narrow" in chosen(plane, 48, point_density(plane.grid(48), [0.0, 0.0]))
+    assert chosen(plane, 48).startswith("high-order")
+    assert "16 cells" in chosen(plane, 12)
     assert "split belongs" in chosen(plane, 48, stepper="split")
     assert chosen(plane, 12, scheme="high-order") == "high-order: as the case asks"
-    small = Problem("x**2/2", 1.0, 1.0, {"x": (-1, 1)})
-    assert "reaches the sides" in chosen(small, 64)
-    walls = Problem("x**2/2", 1.0, 9.0, {"x": side("absorbing", "absorbing", -3, 3)})
-    assert "absorbing" in chosen(walls, 64)
     assert "no noise" in chosen(gallery.heavy_ball().problem, 48)
     stiff = Problem("x**2/2", 1.0, 100.0, {"x": (-2, 2)})
     assert "products" in chosen(stiff, 20_000)
+
+
+SIDES = [("reflecting", "reflecting"), ("absorbing", "absorbing"), ("absorbing", "reflecting")]
+
+
+@compiled_only
+@pytest.mark.parametrize("sides", SIDES)
+@pytest.mark.parametrize("start", ["narrow", "point", "even"])
+def test_what_auto_takes_is_no_worse_at_sides(sides: tuple[str, str], start: str) -> None:
+    problem = Problem("0.7*x**2 + x", "1 + 0.5*x", 2.0, {"x": side(*sides, -1, 1)})
+
+    def solved(cells: int, scheme: str) -> np.ndarray:
+        grid = problem.grid(cells)
+        density = {
+            "narrow": lambda: gaussian_density(grid, [0.3], [[0.01]]),
+            "point": lambda: point_density(grid, [0.3]),
+            "even": lambda: np.full(grid.shape, 0.5),
+        }[start]()
+        return evolve(problem, grid, density, [0.0, 0.1, 0.4], scheme=scheme).density[1:]
+
+    # Means of twenty cells each, whose own difference from the values is of order 2 as well.
+    reference = solved(960, "scharfetter-gummel").reshape(2, 48, 20).mean(axis=2)
+    error = {
+        name: np.abs(solved(48, name) - reference).sum(axis=1) for name in ("auto", *SCHEME_TABLE)
+    }
+    assert (error["auto"] <= 1.1 * error["scharfetter-gummel"]).all()
+    assert (error["auto"] == error["high-order"]).all()
 
 
 @pytest.mark.parametrize(

@@ -13,7 +13,7 @@ from ..grid import Grid
 from ..problem import Problem
 from .correction import Activity
 from .march import frames
-from .schemes import check_scheme, choose_scheme, gibbs, march_of
+from .schemes import check_scheme, choose_scheme, march_of
 from .steppers import Stepper
 from .system import System
 
@@ -71,7 +71,7 @@ def evolve(
         Output times; they are met exactly.
     scheme : str
         One of ``SCHEMES``: "scharfetter-gummel" is of order 2 in the cell width, "high-order" of
-        order 6; "auto" takes high order where the density is resolved.
+        order 6; "auto" takes high order where it can be had at a bearable cost.
     stepper : str
         "auto" or a name of ``STEPPERS``.
     rtol : float
@@ -101,9 +101,8 @@ def evolve(
         raise CaseError(f"{rtol:g} is not allowed; take a number between 0 and 1", "density.rtol")
     problem.check(grid, times[0])
     system = System(problem, grid)
-    rest = gibbs(system)
-    row, _ = choose_scheme(scheme, stepper, system, times, initial, rest)
-    march, name, reason = march_of(row, stepper, system, times, rtol, rest)
+    row, _ = choose_scheme(scheme, stepper, system, times)
+    march, name, reason = march_of(row, stepper, system, times, rtol)
     densities, activities = [initial], [Activity()]
     for _, density, _ in frames(march, initial.reshape(-1), times):
         densities.append(density.reshape(grid.shape))

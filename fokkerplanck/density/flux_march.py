@@ -1,8 +1,11 @@
 """From one output time to the next with the high-order scheme: exact in time or error-controlled.
 
 Each step integrates the high-order operator without limits, then corrects the low-order update by
-the difference of the two time-integrated fluxes; see `correction`. Coefficients that depend on
-time take the commutator-free method of order 4 (Blanes and Moan 2006) with step doubling.
+the difference of the two time-integrated fluxes; see `correction`. Without the limiter such a step
+is exact in time. The limiter acts once a step, so that its effect depends on where steps begin and
+end; where it acts, steps are so short that cutting one in two changes the density by less than
+``rtol``. Coefficients that depend on time take the commutator-free method of order 4 (Blanes and
+Moan 2006) with step doubling.
 """
 
 from __future__ import annotations
@@ -24,7 +27,6 @@ from .correction import (
     low_update,
     relative_entropy,
 )
-from .currents import face_fluxes
 from .high import HighOrder, high_order
 from .integral import TermsGrow, integral, interval, longest_step
 from .march import MAX_FACTOR, MIN_FACTOR, SAFETY, SMALLEST_STEP
@@ -34,6 +36,15 @@ ORDER = 4
 # Gauss nodes of a step, and the shares of the two generators in each of its exponentials.
 NODES = (0.5 - math.sqrt(3.0) / 6.0, 0.5 + math.sqrt(3.0) / 6.0)
 SHARES = (0.5 + math.sqrt(3.0) / 3.0, 0.5 - math.sqrt(3.0) / 3.0)
+
+# Cutting a step in two may change the density by this share of rtol; well below, steps grow.
+CUT_SHARE, GROW_SHARE = 0.5, 0.05
+# What the limiter takes away is an upper bound on that change; below this share of it, it is idle.
+IDLE_SHARE = 0.05
+# Where a step misses by this factor or more, it is cut to 1/q at once: over longer ones the
+# low-order update differs so much from the high-order one that the limiter cuts where nothing is
+# wrong. Steps are not cut below the given share of 1/q.
+FAR_OFF, SHORTEST_SHARE = 8.0, 1.0 / 64.0
 
 # Products of one step besides those that its length asks for, and how many per square root of it.
 FEW_PRODUCTS, PER_ROOT = 25.0, 5.0
@@ -69,8 +80,9 @@ class FluxMarch:
     horizon : float
         Time to be covered in all.
     rest : (N,) float64, optional
-        Density that is to be the exact rest state, positive, of any mass; without it nothing is
-        known of the free energy.
+        Gibbs state under detailed balance, of any mass. It is then the exact rest state, and the
+        relative entropy to it never rises. Without detailed balance no rest state is imposed:
+        the density comes to rest where the scheme has its own.
     activity : Activity
         What the limiter did in the last call of :meth:`advance`.
     """
@@ -80,7 +92,6 @@ class FluxMarch:
     horizon: float
     rest: np.ndarray | None = None
     activity: Activity | None = field(default_factory=Activity)
-    _rest_fluxes: tuple[np.ndarray, ...] | None = field(default=None, init=False)
     _operators: dict[float, HighOrder] = field(default_factory=dict)
 
     def operator(self, time: float) -> HighOrder:
@@ -116,11 +127,12 @@ class FluxMarch:
             If the tolerance cannot be met.
         """
         self.activity = Activity()
+        if self.system.autonomous:
+            return self._advance_constant(density, start, stop, step)
         mass = float(density.sum())
         time = start
-        autonomous = self.system.autonomous
         longest = self._longest(start)
-        step = longest if autonomous or step <= 0.0 else step
+        step = longest if step <= 0.0 else step
         while time < stop:
             remaining = stop - time
             # Equal steps up to the end, so that none is much shorter than the others.
@@ -134,7 +146,8 @@ class FluxMarch:
                 self._check(step, time)
                 continue
             if ratio >= 1.0:
-                density = self._corrected(density, time, dt, fluxes)
+                density, activity = self._corrected(density, time, dt, fluxes)
+                self.activity += activity
                 if self.system.grid.domain.closed:
                     # Millions of products would let the mass walk off by their rounding.
                     density *= mass / float(density.sum())
@@ -142,8 +155,6 @@ class FluxMarch:
                 self.system.counts["steps"] += 1
             else:
                 self._reject(time)
-            if autonomous:
-                continue
             factor = min(MAX_FACTOR, max(MIN_FACTOR, SAFETY * ratio ** (1.0 / ORDER)))
             if ratio < 1.0:
                 step = dt * min(factor, SAFETY)
@@ -151,7 +162,59 @@ class FluxMarch:
             else:
                 # A step cut short by the output time says little about longer ones.
                 step = max(step, dt * factor) if factor > 1.0 else dt * factor
-        return density, 0.0 if autonomous else step
+        return density, step
+
+    def _advance_constant(
+        self, density: np.ndarray, start: float, stop: float, step: float
+    ) -> tuple[np.ndarray, float]:
+        """:meth:`advance` with coefficients that do not change.
+
+        Where the limiter is not idle a step is taken as a whole and as two halves, which are kept.
+        ``step`` is 0 while the longest steps will do.
+        """
+        assert self.activity is not None
+        longest, time = self._longest(start), start
+        short = EULER_STEP / self.system.at(start).q
+        while time < stop:
+            remaining = stop - time
+            whole = longest if step <= 0.0 else step
+            # Equal steps while nothing is limited, so that none is much shorter than the others.
+            dt = remaining / math.ceil(remaining / whole - 1e-9) if step <= 0.0 else whole
+            dt = remaining if dt > remaining * (1.0 - 1e-9) else dt
+            allowed = CUT_SHARE * self.rtol * float(density.sum())
+            try:
+                following, activity = self._limited(density, time, dt)
+                change = 2.0 * activity.lost
+                if change > IDLE_SHARE * allowed:
+                    middle, first = self._limited(density, time, 0.5 * dt)
+                    halves, second = self._limited(middle, time + 0.5 * dt, 0.5 * dt)
+                    change = float(np.abs(halves - following).sum())
+                    following, activity = halves, first + second
+            except TermsGrow:
+                self._reject(time)
+                step = longest = 0.5 * dt
+                self._check(step, time)
+                continue
+            if change > allowed and dt > SHORTEST_SHARE * short:
+                self._reject(time)
+                step = 0.5 * dt if change < FAR_OFF * allowed else min(0.5 * dt, short)
+                continue
+            if change <= GROW_SHARE * allowed and step > 0.0 and dt == whole:
+                step = 2.0 * whole if 2.0 * whole < longest else 0.0
+            density = following
+            self.activity += activity
+            self.system.counts["steps"] += 1
+            time = stop if dt == remaining else time + dt
+        return density, step
+
+    def _limited(self, density: np.ndarray, time: float, dt: float) -> tuple[np.ndarray, Activity]:
+        """One step with coefficients that do not change, and what the limiter did."""
+        _, fluxes = self._exponential(self.operator(time), self._departure(density), dt)
+        result, activity = self._corrected(density, time, dt, fluxes)
+        if self.system.grid.domain.closed:
+            # Millions of products would let the mass walk off by their rounding.
+            result *= float(density.sum()) / float(result.sum())
+        return result, activity
 
     def _longest(self, time: float) -> float:
         return min(longest_step(self.operator(time)), longest_low_step(self.system.at(time)))
@@ -170,9 +233,6 @@ class FluxMarch:
         self, density: np.ndarray, time: float, dt: float
     ) -> tuple[list[np.ndarray], float]:
         """Time-integrated high-order fluxes, and allowed over estimated error."""
-        if self.system.autonomous:
-            _, fluxes = self._exponential(self.operator(time), self._departure(density), dt)
-            return fluxes, math.inf
         middle, first = self._moving(density, time, 0.5 * dt)
         fine, second = self._moving(middle, time + 0.5 * dt, 0.5 * dt)
         coarse, _ = self._moving(density, time, dt)
@@ -189,15 +249,6 @@ class FluxMarch:
     def _scaled_rest(self, density: np.ndarray) -> np.ndarray:
         assert self.rest is not None
         return self.rest * (float(density.sum()) / float(self.rest.sum()))
-
-    def _resting(self, time: float) -> tuple[np.ndarray, ...]:
-        """Face fluxes of the generator at the rest state."""
-        if self._rest_fluxes is None:
-            assert self.rest is not None
-            grid = self.system.grid
-            fluxes = face_fluxes(self.system.at(time), self.rest.reshape(grid.shape))
-            self._rest_fluxes = tuple(flux / grid.cell_volume for flux in fluxes)
-        return self._rest_fluxes
 
     def _exponential(
         self, operator: HighOrder, x: np.ndarray, dt: float
@@ -222,8 +273,8 @@ class FluxMarch:
 
     def _corrected(
         self, density: np.ndarray, time: float, dt: float, fluxes: list[np.ndarray]
-    ) -> np.ndarray:
-        """The low-order update corrected by the high-order fluxes."""
+    ) -> tuple[np.ndarray, Activity]:
+        """The low-order update corrected by the high-order fluxes, and what the limiter did."""
         low = low_update(self.system, density, time + 0.5 * dt, dt)
         self.system.counts["low-order products"] += low.products
         for axis, side in enumerate(self.system.grid.domain.axes):
@@ -235,19 +286,13 @@ class FluxMarch:
                 ends[-1] = np.maximum(ends[-1], 0.0)
         for high, other in zip(fluxes, low.fluxes, strict=True):
             high -= other
-        if self.rest is not None:
-            # At rest both fluxes are those of the low order, which turn in circles or vanish.
-            share = dt * float(density.sum()) / float(self.rest.sum())
-            for high, resting in zip(fluxes, self._resting(time), strict=True):
-                high += share * resting
         result, activity = add_fluxes(low.density, fluxes, self.system.grid)
-        self.activity = activity if self.activity is None else self.activity + activity
         if self.rest is None:
-            return result
+            return result, activity
         rest = self._scaled_rest(density)
         result, share = hold_entropy(relative_entropy(density, rest), low.density, result, rest)
         self.system.counts["entropy held"] += share < 1.0
-        return result
+        return result, activity
 
 
 def _sum(some: list[np.ndarray], more: list[np.ndarray]) -> list[np.ndarray]:

@@ -10,30 +10,19 @@ from typing import Protocol
 import numpy as np
 
 from ..errors import CaseError
-from ..grid import Grid
 from .correction import Activity
 from .flux_march import FluxMarch, expected_products
 from .march import Advancing, March
-from .shifted import DIRECT_CELLS
 from .steppers import choose_stepper
 from .system import System
 
-# A density is resolved if its sixth differences along every axis, in units of 64 times itself,
-# stay below this in L1: a Gaussian then has a standard deviation of about 1.8 cells or more. Up to
-# ten times this number the high-order scheme has the smaller error on all transients of the
-# gallery, but its tails may come to rest later.
-RESOLVED = 0.01
-# Without detailed balance the rest state itself is only as good as the grid resolves it.
-RESOLVED_TURNING = 1e-4
+# Fewer cells than this along an axis leave hardly a place for the stencils of order 6.
+FEWEST_CELLS = 16
 # Above this many products of the high-order operator, times cells, the other scheme is the better
-# bargain: about ten seconds.
-AFFORDABLE_WORK = 1.5e9
+# bargain: about half a minute.
+AFFORDABLE_WORK = 4.5e9
 # Cells whose work costs as much as the call of a product.
 CALL_CELLS = 4000
-# Share of the mass in the cells next to a side that is not periodic, beyond which that side,
-# where the order drops to 2, counts.
-SIDE_MASS = 1e-5
-DIFFERENCES = 6
 
 
 @dataclass(frozen=True)
@@ -123,14 +112,13 @@ def check_scheme(scheme: str, stepper: str = "auto") -> None:
 
 
 def choose_scheme(
-    name: str,
-    stepper: str,
-    system: System,
-    times: Sequence[float],
-    density: np.ndarray | None,
-    rest: np.ndarray | None,
+    name: str, stepper: str, system: System, times: Sequence[float]
 ) -> tuple[Scheme, str]:
-    """The scheme of that name, or for "auto" the one that fits, and why.
+    """The scheme of that name, or for "auto" the one with the smaller error, and why.
+
+    High order is the more accurate one for any density, smooth or not, also at reflecting and
+    absorbing sides, where both are of order 2. The other one is taken where high order cannot be
+    had, or costs too much.
 
     Parameters
     ----------
@@ -141,8 +129,6 @@ def choose_scheme(
     system : System
     times : increasing floats
         Output times.
-    density, rest : ndarrays of the grid's shape, optional
-        The first density and the stationary one, as far as they are known.
 
     Raises
     ------
@@ -153,79 +139,27 @@ def choose_scheme(
     if name != "auto":
         return SCHEME_TABLE[name], "as the case asks"
     low, high = SCHEME_TABLE["scharfetter-gummel"], SCHEME_TABLE["high-order"]
-    obstacle = _obstacle(stepper, system, times, density, rest)
+    obstacle = _obstacle(stepper, system, times)
     if obstacle:
         return low, obstacle
-    return high, "the density is resolved and stays away from the sides"
+    return high, "its error is the smaller one"
 
 
-def _obstacle(
-    stepper: str,
-    system: System,
-    times: Sequence[float],
-    density: np.ndarray | None,
-    rest: np.ndarray | None,
-) -> str:
-    """Why high order would not pay, or nothing."""
+def _obstacle(stepper: str, system: System, times: Sequence[float]) -> str:
+    """Why high order cannot be had, or would not pay, or nothing."""
     grid, problem = system.grid, system.problem
     if stepper != "auto":
         return f"the stepper {stepper} belongs to it"
     if any(problem.noiseless):
         return "an axis carries no noise"
-    generator = system.at(times[0])
-    if generator.rates.raised:
+    if min(grid.shape) < FEWEST_CELLS:
+        return f"the scheme high-order needs {FEWEST_CELLS} cells along every axis"
+    if system.at(times[0]).rates.raised:
         return "the noise covariance is close to singular"
-    if not all(axis.periodic or "absorbing" not in axis.boundary for axis in grid.domain.axes):
-        return "the order of the scheme high-order drops to 2 at absorbing sides"
-    balanced = generator.detailed_balance
-    for values, limit in (
-        (density, RESOLVED),
-        (rest, RESOLVED if balanced else RESOLVED_TURNING),
-    ):
-        if values is None:
-            continue
-        found = roughness(grid, values)
-        if found > limit:
-            return f"the density is too narrow for the cells (roughness {found:.2g} > {limit:g})"
-        if side_share(grid, values) > SIDE_MASS:
-            return (
-                "the density reaches the sides, where the order of the scheme high-order drops to 2"
-            )
-    if system.autonomous and not balanced and grid.size > DIRECT_CELLS[grid.ndim]:
-        return "without detailed balance the grid is too large for a rest state of high order"
     products = expected_products(system, times)
     if products * (grid.size + CALL_CELLS) > AFFORDABLE_WORK:
         return f"the scheme high-order would take {products:.2g} products of its operator"
     return ""
-
-
-def roughness(grid: Grid, density: np.ndarray) -> float:
-    """Largest sum of |sixth differences| along an axis, relative to 64 sum |rho|.
-
-    About 20/64 (h/s)^6 for a Gaussian of standard deviation s along the axis, at most 1.
-    """
-    total = float(np.abs(density).sum()) * 2.0**DIFFERENCES
-    largest = 0.0
-    for axis, side in enumerate(grid.domain.axes):
-        values = density
-        if side.periodic:
-            width = [(0, 0)] * grid.ndim
-            width[axis] = (DIFFERENCES // 2, DIFFERENCES // 2)
-            values = np.pad(density, width, mode="wrap")
-        if values.shape[axis] > DIFFERENCES:
-            differences = np.diff(values, DIFFERENCES, axis=axis)
-            largest = max(largest, float(np.abs(differences).sum()) / total)
-    return largest
-
-
-def side_share(grid: Grid, density: np.ndarray) -> float:
-    """Largest share of the mass in the cells next to a side that is not periodic."""
-    largest = 0.0
-    for axis, side in enumerate(grid.domain.axes):
-        if not side.periodic:
-            for end in (0, -1):
-                largest = max(largest, float(np.take(density, end, axis=axis).sum()))
-    return largest / float(density.sum())
 
 
 def march_of(
@@ -234,7 +168,6 @@ def march_of(
     system: System,
     times: Sequence[float],
     rtol: float,
-    rest: np.ndarray | None = None,
 ) -> tuple[Marching, str, str]:
     """What advances the density by a scheme, the name of its stepper, and why that one.
 
@@ -246,14 +179,10 @@ def march_of(
     system : System
     times : increasing floats
     rtol : float
-    rest : ndarray of the grid's shape, optional
-        Stationary density, which the scheme high-order makes its exact rest state; without it
-        that of detailed balance is taken where there is one.
     """
     horizon = times[-1] - times[0]
     if scheme.name == "high-order":
-        if rest is None:
-            rest = gibbs(system)
+        rest = gibbs(system)
         flat = None if rest is None else np.ascontiguousarray(rest).reshape(-1)
         how = (
             "exponentials of the operator, by Chebyshev polynomials"

@@ -60,13 +60,6 @@ class System:
             self.counts["assemblies"] += 1
         return self._generator
 
-    def adopt(self, generator: Generator) -> None:
-        """Take another generator for all times, of coefficients that do not change."""
-        assert self.autonomous
-        self._generator = generator
-        self._chains = None
-        self._solver = None
-
     def chains(self, time: float) -> list[Chains]:
         """The generator of one time as chains."""
         generator = self.at(time)
