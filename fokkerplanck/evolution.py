@@ -17,6 +17,7 @@ from .density import Generator, Scheme, StationaryState, System, march_of
 from .density.controlled import ControlledSystem
 from .density.march import Advancing
 from .density.schemes import Marching
+from .error_estimate import ErrorEstimate, estimate_for
 from .errors import CaseError, CaseWarning, NumericalFailure
 from .keeping import Keeping
 from .observables import Observer, moments
@@ -48,9 +49,11 @@ def march_density(
     march, stepper, reason = march_of(scheme, asked.stepper, system, asked.times, asked.rtol)
     start = partial(initial_density, case, started)
     measure = partial(_measured, observer, march)
-    density = march_frames(case, sink, clock, march, start, measure, progress)
+    density, notes = march_frames(
+        case, sink, clock, march, start, measure, estimate_for(case, scheme, stepper), progress
+    )
     found = cautioned(system.at(asked.end), density, scheme.order)
-    return [f"stepper {stepper}: {reason}", *found]
+    return [f"stepper {stepper}: {reason}", *notes, *found]
 
 
 def march_frames(
@@ -60,19 +63,34 @@ def march_frames(
     march: Advancing,
     start: Callable[[], np.ndarray],
     measure: Callable[[np.ndarray, float], dict[str, Any]],
+    estimated: tuple[ErrorEstimate | None, str],
     progress: bool,
-) -> np.ndarray:
-    """March from frame to frame into the sink; returns the last density."""
+) -> tuple[np.ndarray, list[str]]:
+    """March from frame to frame into the sink; returns the last density, and notes.
+
+    ``estimated`` is what tells the errors of the frames, or why there is nothing.
+    """
+    estimate, missing = estimated
     asked = case.density
     assert asked is not None
+
+    def measured(density: np.ndarray, frame: int) -> dict[str, Any]:
+        with clock("measure"):
+            found = measure(density, asked.times[frame])
+        if estimate is not None:
+            with clock("estimate"):
+                found |= estimate.measure(density, frame)
+        return found
+
     shape = case.grid.shape
     state = sink.checkpoint
     if state is None:
         with clock("assemble"):
             density = start()
         state = Checkpoint(0, asked.times[0], density)
+        first = measured(density, 0)
         with clock("write"):
-            sink.frame(state, measure(density, 0.0))
+            sink.frame(state, first)
     flat, step = state.density.reshape(-1), state.step
     bar = tqdm(
         total=asked.end,
@@ -87,12 +105,12 @@ def march_frames(
             with clock("step"):
                 flat, step = _advanced(case, march, flat, before, stop, step)
             density = flat.reshape(shape)
-            with clock("measure"):
-                measured = measure(density, stop)
+            following = measured(density, index)
             with clock("write"):
-                sink.frame(Checkpoint(index, stop, density, step), measured)
+                sink.frame(Checkpoint(index, stop, density, step), following)
             bar.update(stop - before)
-    return flat.reshape(shape)
+    notes = [f"error of the density {missing}"] if missing else []
+    return flat.reshape(shape), notes
 
 
 def _advanced(

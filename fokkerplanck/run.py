@@ -23,6 +23,7 @@ from .density.levy_march import LevyMarch
 from .density.rates import sampled_offsets
 from .density.transfer_memory import transfer_bytes
 from .discrete import discretise
+from .error_estimate import estimate_for
 from .errors import CaseError, CaseWarning, NumericalFailure
 from .evolution import cautioned, march_density, march_frames, move_walkers, rates_over_sides
 from .observables import Observer, measure_levy
@@ -257,9 +258,10 @@ def _solve_levy(
         march = LevyMarch(system, asked.rtol, asked.end)
         start = partial(initial_density, case)
         measure = partial(measure_levy, system)
-        march_frames(case, sink, clock, march, start, measure, progress)
+        estimated = estimate_for(case, None, asked.stepper)
+        _, missing = march_frames(case, sink, clock, march, start, measure, estimated, progress)
         cares = levy_cautions(system, rates_over_sides(sink))
-        notes = [f"stepper {LEVY.name}: {LEVY.summary}", *cares]
+        notes = [f"stepper {LEVY.name}: {LEVY.summary}", *missing, *cares]
         for sentence in cares:
             warnings.warn(sentence, CaseWarning, stacklevel=3)
     if case.smoothing is not None:

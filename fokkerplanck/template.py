@@ -72,6 +72,7 @@ frames = 41
 # figures = ["density", "free_energy"]
 # report = true              # the page report.html beside them
 # every_frame = true
+# errors = true           # estimated errors, from two coarser grids
 # precision = "float64"      # of stored densities; float32 takes 0.4 of the room, compact 0.3
 
 # Numbers that must come out; a miss is exit status 1.

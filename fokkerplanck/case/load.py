@@ -265,7 +265,7 @@ def _spectrum(section: SpectrumSection, grid: Grid, problem: Problem) -> Spectru
 
 def _output(section: OutputSection) -> Output:
     figures = None if section.figures is None else tuple(section.figures)
-    return Output(section.every_frame, section.precision, figures, section.report)
+    return Output(section.every_frame, section.precision, figures, section.report, section.errors)
 
 
 def _control(section: ControlSection) -> Control:

@@ -272,12 +272,15 @@ class Output:
         Among ``choices.FIGURES``; None for what the result has.
     report : bool
         Write the page ``report.html`` beside the figures.
+    errors : bool
+        Estimate errors by runs on two coarser grids.
     """
 
     every_frame: bool = True
     precision: str = "float64"
     figures: tuple[str, ...] | None = None
     report: bool = True
+    errors: bool = True
 
 
 @dataclass(frozen=True)

@@ -212,6 +212,7 @@ class OutputSection(Section):
     """``[output]``: what is written and drawn."""
 
     every_frame: Annotated[bool, Field(strict=True)] = True
+    errors: Annotated[bool, Field(strict=True)] = True
     precision: Literal[PRECISIONS] = "float64"  # type: ignore[valid-type]
     figures: list[Literal[FIGURES]] | None = None  # type: ignore[valid-type]
     report: Annotated[bool, Field(strict=True)] = True

@@ -57,6 +57,9 @@ OBSERVABLES: dict[str, str] = {
     "limited_flux": "share of the flux corrections taken away since the last frame",
     "loss_rate_dynkin": "rate of change of the expected loss by Dynkin's formula",
     "schedule": "control u(t)",
+    "error": "estimated error of the density in L1",
+    "error_mean": "estimated error of the mean",
+    "error_covariance": "estimated error of the covariance",
     "over_sides_rate": "density that jumps over the sides per unit time",
 }
 

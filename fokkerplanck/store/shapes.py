@@ -16,7 +16,8 @@ _LOOP = {"time": "k", "loop_time": "k", "points": "k d"}
 SHAPES: dict[str, dict[str, str]] = {
     "/": {
         **{name: "*" for name in ("time", *OBSERVABLES)},
-        **{"mean": "* d", "covariance": "* d d"},
+        **dict.fromkeys(("mean", "error_mean"), "* d"),
+        **dict.fromkeys(("covariance", "error_covariance"), "* d d"),
         **{"density": "* G", "loss": "G", "sigma": "d d G", "drift": "d G", "bound": "p"},
     },
     "/stationary": {
