@@ -32,15 +32,17 @@ FEWEST_CELLS = 12
 # A smaller observed order counts as this one: errors that hardly fall are then overestimated by
 # no more than a factor of three.
 SMALLEST_ORDER = 0.5
-# Numbers such as moments may converge faster than any power of the cell width.
+# With a scheme of high order numbers such as moments may converge faster than any power of the
+# cell width.
 NUMBER_ORDER = 30.0
+LOW_ORDER = 2.0
 # Time error allowed to the high-order scheme on coarser grids, where its limiter has much to do:
 # well below their error in space, which is what they are asked for.
 COARSE_RTOL = 1e-3
 # Points of the polynomial that carries values to the centres of other cells.
 NODES = 8
 # Stable jumps: no order above this is counted on.
-LEVY_ORDER = 2.0
+LEVY_ORDER = LOW_ORDER
 
 
 @dataclass
@@ -90,6 +92,8 @@ class ErrorEstimate:
         From fine to coarse.
     largest_order : float
         Of the scheme; an observed order above it is not believed.
+    rests : bool
+        Whether the case starts from its stationary density, which has an error of its own.
     orders : list of float
         Observed order of each frame but the first.
     """
@@ -97,6 +101,7 @@ class ErrorEstimate:
     grid: Grid
     runs: tuple[CoarseRun, ...]
     largest_order: float
+    rests: bool
     orders: list[float] = field(default_factory=list)
 
     def measure(self, density: np.ndarray, frame: int) -> dict[str, float | np.ndarray]:
@@ -115,6 +120,12 @@ class ErrorEstimate:
             NaN where a coarse run failed.
         """
         mean, covariance = grid_moments(self.grid, density)
+        if frame == 0 and not self.rests:
+            # The start is what the case says, cell by cell.
+            return {
+                "error": 0.0, "error_mean": np.zeros_like(mean),
+                "error_covariance": np.zeros_like(covariance),
+            }  # fmt: skip
         distances, means, covariances = [], [], []
         try:
             for run in self.runs:
@@ -136,10 +147,13 @@ class ErrorEstimate:
         error, order = fitted_error(factors, distances, self.largest_order)
         if frame:
             self.orders.append(order)
+        # The L1 distance of two densities is at most the sum of their masses.
+        error = min(error, 2.0 * float(self.grid.integrate(density)))
+        most = NUMBER_ORDER if self.largest_order > LOW_ORDER else LOW_ORDER
         return {
             "error": error,
-            "error_mean": number_errors(factors, means),
-            "error_covariance": number_errors(factors, covariances),
+            "error_mean": number_errors(factors, means, most),
+            "error_covariance": number_errors(factors, covariances, most),
         }
 
 
@@ -177,12 +191,14 @@ def fitted_error(
     return near / (factors[0] ** order - 1.0), order
 
 
-def number_errors(factors: Sequence[float], gaps: Sequence[np.ndarray]) -> np.ndarray:
+def number_errors(
+    factors: Sequence[float], gaps: Sequence[np.ndarray], largest_order: float
+) -> np.ndarray:
     """Errors of numbers that belong together from their gaps to two coarser grids.
 
     The largest gaps tell one order for all of them: a single gap may vanish by chance.
     """
-    _, order = fitted_error(factors, [float(np.max(gap)) for gap in gaps], NUMBER_ORDER)
+    _, order = fitted_error(factors, [float(np.max(gap)) for gap in gaps], largest_order)
     return np.max(
         [gap / (factor**order - 1.0) for factor, gap in zip(factors, gaps, strict=True)], axis=0
     )
@@ -236,7 +252,8 @@ def estimate_for(
     except (CaseError, NumericalFailure) as failure:
         return None, f"not known, since a coarser grid fails: {failure}"
     order = LEVY_ORDER if scheme is None else float(scheme.order)
-    return ErrorEstimate(case.grid, tuple(runs), order), ""
+    rests = case.initial.kind == "stationary"
+    return ErrorEstimate(case.grid, tuple(runs), order, rests), ""
 
 
 def _begun(case: Case, scheme: Scheme | None, stepper: str) -> tuple[Advancing, np.ndarray]:

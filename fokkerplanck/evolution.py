@@ -20,6 +20,7 @@ from .density.schemes import Marching
 from .error_estimate import ErrorEstimate, estimate_for
 from .errors import CaseError, CaseWarning, NumericalFailure
 from .keeping import Keeping
+from .numerical_diffusion import AddedVariance
 from .observables import Observer, moments
 from .particles import Client
 from .sink import Sink
@@ -27,6 +28,8 @@ from .start import initial_density
 from .store import Checkpoint, EnsembleRecord, read
 from .walk import visited_cells, walk, walkers_notes
 
+# Share of the high-order fluxes that the limiter may take away without a word.
+LIMITED_WARNING = 3e-3
 # Times between two frames at which coefficients are looked at once something is wrong.
 PROBES = 65
 
@@ -48,12 +51,35 @@ def march_density(
     assert asked is not None
     march, stepper, reason = march_of(scheme, asked.stepper, system, asked.times, asked.rtol)
     start = partial(initial_density, case, started)
-    measure = partial(_measured, observer, march)
-    density, notes = march_frames(
-        case, sink, clock, march, start, measure, estimate_for(case, scheme, stepper), progress
-    )
+    added = AddedVariance(case.problem)
+    low_order = scheme.order == 2 and case.control is None and case.grid.domain.closed
+
+    def measure(density: np.ndarray, time: float) -> dict[str, Any]:
+        if low_order:
+            added.measure(system.at(time), density, time)
+        return _measured(observer, march, density, time)
+
+    estimated = estimate_for(case, scheme, stepper)
+    density, notes = march_frames(case, sink, clock, march, start, measure, estimated, progress)
+    estimate = estimated[0]
+    order = estimate.orders[-1] if estimate is not None and estimate.orders else None
     found = cautioned(system.at(asked.end), density, scheme.order)
-    return [f"stepper {stepper}: {reason}", *notes, *found]
+    cares = [*added.cautions(case.grid, density, order), *_limiter_cautions(sink)]
+    for sentence in cares:
+        warnings.warn(sentence, CaseWarning, stacklevel=2)
+    return [f"stepper {stepper}: {reason}", *notes, *found, *cares]
+
+
+def _limiter_cautions(sink: Sink) -> list[str]:
+    """What to read with care where the limiter took away a notable share of the fluxes."""
+    time, lost = series(sink, "limited_flux")
+    if lost is None or not lost.max() > LIMITED_WARNING:
+        return []
+    worst = int(np.argmax(lost))
+    return [
+        f"the limiter took away up to {lost[worst]:.1%} of the high-order fluxes (on the way to "
+        f"t = {time[worst]:.4g}), since the cells do not resolve the density; take more cells"
+    ]
 
 
 def march_frames(
@@ -182,12 +208,14 @@ def cautioned(generator: Generator, density: np.ndarray, order: int = 2) -> list
     return found
 
 
-def rates_over_sides(sink: Sink) -> tuple[np.ndarray, np.ndarray]:
-    """Output times, and how much of the density jumps over the sides per unit time."""
+def series(sink: Sink, name: str) -> tuple[np.ndarray, np.ndarray | None]:
+    """Output times, and an observable at each of them where it was measured."""
     if sink.writer is not None and sink.path is not None:
         contents = read(sink.path)
-        return contents.time, contents.observables["over_sides_rate"]
-    return np.array(sink.times), np.array([one["over_sides_rate"] for one in sink.measured])
+        return contents.time, contents.observables.get(name)
+    if name not in sink.measured[0]:
+        return np.array(sink.times), None
+    return np.array(sink.times), np.array([one[name] for one in sink.measured])
 
 
 def move_walkers(

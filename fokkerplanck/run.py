@@ -25,7 +25,7 @@ from .density.transfer_memory import transfer_bytes
 from .discrete import discretise
 from .error_estimate import estimate_for
 from .errors import CaseError, CaseWarning, NumericalFailure
-from .evolution import cautioned, march_density, march_frames, move_walkers, rates_over_sides
+from .evolution import cautioned, march_density, march_frames, move_walkers, series
 from .observables import Observer, measure_levy
 from .particles import Client
 from .problem import Problem
@@ -260,7 +260,9 @@ def _solve_levy(
         measure = partial(measure_levy, system)
         estimated = estimate_for(case, None, asked.stepper)
         _, missing = march_frames(case, sink, clock, march, start, measure, estimated, progress)
-        cares = levy_cautions(system, rates_over_sides(sink))
+        time, rates = series(sink, "over_sides_rate")
+        assert rates is not None
+        cares = levy_cautions(system, (time, rates))
         notes = [f"stepper {LEVY.name}: {LEVY.summary}", *missing, *cares]
         for sentence in cares:
             warnings.warn(sentence, CaseWarning, stacklevel=3)

@@ -49,6 +49,7 @@ LAYERS = {
     "discrete": 7,
     "transit": 7,
     "error_estimate": 8,
+    "numerical_diffusion": 6,
     "evolution": 9,
     "validate": 8,
     "run": 10,

@@ -44,7 +44,7 @@ IDLE_SHARE = 0.05
 # Where a step misses by this factor or more, it is cut to 1/q at once: over longer ones the
 # low-order update differs so much from the high-order one that the limiter cuts where nothing is
 # wrong. Steps are not cut below the given share of 1/q.
-FAR_OFF, SHORTEST_SHARE = 8.0, 1.0 / 64.0
+FAR_OFF, SHORTEST_SHARE = 8.0, 1.0 / 16.0
 
 # Products of one step besides those that its length asks for, and how many per square root of it.
 FEW_PRODUCTS, PER_ROOT = 25.0, 5.0
