@@ -6,9 +6,11 @@ the grid and not only in the limit. Fluxes are in probability per unit time.
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections import defaultdict
+from collections.abc import Sequence
 from dataclasses import dataclass
 from fractions import Fraction
+from itertools import permutations
 
 import numpy as np
 
@@ -137,7 +139,7 @@ def face_fluxes(generator: Generator, density: np.ndarray) -> tuple[np.ndarray, 
     """Probability per unit time through every cell face, positive towards larger coordinates.
 
     The current of an edge that leads further than to a neighbour passes through the faces of the
-    staircases next to its straight line, half on either side of it. The sum of the fluxes out of
+    staircases next to its straight line, in equal shares. The sum of the fluxes out of
     a cell is therefore the scheme's own -d rho/dt times the cell volume, to rounding.
 
     Parameters
@@ -160,11 +162,11 @@ def face_fluxes(generator: Generator, density: np.ndarray) -> tuple[np.ndarray, 
         size = [n - abs(e) for n, e in zip(grid.shape, offset, strict=True)]
         if min(size) > 0:
             first = [max(0, -e) for e in offset]
-            inner = 0.5 * flow.reshape(grid.shape)[_block(first, size)]
-            for axis, place, sign in _staircases(offset):
+            inner = flow.reshape(grid.shape)[_block(first, size)]
+            for axis, place, share in _staircases(offset):
                 start = [f + p for f, p in zip(first, place, strict=True)]
-                start[axis] += sign > 0
-                faces[axis][_block(start, size)] += sign * inner
+                start[axis] += share > 0.0
+                faces[axis][_block(start, size)] += share * inner
     _across_periodic_sides(generator, density, faces)
     _through_absorbing_sides(generator, density, faces)
     return faces
@@ -255,37 +257,40 @@ def _block(start: Sequence[int], size: Sequence[int]) -> tuple[slice, ...]:
     return tuple(slice(s, s + n) for s, n in zip(start, size, strict=True))
 
 
-def _staircases(offset: Sequence[int]) -> Iterator[tuple[int, tuple[int, ...], int]]:
-    """Steps (axis, place before it, sign) of the two staircases along a lattice edge.
+def _staircases(offset: Sequence[int]) -> list[tuple[int, tuple[int, ...], float]]:
+    """Steps (axis, place before it, signed share) of the staircases along a lattice edge.
 
-    Faces are crossed in the order in which the straight line meets them; where it meets two at
-    once, in a corner, one staircase goes one way around it and the other the other way.
+    Faces are crossed in the order in which the straight line meets them. Where it meets several at
+    once, in a corner, every order of the axes takes an equal share, so that no axis comes first.
     """
-    for order in (1, -1):
+    orders = list(permutations(range(len(offset))))
+    shares: dict[tuple[int, tuple[int, ...]], float] = defaultdict(float)
+    for order in orders:
         crossings = sorted(
-            (Fraction(2 * k + 1, 2 * abs(int(e))), order * axis, axis)
+            (Fraction(2 * k + 1, 2 * abs(int(e))), order[axis], axis)
             for axis, e in enumerate(offset)
             for k in range(abs(int(e)))
         )
         place = [0] * len(offset)
         for _, _, axis in crossings:
             sign = 1 if offset[axis] > 0 else -1
-            yield axis, tuple(place), sign
+            shares[axis, tuple(place)] += sign / len(orders)
             place[axis] += sign
+    return [(axis, place, share) for (axis, place), share in shares.items()]
 
 
 def _across_periodic_sides(
     generator: Generator, density: np.ndarray, faces: tuple[np.ndarray, ...]
 ) -> None:
     grid, rates = generator.grid, generator.rates
-    across = 0.5 * generator.wrap_currents(density) * grid.cell_volume
+    across = generator.wrap_currents(density) * grid.cell_volume
     for number in np.unique(rates.wrap_offset):
         here = rates.wrap_offset == number
         cells = np.unravel_index(rates.wrap_source[here], grid.shape)
-        for axis, place, sign in _staircases(rates.offsets[number]):
+        for axis, place, share in _staircases(rates.offsets[number]):
             face = [(c + p) % n for c, p, n in zip(cells, place, grid.shape, strict=True)]
-            face[axis] = (face[axis] + (sign > 0)) % grid.shape[axis]
-            np.add.at(faces[axis], tuple(face), sign * across[here])
+            face[axis] = (face[axis] + (share > 0.0)) % grid.shape[axis]
+            np.add.at(faces[axis], tuple(face), share * across[here])
     for axis, side in enumerate(grid.domain.axes):
         if side.periodic:
             _along(faces[axis], axis, slice(-1, None))[...] = _along(faces[axis], axis, slice(1))

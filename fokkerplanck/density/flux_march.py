@@ -39,6 +39,8 @@ SHARES = (0.5 + math.sqrt(3.0) / 3.0, 0.5 - math.sqrt(3.0) / 3.0)
 
 # Cutting a step in two may change the density by this share of rtol; well below, steps grow.
 CUT_SHARE, GROW_SHARE = 0.5, 0.05
+# Each step not accepted doubles the number of steps after which they grow again, up to this one.
+MOST_PATIENCE = 64
 # What the limiter takes away is an upper bound on that change; below this share of it, it is idle.
 IDLE_SHARE = 0.05
 # Where a step misses by this factor or more, it is cut to 1/q at once: over longer ones the
@@ -175,6 +177,7 @@ class FluxMarch:
         assert self.activity is not None
         longest, time = self._longest(start), start
         short = EULER_STEP / self.system.at(start).q
+        patience, waited = 1, 0
         while time < stop:
             remaining = stop - time
             whole = longest if step <= 0.0 else step
@@ -197,9 +200,11 @@ class FluxMarch:
                 continue
             if change > allowed and dt > SHORTEST_SHARE * short:
                 self._reject(time)
+                patience, waited = min(2 * patience, MOST_PATIENCE), 0
                 step = 0.5 * dt if change < FAR_OFF * allowed else min(0.5 * dt, short)
                 continue
-            if change <= GROW_SHARE * allowed and step > 0.0 and dt == whole:
+            waited += 1
+            if change <= GROW_SHARE * allowed and step > 0.0 and dt == whole and waited > patience:
                 step = 2.0 * whole if 2.0 * whole < longest else 0.0
             density = following
             self.activity += activity
