@@ -242,11 +242,16 @@ def estimate_for(
     if not grids:
         return None, f"not known with fewer than {FEWEST_CELLS} cells along an axis"
     runs = []
+    given = _given(case)
     try:
         with warnings.catch_warnings():
             warnings.simplefilter("ignore", CaseWarning)
             for grid in grids:
-                march, start = _begun(replace(case, grid=grid), scheme, stepper)
+                coarse = replace(case, grid=grid)
+                if given is not None:
+                    values = np.maximum(resampled(case.grid, given, grid), 0.0)
+                    coarse = replace(coarse, initial=replace(case.initial, values=values))
+                march, start = _begun(coarse, scheme, stepper)
                 factor = factor_of(case.grid, grid)
                 runs.append(CoarseRun(grid, march, asked.times, start, factor))
     except (CaseError, NumericalFailure) as failure:
@@ -254,6 +259,12 @@ def estimate_for(
     order = LEVY_ORDER if scheme is None else float(scheme.order)
     rests = case.initial.kind == "stationary"
     return ErrorEstimate(case.grid, tuple(runs), order, rests), ""
+
+
+def _given(case: Case) -> np.ndarray | None:
+    """Values of a start that is known at the cell centres of the case's own grid only."""
+    values = case.initial.values
+    return np.asarray(values, dtype=float) if isinstance(values, np.ndarray) else None
 
 
 def _begun(case: Case, scheme: Scheme | None, stepper: str) -> tuple[Advancing, np.ndarray]:

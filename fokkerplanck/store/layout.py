@@ -85,7 +85,8 @@ _PASSAGE = (
 )
 _ESCAPE = (
     "barrier chain_times exit_time indicator kramers_times loss_position rates spread times weight "
-    "start_position start_mean_time start_deviation start_committor start_exit_probability"
+    "start_position start_mean_time start_deviation start_committor start_exit_probability "
+    "error_start_mean_time"
 )
 _ENSEMBLE = "walk_time walker counts absorbed outside lost gradient_norm trajectories loop_time"
 _CONTROL = "interval edges policy values costs history feedback feedback_time"

@@ -14,6 +14,8 @@ PASSAGE_NUMBERS: dict[str, str] = {
     "transition_rate": "transitions per unit time of those that come from the source",
     "reactive_flux": "transitions from source to target per unit time",
     "source_share": "share of the time since the source was left last",
+    "error_transition_rate": "estimated error of the transition rate",
+    "error_reactive_flux": "estimated error of the reactive flux",
 }
 # Arrays of an escape by its dimensions: well and second well.
 ESCAPE_ARRAYS: dict[str, tuple[str, int]] = {
@@ -93,6 +95,8 @@ class PassageRecord:
     start : ndarray, shape (m, d), optional
         Points of interest.
     start_mean_time, start_deviation : ndarray, shape (m,), optional
+    error_start_mean_time : ndarray, shape (m,), optional
+        Estimated error of the mean times.
     start_exit_probability : ndarray, shape (m, s), optional
     start_committor : ndarray, shape (m,), optional
     time : ndarray, shape (n,), optional
@@ -120,6 +124,7 @@ class PassageRecord:
     start: np.ndarray | None = None
     start_mean_time: np.ndarray | None = None
     start_deviation: np.ndarray | None = None
+    error_start_mean_time: np.ndarray | None = None
     start_exit_probability: np.ndarray | None = None
     start_committor: np.ndarray | None = None
     time: np.ndarray | None = None

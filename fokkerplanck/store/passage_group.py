@@ -23,6 +23,7 @@ _STARTS = {
     "start_mean_time": "mean time from the start",
     "start_deviation": "standard deviation of the time from the start",
     "start_committor": "committor at the start",
+    "error_start_mean_time": "estimated error of the mean time from the start",
 }
 
 

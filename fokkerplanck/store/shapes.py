@@ -29,13 +29,14 @@ SHAPES: dict[str, dict[str, str]] = {
     "/stationary/critical/loss": _CRITICAL,
     "/stationary/critical/quasi_potential": _CRITICAL,
     "/spectrum": {
-        **dict.fromkeys(("real", "imag", "relaxation_time", "residual"), "m"),
+        **dict.fromkeys(("real", "imag", "relaxation_time", "residual", "error_real"), "m"),
         **dict.fromkeys(("modes", "modes_imag", "left", "left_imag"), "m G"),
     },
     "/passage": {
         **dict.fromkeys(("mean_time", "deviation", "committor", "backward_committor"), "G"),
         **{"current": "d G", "side": "w", "exit_probability": "w G", "delay": "k"},
         **dict.fromkeys(("start", "start_mean_time", "start_deviation", "start_committor"), "s"),
+        "error_start_mean_time": "s",
         **{"start_position": "s d", "start_exit_probability": "s w"},
         **{"survival": "s k", "arrival": "s k w"},
     },

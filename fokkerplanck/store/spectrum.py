@@ -49,6 +49,8 @@ class SpectrumRecord:
     contraction : float
         Rate at which every chi-square distance to rest falls at least.
     method : str
+    error_real : ndarray, shape (m,), optional
+        Estimated error of each eigenvalue, absolute value.
     """
 
     __repr__ = brief
@@ -67,6 +69,7 @@ class SpectrumRecord:
     mixing_upper: float
     contraction: float
     method: str
+    error_real: np.ndarray | None = None
 
     @property
     def eigenvalues(self) -> np.ndarray:
@@ -108,6 +111,9 @@ def fill_spectrum(file: h5py.File, record: SpectrumRecord) -> None:
         ("residual", record.residuals, "residual of the mode, relative to the largest rate"),
     ):
         add_variable(group, name, [mode], long_name, data=values)
+    if record.error_real is not None:
+        text = "estimated error of the eigenvalue, absolute value"
+        add_variable(group, "error_real", [mode], text, data=record.error_real)
     scales = [mode, *(group[name] for name in names)]
     for name, values, long_name in (
         ("modes", record.modes, "right mode"),
@@ -149,4 +155,5 @@ def read_spectrum(file: h5py.File) -> SpectrumRecord | None:
         closed=bool(group.attrs["closed"]),
         **{name: float(group.attrs[name]) for name in _NUMBERS},
         method=str(group.attrs[LAST]),
+        error_real=group["error_real"][...] if "error_real" in group else None,
     )

@@ -22,6 +22,7 @@ NUMBERS: dict[str, str] = {
     "imbalance": "net over gross flux of the edges",
     "turnover": "probability carried around per unit time",
     "housekeeping": "entropy production that keeps the currents going",
+    "error_entropy_production": "estimated error of the entropy production",
     "rotation_frequency": "angular frequency of the slowest oscillating mode",
     "rotation_decay": "decay rate of that mode",
     "rotation_quality": "frequency over twice the decay",
