@@ -58,6 +58,9 @@ def march_density(
     measure = partial(_measured, observer, march)
     density = march_frames(case, sink, clock, march, start, measure, progress)
     found = cautioned(system.at(asked.end), density, scheme.order)
+    replaced = system.counts["replaced"]
+    if replaced:
+        found.append(f"the stepper {stepper} failed in {replaced} frames and was replaced there")
     return [f"stepper {stepper}: {reason}", *found]
 
 

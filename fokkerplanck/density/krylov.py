@@ -64,8 +64,10 @@ def rational_krylov(
         if m % ESTIMATE_EVERY == 0 or exhausted:
             small = hessenberg[:m, :m]
             compressed = (np.eye(m) - np.linalg.inv(small)) * (duration / gamma)
-            coordinates = expm(compressed)[:, 0] * scale
-            result = np.tensordot(coordinates, np.array(basis), axes=1)
+            # A generator far from normal may make it overflow; such a result never converges.
+            with np.errstate(all="ignore"):
+                coordinates = expm(compressed)[:, 0] * scale
+                result = np.tensordot(coordinates, np.array(basis), axes=1)
             if previous is not None or exhausted:
                 change = np.inf if previous is None else float(np.abs(result - previous).sum())
                 if exhausted or change <= tolerance * float(np.abs(result).sum()):
