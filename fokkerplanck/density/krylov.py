@@ -64,11 +64,15 @@ def rational_krylov(
         if m % ESTIMATE_EVERY == 0 or exhausted:
             small = hessenberg[:m, :m]
             compressed = (np.eye(m) - np.linalg.inv(small)) * (duration / gamma)
-            # A generator far from normal may make it overflow; such a result never converges.
+            # A generator far from normal may make it overflow.
             with np.errstate(all="ignore"):
                 coordinates = expm(compressed)[:, 0] * scale
                 result = np.tensordot(coordinates, np.array(basis), axes=1)
-            if previous is not None or exhausted:
+            if not np.isfinite(result).all():
+                if exhausted:
+                    break
+                result = None
+            elif previous is not None or exhausted:
                 change = np.inf if previous is None else float(np.abs(result - previous).sum())
                 if exhausted or change <= tolerance * float(np.abs(result).sum()):
                     mass = float(density.sum()) if closed else None
