@@ -74,7 +74,7 @@ def walked(of: fp.Problem) -> Callable[[], np.ndarray]:
         grid = of.grid(16)
         start = gaussian_density(grid, [1, 0], [[0.16, 0], [0, 0.16]])
         found = fp.ensemble(
-            of, grid, start, [0.0, 0.1], method="euler-maruyama", particles=2000, seed=7, step=0.02
+            of, grid, start, [0.0, 0.1], method="weak-2", particles=2000, seed=7, step=0.02
         )
         return np.asarray(found.counts[-1])
 
