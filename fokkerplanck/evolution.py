@@ -67,6 +67,9 @@ def march_density(
     cares = [*added.cautions(case.grid, density, order), *_limiter_cautions(sink)]
     for sentence in cares:
         warnings.warn(sentence, CaseWarning, stacklevel=2)
+    replaced = system.counts["replaced"]
+    if replaced:
+        found.append(f"the stepper {stepper} failed in {replaced} frames and was replaced there")
     return [f"stepper {stepper}: {reason}", *notes, *found, *cares]
 
 

@@ -6,6 +6,7 @@ its bytes, and an exception there is lost in the library or tears what it holds 
 
 from __future__ import annotations
 
+import threading
 from collections.abc import Iterator
 from contextlib import contextmanager
 
@@ -28,6 +29,10 @@ def interrupt() -> None:
 @contextmanager
 def shielded() -> Iterator[None]:
     """Put off interrupts to the end of the block; an error of the block comes first."""
+    if threading.current_thread() is not threading.main_thread():
+        # Nothing interrupts it, and it must not count for the main thread.
+        yield
+        return
     _State.depth += 1
     try:
         yield

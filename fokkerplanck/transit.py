@@ -72,6 +72,12 @@ def transit(
             raise CaseError("there is no stationary density to find wells in", "passage.escape")
         wells = escape(generator, case.problem, rest)
         record.escape = _escape_record(wells)
+        if wells.unresolved:
+            notes.append(
+                f"{wells.unresolved} of the {wells.unresolved + len(wells.minima)} minima of Phi~ "
+                "have no cell of their own and are left out of the escape times; take more cells "
+                "to tell them apart"
+            )
         if len(wells.minima) == 1:
             notes.append("Phi~ has one minimum: there is nowhere to escape to")
     return record, notes

@@ -20,6 +20,7 @@ LAYERS = {
     "interrupts": 0,
     "limits": 0,
     "machine": 0,
+    "silence": 0,
     "domain": 1,
     "grid": 1,
     "problem": 2,

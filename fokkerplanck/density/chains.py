@@ -15,6 +15,7 @@ import numpy as np
 
 from .generator import Generator
 from .rates import patches
+from .threads import parallel
 
 # Chains per task: enough tasks to balance two to many threads, few enough to share scratch.
 TASKS = 64
@@ -218,7 +219,7 @@ def _correct(forward, backward, killing, closed, dt, excess, value, share):
             value[j] = 0.0
 
 
-@numba.njit(parallel=True, cache=True)
+@parallel
 def _advance(order, starts, closed, forward, backward, killing, density, dt, longest):
     """One step of extrapolated backward Euler on every chain.
 

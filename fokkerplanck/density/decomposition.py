@@ -8,6 +8,7 @@ line integral of A. All quantities are dimensionless.
 
 from __future__ import annotations
 
+import math
 from collections.abc import Sequence
 from dataclasses import dataclass
 
@@ -22,6 +23,8 @@ from .stationary import StationaryState, cell_current
 
 # Cells with beta (Phi~ - min) above this hold 1e-13 of the peak: there J/rho_ss is rounding.
 FLOOR = 30.0
+# Error of log rho_ss, a few times over: slopes and velocities below it per cell count as zero.
+ROUNDING = 1e-11
 
 
 def field_edges(problem: Problem, grid: Grid) -> list[np.ndarray] | None:
@@ -181,7 +184,13 @@ def decompose(generator: Generator, problem: Problem, state: StationaryState) ->
 
     along = (v * gradient).sum(axis=0)
     speed, slope = mean(square(v)), mean(square(downhill))
-    turning = not generator.detailed_balance
+    # Where Phi~ is flat or nothing flows, a quotient of the two would be rounding over rounding.
+    rounding = (ROUNDING * float(np.abs(sigma).max()) / (beta * float(grid.spacing.min()))) ** 2
+    at_rest, flat = speed <= rounding, slope <= rounding
+    cosine = correlation = np.nan if generator.detailed_balance else 0.0
+    if not (generator.detailed_balance or at_rest or flat):
+        cosine = math.sqrt(mean(along**2) / mean(square(v) * square(gradient)))
+        correlation = mean((v * downhill).sum(axis=0)) / math.sqrt(speed * slope)
     curl, misfit, disagreement, integrated = np.nan, np.nan, np.nan, None
     edges = field_edges(problem, grid)
     if edges is not None:
@@ -202,13 +211,9 @@ def decompose(generator: Generator, problem: Problem, state: StationaryState) ->
         misfit=misfit,
         disagreement=disagreement,
         divergence=float(np.abs(change).sum() / (2.0 * traffic.sum())),
-        mismatch=float(np.sqrt(mean(square(defect)) / (speed + slope))),
-        cosine=float(np.sqrt(mean(along**2) / mean(square(v) * square(gradient))))
-        if turning
-        else np.nan,
-        correlation=mean((v * downhill).sum(axis=0)) / np.sqrt(speed * slope)
-        if turning
-        else np.nan,
+        mismatch=0.0 if at_rest and flat else math.sqrt(mean(square(defect)) / (speed + slope)),
+        cosine=cosine,
+        correlation=correlation,
     )
 
 

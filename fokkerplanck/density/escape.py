@@ -67,6 +67,8 @@ class Escape:
         Mean times by Eyring-Kramers rates; None without detailed balance.
     indicator : (n,)
         tr(H Sigma) at the minimum of Phi that belongs to each, else at that of Phi~.
+    unresolved : int
+        Further minima of the interpolated Phi~ that no cell drains to.
     """
 
     minima: np.ndarray
@@ -82,6 +84,7 @@ class Escape:
     barrier: np.ndarray
     kramers_times: np.ndarray | None
     indicator: np.ndarray
+    unresolved: int = 0
 
     @property
     def quality(self) -> float:
@@ -137,8 +140,12 @@ def escape(generator: Generator, problem: Problem, state: StationaryState) -> Es
         raise CaseError(
             f"Phi~ has {len(wells)} minima; at most {MAX_MINIMA} are looked at", "passage.escape"
         )
+    basin = basins(grid, state.quasi_potential, np.array([well.position for well in wells]))
+    # Two minima of the interpolated Phi~ may share the one pit that the cells have.
+    owners, basin = np.unique(basin, return_inverse=True)
+    basin = basin.reshape(grid.shape)
+    unresolved, wells = len(wells) - owners.size, [wells[k] for k in owners]
     minima = np.array([well.position for well in wells])
-    basin = basins(grid, state.quasi_potential, minima)
     heights = passes(grid, state.quasi_potential, basin, len(wells))
     balanced = state.detailed_balance
     saddles = [p for p in table.quasi_potential if p.index == 1]
@@ -167,6 +174,7 @@ def escape(generator: Generator, problem: Problem, state: StationaryState) -> Es
         barrier=barrier,
         kramers_times=passage_times(rates) if balanced else None,
         indicator=_indicator(problem, table, wells),
+        unresolved=unresolved,
     )
 
 

@@ -10,6 +10,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
+from functools import cached_property
 
 import numpy as np
 
@@ -49,10 +50,18 @@ class Force:
     grid: Grid
     time: float = 0.0
 
+    @cached_property
+    def still(self) -> tuple[bool, ...]:
+        """Which axes the drift moves alone: all of them at a time at which Sigma is zero."""
+        problem = self.problem
+        if problem.sigma_time_dependent and not problem.sigma_at(self.grid.points, self.time).any():
+            return (True,) * self.grid.ndim
+        return problem.noiseless
+
     @property
     def noisy(self) -> tuple[int, ...]:
         """Axes with noise; the others are moved by the drift alone."""
-        return tuple(i for i, still in enumerate(self.problem.noiseless) if not still)
+        return tuple(i for i, still in enumerate(self.still) if not still)
 
     @property
     def smallest_share(self) -> float:

@@ -92,10 +92,6 @@ class HighOrder:
         return tiles(self.shape, not self.uniform)
 
     @cached_property
-    def _sums(self) -> np.ndarray:
-        return np.zeros(self._tiles.tasks)
-
-    @cached_property
     def _coefficients(self) -> tuple[Any, ...]:
         """What the kernels want to know of the operator."""
         tensors = self.tensors
@@ -113,8 +109,9 @@ class HighOrder:
         )  # fmt: skip
 
     def _work(self, x: np.ndarray) -> tuple[Any, ...]:
-        """First arguments of the kernels."""
-        return (x, *self._coefficients, self._tiles.room(), self._tiles.parts, self._sums)
+        """First arguments of the kernels; what they overwrite belongs to this call or thread."""
+        sums = np.empty(self._tiles.tasks)
+        return (x, *self._coefficients, self._tiles.room(), self._tiles.parts, sums)
 
     def combine(
         self,

@@ -98,4 +98,5 @@ def _coefficients(z: float) -> np.ndarray:
     result = np.asarray(dct(values)) / count
     result[0] *= 0.5
     # Half of them would do where the spectrum is real; the others serve where it turns.
+    result.setflags(write=False)
     return result[: count // 2]

@@ -9,6 +9,8 @@ import math
 
 import numba
 
+from .threads import parallel
+
 # Below this argument the series of B(z) is exact to rounding: its next term is z^4/720.
 BERNOULLI_SERIES = 1e-3
 # Share of the squared trace below which the sum of the principal minors counts as rounding.
@@ -36,7 +38,7 @@ def bernoulli(z):
     return z / math.expm1(z)
 
 
-@numba.njit(parallel=True, cache=True)
+@parallel
 def edge_rates(conductance, force, forward, backward):
     """Scharfetter-Gummel rates: forward = c B(-P), backward = c B(P).
 
@@ -59,7 +61,7 @@ def edge_rates(conductance, force, forward, backward):
             backward[n] = 0.0
 
 
-@numba.njit(parallel=True, cache=True)
+@parallel
 def scatter_weights(weights, rows, table):
     """Write each cell's decomposition into the rows of its offsets: table[rows[k, n], n].
 
@@ -74,7 +76,7 @@ def scatter_weights(weights, rows, table):
             table[rows[k, n], n] += weights[k, n]
 
 
-@numba.njit(parallel=True, cache=True)
+@parallel
 def solve_tensor(tensors, vectors, out):
     """Solve D g = b cell by cell by elimination.
 
@@ -115,7 +117,7 @@ def solve_tensor(tensors, vectors, out):
             out[2, n] = w
 
 
-@numba.njit(parallel=True, cache=True)
+@parallel
 def regularise(tensors, share):
     """Raise D by delta I where it is close to singular: delta = max(0, share tr D - 1/tr D^-1).
 

@@ -10,7 +10,7 @@ density looks like phi, so that this mends most of it: order 1 in time, positive
 from __future__ import annotations
 
 import math
-import warnings
+import re
 from collections.abc import Callable, Sequence
 from functools import cached_property
 
@@ -19,6 +19,7 @@ from scipy import fft
 from scipy.sparse import linalg
 
 from ..errors import NumericalFailure
+from ..silence import ignoring
 
 # Kernels of a step come from a torus this many times as long as the box; what comes around it has
 # jumped once, and single jumps are known.
@@ -95,9 +96,8 @@ class KilledJumps:
         for a, n in enumerate(self.shape):
             wave = np.sin(np.pi * (np.arange(n) + 0.5) / n)
             start = start * wave.reshape([-1 if a == i else 1 for i in range(len(self.shape))])
-        with warnings.catch_warnings():
-            # Whether it has converged is seen below.
-            warnings.simplefilter("ignore", UserWarning)
+        # Whether it has converged is seen below.
+        with ignoring(UserWarning, module=re.escape(__name__)):
             rates, modes = linalg.lobpcg(
                 operator(lambda x: -self.product(x)),
                 start.reshape(-1, 1),

@@ -49,7 +49,7 @@ def rational_krylov(
     scale = float(np.linalg.norm(density))
     basis = [density / scale]
     hessenberg = np.zeros((MAX_DIMENSION + 1, MAX_DIMENSION))
-    previous = None
+    previous: np.ndarray | None = None
     for m in range(1, MAX_DIMENSION + 1):
         vector = solver.solve(basis[-1], gamma)
         # Twice, since one pass of Gram-Schmidt loses orthogonality to rounding.
@@ -64,14 +64,19 @@ def rational_krylov(
         if m % ESTIMATE_EVERY == 0 or exhausted:
             small = hessenberg[:m, :m]
             compressed = (np.eye(m) - np.linalg.inv(small)) * (duration / gamma)
-            coordinates = expm(compressed)[:, 0] * scale
-            result = np.tensordot(coordinates, np.array(basis), axes=1)
-            if previous is not None or exhausted:
+            # A generator far from normal may make it overflow.
+            with np.errstate(all="ignore"):
+                coordinates = expm(compressed)[:, 0] * scale
+                result = np.tensordot(coordinates, np.array(basis), axes=1)
+            finite = bool(np.isfinite(result).all())
+            if exhausted and not finite:
+                break
+            if finite and (previous is not None or exhausted):
                 change = np.inf if previous is None else float(np.abs(result - previous).sum())
                 if exhausted or change <= tolerance * float(np.abs(result).sum()):
                     mass = float(density.sum()) if closed else None
                     return cut_rounding(result, mass, "the Krylov method"), m
-            previous = result
+            previous = result if finite else None
         basis.append(vector / norm)
     raise NumericalFailure(
         f"the Krylov space of dimension {MAX_DIMENSION} is too small",

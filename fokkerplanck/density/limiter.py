@@ -6,6 +6,7 @@ import numba
 import numpy as np
 
 from .generator import Generator
+from .threads import parallel
 
 
 def add_limited(generator: Generator, low: np.ndarray, excess: np.ndarray, dt: float) -> np.ndarray:
@@ -48,7 +49,7 @@ def add_limited(generator: Generator, low: np.ndarray, excess: np.ndarray, dt: f
     return np.maximum(result, 0.0)
 
 
-@numba.njit(parallel=True, cache=True)
+@parallel
 def _outflow(forward, backward, shifts, excess, dt, outflow):
     """Add to ``outflow`` (N,) the sum of the fluxes that leave each cell along bulk edges."""
     size = excess.size
@@ -65,7 +66,7 @@ def _outflow(forward, backward, shifts, excess, dt, outflow):
         outflow[i] += dt * total
 
 
-@numba.njit(parallel=True, cache=True)
+@parallel
 def _limited_gain(forward, backward, shifts, excess, dt, share, result):
     """Add to ``result`` (N,) the fluxes along bulk edges, each scaled by its donor's share."""
     size = excess.size

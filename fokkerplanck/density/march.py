@@ -5,13 +5,13 @@ from __future__ import annotations
 import itertools
 import math
 from collections.abc import Iterator, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Protocol
 
 import numpy as np
 
 from ..errors import NumericalFailure
-from .steppers import Stepper
+from .steppers import STEPPERS, Stepper
 from .system import System
 
 # Step size control: aim below the tolerance, and change the step by bounded factors.
@@ -96,10 +96,23 @@ class March:
         for first, last in self.system.pieces(start, stop):
             if self.stepper.exact and self.system.piecewise:
                 self.system.counts["steps"] += 1
-                density = self.stepper.step(self.system, density, first, last - first)
+                density, step = self._exact(density, first, last, step)
             else:
                 density, step = self._controlled(density, first, last, step)
         return density, step
+
+    def _exact(
+        self, density: np.ndarray, start: float, stop: float, step: float
+    ) -> tuple[np.ndarray, float]:
+        """One step, or where it fails those of the spare stepper."""
+        try:
+            return self.stepper.step(self.system, density, start, stop - start), step
+        except NumericalFailure:
+            if not self.stepper.spare:
+                raise
+        self.system.counts["replaced"] += 1
+        spare = replace(self, stepper=STEPPERS[self.stepper.spare])
+        return spare.advance(density, start, stop, step)
 
     def _controlled(
         self, density: np.ndarray, start: float, stop: float, step: float

@@ -17,6 +17,8 @@ from typing import Any
 
 import numba
 
+from .threads import parallel
+
 # Cells per task: the part of the result stays in the first-level cache.
 BLOCK = 4096
 # Offsets per loop. With more arrays in a loop the compiler gives up on vectors.
@@ -169,7 +171,7 @@ def product_serial(forward, backward, shifts, leaving, x, a, b, y, c, total, wei
         )  # fmt: skip
 
 
-@numba.njit(parallel=True, cache=True)
+@parallel
 def product(forward, backward, shifts, leaving, x, a, b, y, c, total, weight, out, fresh):
     """out = a A x + b x + c y and total += weight * out, in one pass over memory.
 

@@ -115,7 +115,7 @@ def assemble(force: Force, potential: Potential, law: Law | None = None) -> Rate
     """
     grid, law = force.grid, law or _two_rates
     rows, raised = _selling_weights(force)
-    still = [axis for axis, flag in enumerate(force.problem.noiseless) if flag]
+    still = [axis for axis, flag in enumerate(force.still) if flag]
     units = [tuple(int(i == axis) for i in range(grid.ndim)) for axis in still]
     table = _Table(grid, [*rows, *units])
     for offset, weight in rows.items():
@@ -171,6 +171,8 @@ def _two_rates(conductance: np.ndarray, along: np.ndarray) -> tuple[np.ndarray, 
 def _selling_weights(force: Force) -> tuple[dict[tuple[int, ...], np.ndarray], int]:
     """Selling weight of every offset in every cell, on the noisy axes, and how many were raised."""
     grid, noisy = force.grid, force.noisy
+    if not noisy:
+        return {}, 0
     tensor, raised = force.tensors(grid.points)
     weights, codes = decompose(tensor)
     unique, inverse = np.unique(codes, return_inverse=True)
@@ -356,6 +358,8 @@ def _columns(rows: list[tuple[np.ndarray, ...]], kinds: tuple[type, ...]) -> lis
 def sampled_offsets(force: Force) -> int:
     """Number of lattice offsets that a coarse sample of the grid needs: a lower bound."""
     grid = force.grid
+    if not force.noisy:
+        return grid.ndim
     sample = [
         centers[np.unique(np.linspace(0, centers.size - 1, SAMPLES).astype(int))]
         for centers in grid.centers

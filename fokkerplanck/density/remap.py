@@ -14,6 +14,8 @@ from typing import Any
 import numba
 import numpy as np
 
+from .threads import parallel
+
 # Lines that are copied side by side: a cache line of doubles.
 BLOCK = 8
 # Substeps of a foot's way shorten its time times the slope of the velocity to this; the method of
@@ -107,7 +109,7 @@ def _velocity(line: Any, x: float, periodic: bool) -> float:
     return line[i] + (x - i) * (line[i + 1] - line[i])
 
 
-@numba.njit(parallel=True, cache=True)
+@parallel
 def _trace(
     lines: Any,
     dt: float,
@@ -301,4 +303,4 @@ def _remap_rows(values: Any, cells: Any, shares: Any, periodic: bool, out: Any) 
 
 
 _serial = tuple(numba.njit(cache=True)(kernel) for kernel in (_remap, _remap_rows))
-_parallel = tuple(numba.njit(parallel=True, cache=True)(kernel) for kernel in (_remap, _remap_rows))
+_parallel = tuple(parallel(kernel) for kernel in (_remap, _remap_rows))

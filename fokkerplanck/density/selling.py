@@ -11,6 +11,7 @@ import numba
 import numpy as np
 
 from ..errors import NumericalFailure
+from .threads import parallel
 
 # Number of terms for 1, 2 and 3 axes.
 TERMS = {1: 1, 2: 3, 3: 6}
@@ -41,7 +42,7 @@ def _code(a: int, b: int, c: int) -> int:
     return (a * CODE_BASE + b + CODE_REACH) * CODE_BASE + c + CODE_REACH
 
 
-@numba.njit(parallel=True, cache=True)
+@parallel
 def _decompose_2d(tensors, weights, codes):
     """Three-term decompositions.
 
@@ -140,7 +141,7 @@ def _obtuse_3d(products, base, floor):
     return False
 
 
-@numba.njit(parallel=True, cache=True)
+@parallel
 def _decompose_3d(tensors, weights, codes):
     """Six-term decompositions.
 

@@ -22,6 +22,7 @@ import numba
 import numpy as np
 
 from .bands import CARRIED, DERIVATIVE, INNER, REACH, SPREAD, WIDTH
+from .threads import parallel
 
 # Planes kept at a time: a power of two above the reach to both sides.
 RING = 8
@@ -528,7 +529,7 @@ def divergence_serial(
     return _sum(sums)
 
 
-@numba.njit(parallel=True, cache=True)
+@parallel
 def divergence(
     x, drift, tensors, uniform, mixed, bands, shape, wrapped, room, parts, sums,
     a, b, c, y, total, weight, out,
@@ -572,7 +573,7 @@ def divergence(
     return _sum(sums)
 
 
-@numba.njit(parallel=True, cache=True)
+@parallel
 def fluxes(x, drift, tensors, uniform, mixed, bands, shape, wrapped, room, parts, sums, f0, f1, f2):
     """Fluxes through all faces, positive towards larger coordinates.
 

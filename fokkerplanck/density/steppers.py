@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import numpy as np
 
@@ -45,6 +45,8 @@ class Stepper:
     needs_detailed_balance : bool
     summary : str
         What the method is, in a few words.
+    spare : str
+        Stepper that takes over where this one fails; none where a case asks for this one.
 
     Notes
     -----
@@ -60,6 +62,7 @@ class Stepper:
     gibbs_exact: bool
     needs_detailed_balance: bool
     summary: str
+    spare: str = ""
 
     def largest_step(self, system: System, time: float) -> float:
         """Largest dt that keeps the density non-negative."""
@@ -200,8 +203,10 @@ def choose_stepper(name: str, system: System, times: Sequence[float]) -> tuple[S
     if system.autonomous and system.grid.size <= DIRECT_CELLS[system.grid.ndim]:
         krylov = FACTORISATION + KRYLOV_FRAME * (len(times) - 1)
         if krylov < s:
-            return STEPPERS["krylov"], (
-                f"s = q t = {s:.3g} products would cost more than {len(times) - 1} Krylov spaces"
+            spare = "exponential" if s <= AFFORDABLE_PRODUCTS else "split"
+            return replace(STEPPERS["krylov"], spare=spare), (
+                f"s = q t = {s:.3g} products would cost more than {len(times) - 1} Krylov spaces; "
+                f"where one fails, the stepper {spare} takes over"
             )
     if s <= AFFORDABLE_PRODUCTS:
         return STEPPERS["exponential"], (

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+import threading
 from dataclasses import dataclass
 from functools import lru_cache
 
@@ -50,9 +51,9 @@ class Tiles:
         return math.prod(self.parts)
 
     def room(self) -> np.ndarray:
-        """Room for every thread that gets something to do, (workers, ARRAYS size)."""
+        """Room of the calling Python thread for its kernel's threads, (workers, ARRAYS size)."""
         workers = min(numba.get_num_threads(), self.tasks) if self.shared else 1
-        return _room(workers, self.size)
+        return _local.room(workers, self.size)
 
 
 def tiles(shape: tuple[int, int, int], varying: bool) -> Tiles:
@@ -81,13 +82,19 @@ def _rounded(number: int, step: int) -> int:
     return -(-number // step) * step
 
 
-@lru_cache(maxsize=4)
 def _room(workers: int, size: int) -> np.ndarray:
-    """Shared by all operators of a kind: only one of them is at work at a time.
-
-    Begins where a cache line begins.
-    """
+    """Begins where a cache line begins."""
     entries = workers * ARRAYS * size
     memory = np.zeros(entries + VECTOR)
     first = -memory.ctypes.data // memory.itemsize % VECTOR
     return memory[first : first + entries].reshape(workers, ARRAYS * size)
+
+
+class _Local(threading.local):
+    """Room of each Python thread, for all its operators: only one of them is at work at a time."""
+
+    def __init__(self) -> None:
+        self.room = lru_cache(maxsize=4)(_room)
+
+
+_local = _Local()

@@ -17,6 +17,7 @@ import os
 import re
 import sys
 import tempfile
+import threading
 from collections.abc import Callable
 from importlib import resources
 from pathlib import Path
@@ -58,6 +59,8 @@ _IMPORTS = re.compile(r"^(?:from [.\w]+ import (?:\([^)]*\)|[^\n]*)|import \w+[^
 
 # Text, and the file of this package that it stands in.
 Part = tuple[str, str | None]
+# Held by the thread that makes a module.
+_writing = threading.Lock()
 
 
 def kernels_of(fields: str) -> ModuleType:
@@ -81,9 +84,16 @@ def _module(parts: Callable[[bool], list[Part]]) -> ModuleType:
     text = _joined(parts(True))
     digest = hashlib.sha256(text.encode()).hexdigest()[:32]
     name = f"fokkerplanck_kernels_{digest}"
-    if name in sys.modules:
-        return sys.modules[name]
+    # Another thread must not meet the module half made.
+    with _writing:
+        if name not in sys.modules:
+            _make(name, text, parts)
+    return sys.modules[name]
+
+
+def _make(name: str, text: str, parts: Callable[[bool], list[Part]]) -> None:
     module = ModuleType(name)
+    # Decorators look for it while it is made.
     sys.modules[name] = module
     if COMPILED:
         file = _written(name, text)
@@ -97,7 +107,6 @@ def _module(parts: Callable[[bool], list[Part]]) -> ModuleType:
             if file_of_part is None:
                 linecache.cache[shown] = len(part), None, part.splitlines(True), shown
             exec(compile(part, shown, "exec"), module.__dict__)
-    return module
 
 
 def _joined(parts: list[Part]) -> str:

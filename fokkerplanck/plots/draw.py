@@ -7,7 +7,6 @@ import warnings
 from collections.abc import Callable, Sequence
 from pathlib import Path
 
-from matplotlib import rc_context
 from matplotlib.figure import Figure
 
 from ..errors import CaseError, CaseWarning, StoreError
@@ -27,7 +26,7 @@ from .modes import eigenvalues_figures, modes_figures
 from .observables import observables_figures
 from .quasi_potential import quasi_potential_figures
 from .schedules import schedules_figures
-from .style import DPI, STYLE
+from .style import DPI, house_style
 from .walkers import walkers_figures
 
 # Each returns its figures by file stem; none where the result lacks what it needs.
@@ -114,7 +113,7 @@ def draw(
     paths: list[Path] = []
     try:
         folder.mkdir(parents=True, exist_ok=True)
-        with rc_context(STYLE):
+        with house_style():
             for name in chosen:
                 drawn = _draw_one(name, result, folder)
                 if not drawn and figures is not None:

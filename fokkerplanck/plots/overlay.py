@@ -6,7 +6,6 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
-from matplotlib import rc_context
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 from matplotlib.lines import Line2D
@@ -19,8 +18,8 @@ from .style import (
     COLUMN,
     DPI,
     PAGE,
-    STYLE,
     frame_panel,
+    house_style,
     lived_in,
     new_figure,
     panel_shape,
@@ -57,7 +56,7 @@ def overlay(
     if not all(len(result.kept_frames) for result in results):
         return None
     path = Path(directory) / "overlay.png"
-    with rc_context(STYLE):
+    with house_style():
         figure = overlay_figure(results, tuple(map(_label, labels)))
         try:
             figure.savefig(path, dpi=DPI)

@@ -3,9 +3,13 @@
 from __future__ import annotations
 
 import re
+import threading
+from collections.abc import Iterator
+from contextlib import contextmanager
 from typing import Any
 
 import numpy as np
+from matplotlib import rc_context
 from matplotlib.axes import Axes
 from matplotlib.backends.backend_agg import FigureCanvasAgg
 from matplotlib.figure import Figure
@@ -62,6 +66,17 @@ _GREEK = (
     *("alpha", "beta", "gamma", "delta", "epsilon", "zeta", "eta", "theta", "iota", "kappa"),
     *("lambda", "mu", "nu", "xi", "pi", "rho", "sigma", "tau", "phi", "chi", "psi", "omega"),
 )
+
+
+# The settings of matplotlib belong to the process, and so do its caches of fonts.
+_drawing = threading.RLock()
+
+
+@contextmanager
+def house_style() -> Iterator[None]:
+    """Draw in our style, in one thread at a time."""
+    with _drawing, rc_context(STYLE):
+        yield
 
 
 def new_figure(width: float, height: float) -> Figure:

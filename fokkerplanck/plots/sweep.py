@@ -6,13 +6,13 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
-from matplotlib import colormaps, rc_context
+from matplotlib import colormaps
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 
 from ..errors import StoreError
 from ..store import SweepRecord
-from .style import COLORS, DENSITY_MAP, DPI, PAGE, STYLE, new_figure, symbol
+from .style import COLORS, DENSITY_MAP, DPI, PAGE, house_style, new_figure, symbol
 
 PANELS = 4
 # Curves of one panel; of more, equally many are left out between those shown.
@@ -30,7 +30,7 @@ def draw_sweep(record: SweepRecord, folder: Path) -> list[Path]:
     StoreError
         If the folder cannot be written.
     """
-    with rc_context(STYLE):
+    with house_style():
         figure = sweep_figure(record)
         if figure is None:
             return []

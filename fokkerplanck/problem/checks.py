@@ -15,6 +15,8 @@ if TYPE_CHECKING:
 
 # Relative to the largest eigenvalue: the rounding of a rank-deficient Sigma stays well below.
 TOLERANCE = 1e-12
+# Differences of the gradients of equal samples, relative to the largest gradient.
+DATA_ROUNDING = 1e-13
 # Cells looked at together: Sigma and its temporaries in 3-D stay below 100 MB.
 SLAB_CELLS = 2**17
 
@@ -43,21 +45,44 @@ def check(problem: Problem, grid: Grid, t: float = 0.0) -> None:
             "noise.sigma",
         )
     suffix = f", t = {t:g}" if problem.time_dependent else ""
+    steepest = noisiest = 0.0
     if problem.constant_sigma is not None:
         _check_covariance(problem.constant_sigma, lambda _: "everywhere")
     for points in _slabs(grid):
         place = _place(grid.names, points, suffix)
         key = problem.loss_key
         _check_finite(problem.loss_at(points, t), 0, key, "the loss", place)
-        _check_finite(problem.gradient_at(points, t), 1, key, "the gradient of the loss", place)
+        gradient = problem.gradient_at(points, t)
+        _check_finite(gradient, 1, key, "the gradient of the loss", place)
+        steepest = max(steepest, float(np.abs(gradient).max()))
         if problem.has_drift:
             _check_finite(problem.drift_at(points, t), 1, "drift.formula", "the drift", place)
         if problem.constant_sigma is None:
             sigma = problem.sigma_at(points, t)
             _check_finite(sigma, 2, "noise.sigma", "Sigma", place)
             _check_covariance(sigma, place)
+            noisiest = max(noisiest, float(np.abs(sigma).max()))
             divergence = problem.div_sigma_at(points, t)
             _check_finite(divergence, 1, "noise.sigma", "the divergence of Sigma", place)
+    if problem.constant_sigma is None and not problem.sigma_time_dependent:
+        _check_noise(problem, noisiest, steepest)
+
+
+def _check_noise(problem: Problem, noisiest: float, steepest: float) -> None:
+    """Whether the largest entry of Sigma on the grid is more than rounding."""
+    if problem.minibatch_noise and noisiest <= (DATA_ROUNDING * steepest) ** 2:
+        raise CaseError(
+            f"Sigma is zero in all cells (largest entry {noisiest:.3g}): all samples of the data "
+            "have the same gradient, so mini-batches bring no noise; give data that differ, or "
+            "Sigma by noise.sigma",
+            "noise.source",
+        )
+    if noisiest == 0.0:
+        raise CaseError(
+            "is zero in all cells; without noise the density is only carried along the drift, so "
+            "give at least one axis a positive Sigma",
+            "noise.sigma",
+        )
 
 
 def _slabs(grid: Grid) -> Iterator[tuple[np.ndarray, ...]]:

@@ -12,7 +12,6 @@ from __future__ import annotations
 import ast
 import math
 import re
-import warnings
 from collections.abc import Callable, Iterable, Mapping
 from typing import Any, NoReturn
 
@@ -26,6 +25,7 @@ from ..limits import (
     FORMULA_LEVELS,
     FORMULA_OPERATIONS,
 )
+from ..silence import ignoring
 from .functions import (
     FUNCTIONS,
     less,
@@ -147,8 +147,7 @@ class _Translator:
             self.fail("there is nothing; a formula is expected")
         offset = len(blank) - len(blank.lstrip())
         try:
-            with warnings.catch_warnings():
-                warnings.simplefilter("ignore")
+            with ignoring(SyntaxWarning, DeprecationWarning, module="<unknown>"):
                 body = ast.parse(blank.strip(), mode="eval").body
         except SyntaxError as error:
             # No offset: Python reached the end and wanted more.

@@ -18,6 +18,7 @@ from ..case import Case, load_case
 from ..errors import CaseError, StoreError
 from ..result import open_result
 from ..run import require_room
+from ..silence import changing_filters
 from ..store import SweepRecord, write_sweep
 from .cluster import TICK, Watch, dask_client, finished, require_dask
 from .numbers import numbers_of
@@ -219,7 +220,7 @@ def _once_each() -> Iterator[None]:
     Python's filter "once" forgets at every change of the filters, of which loading a case has some,
     and it would show what the caller ignores.
     """
-    with warnings.catch_warnings(record=True) as given:
+    with changing_filters, warnings.catch_warnings(record=True) as given:
         yield
     for one in {(str(one.message), one.category): one for one in given}.values():
         warnings.warn_explicit(one.message, one.category, one.filename, one.lineno)
