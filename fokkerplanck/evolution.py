@@ -8,7 +8,6 @@ from functools import partial
 from typing import Any
 
 import numpy as np
-from tqdm import tqdm
 
 from .case import Case
 from .cautions import cautions
@@ -21,6 +20,7 @@ from .errors import CaseError, CaseWarning, NumericalFailure
 from .keeping import Keeping
 from .observables import Observer, moments
 from .particles import Client
+from .progress import advanced
 from .sink import Sink
 from .start import initial_density
 from .store import Checkpoint, EnsembleRecord, read
@@ -28,8 +28,6 @@ from .walk import visited_cells, walk, walkers_notes
 
 # Times between two frames at which coefficients are looked at once something is wrong.
 PROBES = 65
-
-BAR = "{desc} {percentage:3.0f}% {bar} t = {n:.4g}/{total:.4g} [{elapsed}<{remaining}]"
 
 
 def march_density(
@@ -40,7 +38,6 @@ def march_density(
     observer: Observer,
     scheme: Scheme,
     started: StationaryState | None,
-    progress: bool,
 ) -> list[str]:
     """The frames of [density]."""
     asked = case.density
@@ -56,7 +53,7 @@ def march_density(
     )
     start = partial(initial_density, case, started)
     measure = partial(_measured, observer, march)
-    density = march_frames(case, sink, clock, march, start, measure, progress)
+    density = march_frames(case, sink, clock, march, start, measure)
     found = cautioned(system.at(asked.end), density, scheme.order)
     return [f"stepper {stepper}: {reason}", *found]
 
@@ -68,7 +65,6 @@ def march_frames(
     march: Advancing,
     start: Callable[[], np.ndarray],
     measure: Callable[[np.ndarray, float], dict[str, Any]],
-    progress: bool,
 ) -> np.ndarray:
     """March from frame to frame into the sink; returns the last density."""
     asked = case.density
@@ -82,14 +78,8 @@ def march_frames(
         with clock("write"):
             sink.frame(state, measure(density, 0.0))
     flat, step = state.density.reshape(-1), state.step
-    bar = tqdm(
-        total=asked.end,
-        initial=state.time,
-        desc=case.name,
-        disable=not progress,
-        bar_format=BAR,
-    )
-    with bar:
+    with clock.progress.bar("", asked.end, state.time) as bar:
+        march.system.moved = moved = advanced(bar)
         for index in range(state.frame + 1, asked.frames):
             before, stop = asked.times[index - 1], asked.times[index]
             with clock("step"):
@@ -99,7 +89,7 @@ def march_frames(
                 measured = measure(density, stop)
             with clock("write"):
                 sink.frame(Checkpoint(index, stop, density, step), measured)
-            bar.update(stop - before)
+            moved(stop)
     return flat.reshape(shape)
 
 
@@ -183,7 +173,6 @@ def move_walkers(
     clock: Clock,
     rest: StationaryState | None,
     system: System | None,
-    progress: bool,
     client: Client | None = None,
 ) -> list[str]:
     """The walkers of [ensemble], here or on the processes behind a client.
@@ -194,7 +183,7 @@ def move_walkers(
     if record is not None:
         notes = walkers_notes(case, record)
     else:
-        record, notes = _walked(case, sink, clock, rest, system, progress, client)
+        record, notes = _walked(case, sink, clock, rest, system, client)
         sink.ensemble(record)
     if record.lost[-1] and record.lost[-1] + record.absorbed[-1].sum() == record.particles:
         last = record.time[np.flatnonzero(np.diff(record.lost, prepend=0))[-1]]
@@ -212,28 +201,21 @@ def _walked(
     clock: Clock,
     rest: StationaryState | None,
     system: System | None,
-    progress: bool,
     client: Client | None,
 ) -> tuple[EnsembleRecord, list[str]]:
     """All frames of the walkers, and what to read with care."""
     assert case.density is not None
     assert case.ensemble is not None
     keeper = Keeping(case, sink.path, sink.header.source, sink.stopped)
-    bar = tqdm(
-        total=case.ensemble.times(case.density)[-1],
-        desc=f"{case.name} walkers",
-        disable=not progress,
-        bar_format=BAR,
-    )
+    with clock.progress.bar("walkers", case.ensemble.times(case.density)[-1]) as bar, clock("walk"):
 
-    def moved(time: float) -> None:
-        # What a run before has done takes no part in the time left.
-        bar.initial = keeper.begun
-        bar.update(time - bar.n)
-        if client is not None and sink.stopped():
-            raise KeyboardInterrupt
+        def moved(time: float) -> None:
+            # What a run before has done takes no part in the time left.
+            bar.initial = keeper.begun
+            bar.update(time - bar.n)
+            if client is not None and sink.stopped():
+                raise KeyboardInterrupt
 
-    with bar, clock("walk"):
         visited = visited_cells(sink.density(k) for k in sink.kept)
         start = initial_density(case, rest)
         pieces = system.factors if isinstance(system, ControlledSystem) else None

@@ -96,6 +96,8 @@ class Result:
         Seconds by stage of the run.
     notes : list of str
         What a reader of the result should know.
+    failed : dict
+        Analyses that were asked for and could not be done, by section, and why.
     attrs : dict
         Further attributes of the result file.
     """
@@ -126,6 +128,7 @@ class Result:
     status: str = "complete"
     timings: dict[str, float] = field(default_factory=dict)
     notes: list[str] = field(default_factory=list)
+    failed: dict[str, str] = field(default_factory=dict)
     attrs: dict[str, Any] = field(default_factory=dict)
 
     @classmethod
@@ -283,7 +286,7 @@ class Result:
                 if self.passage is not None:
                     writer.write_passage(self.passage)
                 status = "complete" if self.status == "complete" else "interrupted"
-                writer.close(status, timings=self.timings, notes=self.notes)
+                writer.close(status, timings=self.timings, notes=self.notes, failed=self.failed)
             os.replace(partial, target)
         finally:
             partial.unlink(missing_ok=True)
@@ -339,4 +342,5 @@ def open_result(path: str | Path) -> Result:
         status=contents.status,
         timings=contents.timings,
         notes=contents.notes,
+        failed=contents.failed,
     )

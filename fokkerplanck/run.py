@@ -9,13 +9,12 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
-from tqdm import tqdm
 
 from .analysis import analyse, record_of, spectrum_of
 from .case import Case, Need, memory_needs, require_disk, require_memory
 from .cautions import levy_cautions
 from .clock import Clock
-from .density import SCHEME_TABLE, Scheme, StationaryState, System, stationary
+from .density import SCHEME_TABLE, Generator, Scheme, StationaryState, System, stationary
 from .density.controlled import ControlledSystem
 from .density.force import Force
 from .density.levy import LEVY, LevySystem
@@ -23,26 +22,31 @@ from .density.levy_march import LevyMarch
 from .density.rates import sampled_offsets
 from .density.transfer_memory import transfer_bytes
 from .discrete import discretise
-from .errors import CaseError, CaseWarning, NumericalFailure
+from .errors import CaseError, CaseWarning, NumericalFailure, one_line
 from .evolution import cautioned, march_density, march_frames, move_walkers, rates_over_sides
 from .observables import Observer, measure_levy
 from .particles import Client
 from .problem import Problem
+from .progress import COUNT
 from .provenance import header_of, is_complete
 from .result import Result, open_result
 from .sink import Sink
 from .smoothed import smooth
 from .start import initial_density, scheme_of
 from .steering import objective_of, steer
-from .store import settle
-from .transit import check_regions, transit
+from .store import PassageRecord, settle
+from .transit import check_regions, transit, wells_of
 from .validate import validate
 
 # Beyond these sizes a case that does not ask for the stationary state does without it when
 # detailed balance fails: the linear solve would cost more than the run.
 STATIONARY_CELLS = {1: 1_000_000, 2: 600_000, 3: 300_000}
 
-CONTROL_BAR = "{desc} {bar} {n} iterations [{elapsed}] {postfix}"
+UNRESTED = "no stationary density, hence no free energy"
+
+# What may go wrong in one analysis and leave the others as they are. Too little memory is not among
+# them: what then lacks is found when the run goes on on another machine.
+FAILURES = (CaseError, RuntimeError, ArithmeticError, np.linalg.LinAlgError)
 
 
 def run(
@@ -67,7 +71,7 @@ def run(
     overwrite : bool
         Replace an existing file.
     progress : bool
-        Show a bar with the time left on stderr.
+        Show on stderr what goes on: bars with the time left, else the stage and its time.
     stopped : callable
         Asked after every frame; True ends the run there with KeyboardInterrupt.
     client : distributed.Client or concurrent.futures.Executor, optional
@@ -81,13 +85,19 @@ def run(
     Raises
     ------
     CaseError, StoreError, NumericalFailure
-        For bad input, files that cannot be used, and solvers that cannot keep their promise.
+        For bad input, files that cannot be used, and densities that cannot be moved on in time.
     KeyboardInterrupt
         After the file was closed as "interrupted".
+
+    Warns
+    -----
+    CaseWarning
+        For what to read with care, and for each analysis that could not be done. The frames and
+        the other analyses do not depend on it; ``Result.failed`` keeps the reason.
     """
     require_case(case)
     path = None if path is None else Path(path)
-    clock = Clock()
+    clock = Clock(case.name, progress)
     with clock.compiling():
         with clock("assemble"):
             case.problem.check(case.grid)
@@ -100,7 +110,7 @@ def run(
             return open_result(path)
         sink = Sink(case, header, path, resume, overwrite, stopped)
         try:
-            notes = _solve(case, sink, clock, progress, client)
+            notes = _solve(case, sink, clock, client)
         except BaseException:
             sink.abandon(clock.seconds())
             raise
@@ -135,12 +145,17 @@ def require_room(case: Case) -> None:
 
 
 def rest_state(
-    case: Case, system: System, scheme: Scheme | None = None, strict: bool = False
+    case: Case,
+    system: System,
+    scheme: Scheme | None = None,
+    strict: bool = False,
+    absent: list[str] | None = None,
 ) -> StationaryState | None:
     """Stationary state where there is one and the case needs it or it is cheap.
 
     It is that of the scheme, or where no scheme is given of the generator. With ``strict`` a
-    failure of the scheme high-order is raised also where the case could do without.
+    failure of the scheme high-order is raised also where the case could do without. With a list
+    ``absent`` what is needed by analyses only may fail, and the list gets the reason.
     """
     needed = (
         case.stationary is not None or case.initial.kind == "stationary" or _rest_for_passage(case)
@@ -160,11 +175,14 @@ def rest_state(
             )
         return rest
     except (CaseError, NumericalFailure) as failure:
-        if needed or (strict and name == "high-order"):
+        if strict and name == "high-order":
             raise
-        warnings.warn(
-            f"no stationary density, hence no free energy: {failure}", CaseWarning, stacklevel=2
-        )
+        begins = not exists or case.initial.kind == "stationary"
+        if needed and (absent is None or begins):
+            raise
+        warnings.warn(f"{UNRESTED}: {failure}", CaseWarning, stacklevel=2)
+        if absent is not None:
+            absent.append(str(failure))
         return None
 
 
@@ -175,67 +193,117 @@ def _rest_for_passage(case: Case) -> bool:
     return asked is not None and (asked.escape or between)
 
 
-def _solve(
-    case: Case, sink: Sink, clock: Clock, progress: bool, client: Client | None
-) -> list[str]:
-    """Compute everything the case asks for into the sink; returns notes."""
+def _solve(case: Case, sink: Sink, clock: Clock, client: Client | None) -> list[str]:
+    """Compute everything the case asks for into the sink; returns notes.
+
+    The frames come first. An analysis that fails leaves what is there, and those after it, alone.
+    """
     if case.problem.jumps is not None:
-        return _solve_levy(case, sink, clock, progress, client)
+        return _solve_levy(case, sink, clock, client)
+    absent: list[str] = []
     with clock("assemble"):
         system = System(case.problem, case.grid)
         generator = system.at(0.0)
         check_regions(case, generator)
-        scheme, why, rest = _scheme_and_rest(case, system)
+        scheme, why, rest = _scheme_and_rest(case, system, absent)
         if rest is not None and rest.generator is not generator:
             generator = rest.generator
             system.adopt(generator)
         observer = Observer(case.problem, rest)
-    notes: list[str] = []
+    notes = [f"{UNRESTED}: {why}" for why in absent if case.stationary is None]
+    if absent and case.stationary is not None:
+        sink.failed["stationary"] = absent[0]
     steered = system
     if case.control is not None:
         # Under a control F need not fall, and nothing rests.
-        steered = _steered(case, sink, clock, observer, progress)
+        steered = _steered(case, sink, clock, observer)
         observer = Observer(case.problem, None)
     if scheme is not None:
-        notes = [f"scheme {scheme.name}: {why}"]
-        notes += march_density(case, sink, clock, steered, observer, scheme, rest, progress)
+        notes.insert(0, f"scheme {scheme.name}: {why}")
+        notes += march_density(case, sink, clock, steered, observer, scheme, rest)
     if rest is not None:
         with clock("analyse"):
+            record = record_of(case.problem, generator, rest)
             if case.stationary is not None:
-                record, left_out = analyse(case.problem, generator, rest)
-                notes += left_out
-            else:
-                record = record_of(case.problem, generator, rest)
+                within = partial(analyse, case.problem, generator, rest, record)
+                notes += _tried(sink, "stationary", within)
             if case.density is None:
                 notes += cautioned(generator, rest.density)
             sink.stationary(record)
     if case.smoothing is not None:
         with clock("smooth"):
-            sink.smoothing(smooth(case))
+            notes += _tried(sink, "smoothing", lambda: sink.smoothing(smooth(case)))
     if case.spectrum is not None:
-        with clock("analyse"):
-            modes, left_out = spectrum_of(generator, case.spectrum.count, rest)
-            notes += left_out
-            sink.spectrum(modes)
+        with clock("modes"):
+            notes += _tried(sink, "spectrum", partial(_spectrum, case, sink, generator, rest))
     if case.passage is not None:
         with clock("passage"):
-            found, cares = transit(case, generator, rest)
-            notes += cares
-            sink.passage(found)
-    notes += _walk(case, sink, clock, rest, steered, progress, client)
+            notes += _passage(case, sink, generator, rest)
+    notes += _walk(case, sink, clock, rest, steered, client)
     if case.discrete is not None:
         with clock("discrete"):
-            start = initial_density(case, rest)
-            density = None if rest is None else rest.density
-            steps, cares = discretise(case, start, generator, density, sink.walkers)
-            sink.discrete(steps)
-            notes += cares
+            notes += _tried(sink, "discrete", partial(_discrete, case, sink, generator, rest))
     return notes
 
 
-def _solve_levy(
-    case: Case, sink: Sink, clock: Clock, progress: bool, client: Client | None
+def _tried(sink: Sink, section: str, analysis: Callable[[], list[str] | None]) -> list[str]:
+    """The notes of an analysis; where it fails, a warning and the reason in ``sink.failed``."""
+    try:
+        return analysis() or []
+    except FAILURES as failure:
+        known = isinstance(failure, CaseError | NumericalFailure)
+        why = str(failure) if known else f"{type(failure).__name__}: {failure}"
+        if isinstance(failure, CaseError):
+            # The key is told by the section, or stands behind it.
+            why = failure.detail if failure.key in (None, section) else why
+        sink.failed[section] = one_line(why)
+        warnings.warn(f"[{section}] could not be done: {why}", CaseWarning, stacklevel=3)
+        return []
+
+
+def _spectrum(
+    case: Case, sink: Sink, generator: Generator, rest: StationaryState | None
 ) -> list[str]:
+    assert case.spectrum is not None
+    modes, notes = spectrum_of(generator, case.spectrum.count, rest)
+    sink.spectrum(modes)
+    return notes
+
+
+def _passage(
+    case: Case, sink: Sink, generator: Generator, rest: StationaryState | None
+) -> list[str]:
+    """First passage and escape, each without the other where that fails."""
+    assert case.passage is not None
+    record = PassageRecord()
+
+    def arrive() -> None:
+        nonlocal record
+        record = transit(case, generator, rest)
+
+    def leave() -> list[str]:
+        record.escape, notes = wells_of(case, generator, rest)
+        return notes
+
+    notes = _tried(sink, "passage", arrive)
+    if case.passage.escape:
+        notes += _tried(sink, "passage.escape", leave)
+    if record.target or record.escape is not None:
+        sink.passage(record)
+    return notes
+
+
+def _discrete(
+    case: Case, sink: Sink, generator: Generator, rest: StationaryState | None
+) -> list[str]:
+    start, density = initial_density(case, rest), None if rest is None else rest.density
+    walkers = None if "ensemble" in sink.failed else sink.walkers
+    steps, notes = discretise(case, start, generator, density, walkers)
+    sink.discrete(steps)
+    return notes
+
+
+def _solve_levy(case: Case, sink: Sink, clock: Clock, client: Client | None) -> list[str]:
     """The same under heavy-tailed noise, which has no stationary state here to compare with."""
     if case.control is not None:
         raise CaseError("steers Gaussian noise; leave noise.alpha out", "control")
@@ -247,15 +315,15 @@ def _solve_levy(
         march = LevyMarch(system, asked.rtol, asked.end)
         start = partial(initial_density, case)
         measure = partial(measure_levy, system)
-        march_frames(case, sink, clock, march, start, measure, progress)
+        march_frames(case, sink, clock, march, start, measure)
         cares = levy_cautions(system, rates_over_sides(sink))
         notes = [f"stepper {LEVY.name}: {LEVY.summary}", *cares]
         for sentence in cares:
             warnings.warn(sentence, CaseWarning, stacklevel=3)
     if case.smoothing is not None:
         with clock("smooth"):
-            sink.smoothing(smooth(case))
-    notes += _walk(case, sink, clock, None, None, progress, client)
+            notes += _tried(sink, "smoothing", lambda: sink.smoothing(smooth(case)))
+    notes += _walk(case, sink, clock, None, None, client)
     return notes
 
 
@@ -265,53 +333,52 @@ def _walk(
     clock: Clock,
     rest: StationaryState | None,
     system: System | None,
-    progress: bool,
     client: Client | None,
 ) -> list[str]:
     """Walkers and their comparison with the density, where the case asks for them."""
     notes = []
     if case.ensemble is not None:
-        notes = move_walkers(case, sink, clock, rest, system, progress, client)
-    if case.validation is not None and sink.walkers is not None:
+        walk = partial(move_walkers, case, sink, clock, rest, system, client)
+        notes = _tried(sink, "ensemble", walk)
+
+    def compare() -> None:
+        if "ensemble" in sink.failed or sink.walkers is None:
+            raise NumericalFailure("there are no walkers to compare with")
+        sink.validation(validate(case, sink.walkers, sink.kept, sink.density, clock.progress))
+
+    if case.validation is not None and case.ensemble is not None:
         with clock("validate"):
-            sink.validation(validate(case, sink.walkers, sink.kept, sink.density))
+            notes += _tried(sink, "validation", compare)
     return notes
 
 
-def _steered(
-    case: Case, sink: Sink, clock: Clock, observer: Observer, progress: bool
-) -> ControlledSystem:
+def _steered(case: Case, sink: Sink, clock: Clock, observer: Observer) -> ControlledSystem:
     """The system of [control], once its schedule is found."""
     assert case.control is not None
     if case.validation is not None:
         raise CaseError("compares at u = 1; leave it out beside [control]", "validation")
     with clock("control"):
         objective = objective_of(case, initial_density(case, observer.stationary))
-        bar = tqdm(
-            total=case.control.iterations if case.control.schedule == "optimal" else None,
-            desc=f"{case.name} control",
-            disable=not progress,
-            bar_format=CONTROL_BAR,
-        )
+        total = case.control.iterations if case.control.schedule == "optimal" else None
+        with clock.progress.bar("control", total, layout=COUNT) as bar:
 
-        def moved(stage: str, count: int, cost: float) -> None:
-            bar.set_postfix_str(stage if np.isnan(cost) else f"{stage}, cost {cost:.6g}", False)
-            bar.update(1 if stage == "optimum" else 0)
-            if sink.stopped():
-                raise KeyboardInterrupt
+            def moved(stage: str, count: int, cost: float) -> None:
+                bar.set_postfix_str(stage if np.isnan(cost) else f"{stage}, cost {cost:.6g}", False)
+                bar.update(1 if stage == "optimum" else 0)
+                if sink.stopped():
+                    raise KeyboardInterrupt
 
-        with bar:
             record = steer(case, objective, resumed=sink.search(), moved=moved, ended=sink.searched)
         sink.control(record)
     return ControlledSystem(objective.family, objective.schedule(record.values[0]))
 
 
 def _scheme_and_rest(
-    case: Case, system: System
+    case: Case, system: System, absent: list[str]
 ) -> tuple[Scheme | None, str, StationaryState | None]:
     """The scheme of [density], why that one, and its stationary state where there is one."""
     if case.density is None:
-        return None, "", rest_state(case, system)
+        return None, "", rest_state(case, system, absent=absent)
     if case.control is not None:
         if case.density.scheme == "high-order":
             raise CaseError(
@@ -320,12 +387,16 @@ def _scheme_and_rest(
                 "density.scheme",
             )
         why = "its rates follow the control"
-        return SCHEME_TABLE["scharfetter-gummel"], why, rest_state(case, system)
+        return SCHEME_TABLE["scharfetter-gummel"], why, rest_state(case, system, absent=absent)
     scheme, why = scheme_of(case, system)
     free = case.density.scheme == "auto"
     try:
-        return scheme, why, rest_state(case, system, scheme, strict=free)
+        return scheme, why, rest_state(case, system, scheme, free, absent)
     except NumericalFailure as failure:
         if not free or scheme.name != "high-order":
             raise
-        return SCHEME_TABLE["scharfetter-gummel"], str(failure), rest_state(case, system)
+        return (
+            SCHEME_TABLE["scharfetter-gummel"],
+            str(failure),
+            rest_state(case, system, absent=absent),
+        )

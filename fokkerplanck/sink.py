@@ -57,6 +57,7 @@ class Sink:
         self.entropies: SmoothingRecord | None = None
         self.steps: Discrete | None = None
         self.first_passage: PassageRecord | None = None
+        self.failed: dict[str, str] = {}
         if path is None:
             return
         if resume and path.exists():
@@ -193,7 +194,7 @@ class Sink:
     def finish(self, timings: dict[str, float], notes: list[str]) -> Result:
         """Close the file as complete and return the result."""
         if self.writer is not None and self.path is not None:
-            self.writer.close("complete", timings=timings, notes=notes)
+            self.writer.close("complete", timings=timings, notes=notes, failed=self.failed)
             return open_result(self.path)
         series = {
             name: np.array([measured[name] for measured in self.measured])
@@ -214,4 +215,5 @@ class Sink:
             passage=self.first_passage,
             timings=timings,
             notes=notes,
+            failed=self.failed,
         )

@@ -20,7 +20,6 @@ from ..result import open_result
 from ..run import require_room
 from ..store import SweepRecord, write_sweep
 from .cluster import TICK, Watch, dask_client, finished, require_dask
-from .numbers import numbers_of
 from .plan import Member, Plan, plan_of
 from .summary import summary_of
 from .task import (
@@ -32,6 +31,7 @@ from .task import (
     OTHER,
     Outcome,
     Task,
+    outcome_of,
     solve,
     standing,
 )
@@ -193,7 +193,7 @@ def prepare(
                     f"{why}; give --overwrite to replace it or --out to write elsewhere", path
                 )
             if state == DONE and path is not None:
-                outcomes[member.number] = Outcome(member.number, numbers_of(open_result(path)))
+                outcomes[member.number] = outcome_of(member.number, open_result(path))
             else:
                 tasks.append(task)
     assert first is not None
