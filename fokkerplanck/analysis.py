@@ -84,8 +84,8 @@ def analyse(
     record.angular_momentum = turning.angular_momentum
     if split.mismatch > MISMATCH:
         notes.append(
-            f"the two sides of (50) differ by {100.0 * split.mismatch:.0f} %: Phi~ and Sigma vary "
-            "too quickly for this grid"
+            "grad Phi and Sigma grad Phi~ - div Sigma/beta - v, which are equal at rest, differ by "
+            f"{100.0 * split.mismatch:.0f} %: Phi~ and Sigma vary too quickly for this grid"
         )
     table = critical_table(problem, grid, state)
     record.critical = {

@@ -262,9 +262,10 @@ def _validate(options: argparse.Namespace) -> int:
         return _validate_file(options)
     _set_threads(options.threads)
     case = _load(options)
-    from .findings import table, walker_rows
+    from .findings import walker_rows
     from .report import disagreement, expectations
     from .run import run
+    from .table import table
     from .validate import with_validation
 
     stated = {
@@ -280,8 +281,9 @@ def _validate(options: argparse.Namespace) -> int:
 
 
 def _validate_file(options: argparse.Namespace) -> int:
-    from .findings import table, walker_rows
+    from .findings import walker_rows
     from .result import open_result
+    from .table import table
     from .validate import compare
 
     if options.set:

@@ -54,7 +54,7 @@ def march_density(
     start = partial(initial_density, case, started)
     measure = partial(_measured, observer, march)
     density = march_frames(case, sink, clock, march, start, measure)
-    found = cautioned(system.at(asked.end), density, scheme.order)
+    found = cautioned(case, system.at(asked.end), density, scheme.order, asked.end)
     return [f"stepper {stepper}: {reason}", *found]
 
 
@@ -151,9 +151,12 @@ def _measured(
     return {**measured, **control}
 
 
-def cautioned(generator: Generator, density: np.ndarray, order: int = 2) -> list[str]:
+def cautioned(
+    case: Case, generator: Generator, density: np.ndarray, order: int = 2, time: float = 0.0
+) -> list[str]:
     """What to read with care, also as warnings."""
-    found = cautions(generator, density, moments(generator, density)[1], order)
+    covariance = moments(generator, density)[1]
+    found = cautions(case.problem, generator, density, covariance, order, time)
     for sentence in found:
         warnings.warn(sentence, CaseWarning, stacklevel=3)
     return found

@@ -20,11 +20,11 @@ from .findings import (
     smoothing_rows,
     spectrum_rows,
     stationary_rows,
-    table,
     walker_rows,
 )
 from .provenance import telling
 from .result import Result
+from .table import by_axis, measured, table
 
 # "final.mean[0]", "stationary.entropy_production", "mass_drift"
 _NAME = re.compile(
@@ -339,25 +339,23 @@ def evolution_rows(result: Result) -> list[tuple[str, str]]:
     """Rows (what, finding) about the frames; none of them where there is no frame."""
     if not len(result.time):
         return []
+    at = f"t = {result.time[-1]:g}"
     rows = [
-        ("frames", f"{len(result.time)} up to t = {result.time[-1]:g}"),
+        ("frames", f"{len(result.time)} up to {at}"),
         _mass_row(result),
         ("minimum", f"{np.min(result.minimum):.1e}"),
     ]
     if "free_energy" in result.observables:
         rise = free_energy_increase(result)
         fell = "fell throughout" if rise <= 1e-12 else f"ROSE by {rise:.1e} of its size"
-        start, end = result.free_energy[0], result.free_energy[-1]
+        start, end, begin = result.free_energy[0], result.free_energy[-1], result.time[0]
         rows += [
-            ("free energy", f"{start:.6g} -> {end:.6g}, {fell}"),
-            ("KL to stationary", f"{result.kl_to_stationary[-1]:.3e}"),
+            ("free energy", f"{start:.6g} at t = {begin:g}, {end:.6g} at {at}, {fell}"),
+            ("KL to stationary", f"{result.kl_to_stationary[-1]:.3e} at {at}"),
         ]
         rows += _naive_row(result)
-    mean = ", ".join(
-        f"{name} {value:.5g}" for name, value in zip(result.names, result.mean[-1], strict=True)
-    )
-    rows.append(("final mean", mean))
-    rows.append(("expected loss", f"{result.expected_loss[-1]:.6g}"))
+    rows.append(("mean", f"{by_axis(result.names, result.mean[-1])} at {at}"))
+    rows.append(("expected loss", f"{measured(result.expected_loss[-1])} at {at}"))
     return rows
 
 

@@ -22,7 +22,7 @@ from .density.levy_march import LevyMarch
 from .density.rates import sampled_offsets
 from .density.transfer_memory import transfer_bytes
 from .discrete import discretise
-from .errors import CaseError, CaseWarning, NumericalFailure, one_line
+from .errors import CaseError, CaseWarning, NumericalFailure
 from .evolution import cautioned, march_density, march_frames, move_walkers, rates_over_sides
 from .observables import Observer, measure_levy
 from .particles import Client
@@ -37,16 +37,13 @@ from .steering import objective_of, steer
 from .store import PassageRecord, settle
 from .transit import check_regions, transit, wells_of
 from .validate import validate
+from .walk import check_walkers
 
 # Beyond these sizes a case that does not ask for the stationary state does without it when
 # detailed balance fails: the linear solve would cost more than the run.
 STATIONARY_CELLS = {1: 1_000_000, 2: 600_000, 3: 300_000}
 
 UNRESTED = "no stationary density, hence no free energy"
-
-# What may go wrong in one analysis and leave the others as they are. Too little memory is not among
-# them: what then lacks is found when the run goes on on another machine.
-FAILURES = (CaseError, RuntimeError, ArithmeticError, np.linalg.LinAlgError)
 
 
 def run(
@@ -102,6 +99,7 @@ def run(
         with clock("assemble"):
             case.problem.check(case.grid)
             require_room(case)
+            check_walkers(case)
             if path is not None:
                 require_disk(case, path)
             header = header_of(case)
@@ -226,39 +224,24 @@ def _solve(case: Case, sink: Sink, clock: Clock, client: Client | None) -> list[
             record = record_of(case.problem, generator, rest)
             if case.stationary is not None:
                 within = partial(analyse, case.problem, generator, rest, record)
-                notes += _tried(sink, "stationary", within)
+                notes += sink.attempt("stationary", within)
             if case.density is None:
-                notes += cautioned(generator, rest.density)
+                notes += cautioned(case, generator, rest.density)
             sink.stationary(record)
     if case.smoothing is not None:
         with clock("smooth"):
-            notes += _tried(sink, "smoothing", lambda: sink.smoothing(smooth(case)))
+            notes += sink.attempt("smoothing", lambda: sink.smoothing(smooth(case)))
     if case.spectrum is not None:
         with clock("modes"):
-            notes += _tried(sink, "spectrum", partial(_spectrum, case, sink, generator, rest))
+            notes += sink.attempt("spectrum", partial(_spectrum, case, sink, generator, rest))
     if case.passage is not None:
         with clock("passage"):
             notes += _passage(case, sink, generator, rest)
     notes += _walk(case, sink, clock, rest, steered, client)
     if case.discrete is not None:
         with clock("discrete"):
-            notes += _tried(sink, "discrete", partial(_discrete, case, sink, generator, rest))
+            notes += sink.attempt("discrete", partial(_discrete, case, sink, generator, rest))
     return notes
-
-
-def _tried(sink: Sink, section: str, analysis: Callable[[], list[str] | None]) -> list[str]:
-    """The notes of an analysis; where it fails, a warning and the reason in ``sink.failed``."""
-    try:
-        return analysis() or []
-    except FAILURES as failure:
-        known = isinstance(failure, CaseError | NumericalFailure)
-        why = str(failure) if known else f"{type(failure).__name__}: {failure}"
-        if isinstance(failure, CaseError):
-            # The key is told by the section, or stands behind it.
-            why = failure.detail if failure.key in (None, section) else why
-        sink.failed[section] = one_line(why)
-        warnings.warn(f"[{section}] could not be done: {why}", CaseWarning, stacklevel=3)
-        return []
 
 
 def _spectrum(
@@ -285,9 +268,9 @@ def _passage(
         record.escape, notes = wells_of(case, generator, rest)
         return notes
 
-    notes = _tried(sink, "passage", arrive)
+    notes = sink.attempt("passage", arrive)
     if case.passage.escape:
-        notes += _tried(sink, "passage.escape", leave)
+        notes += sink.attempt("passage.escape", leave)
     if record.target or record.escape is not None:
         sink.passage(record)
     return notes
@@ -322,7 +305,7 @@ def _solve_levy(case: Case, sink: Sink, clock: Clock, client: Client | None) -> 
             warnings.warn(sentence, CaseWarning, stacklevel=3)
     if case.smoothing is not None:
         with clock("smooth"):
-            notes += _tried(sink, "smoothing", lambda: sink.smoothing(smooth(case)))
+            notes += sink.attempt("smoothing", lambda: sink.smoothing(smooth(case)))
     notes += _walk(case, sink, clock, None, None, client)
     return notes
 
@@ -339,7 +322,7 @@ def _walk(
     notes = []
     if case.ensemble is not None:
         walk = partial(move_walkers, case, sink, clock, rest, system, client)
-        notes = _tried(sink, "ensemble", walk)
+        notes = sink.attempt("ensemble", walk)
 
     def compare() -> None:
         if "ensemble" in sink.failed or sink.walkers is None:
@@ -348,7 +331,7 @@ def _walk(
 
     if case.validation is not None and case.ensemble is not None:
         with clock("validate"):
-            notes += _tried(sink, "validation", compare)
+            notes += sink.attempt("validation", compare)
     return notes
 
 

@@ -40,6 +40,7 @@ LAYERS = {
     "clock": 6,
     "origin": 6,
     "provenance": 6,
+    "table": 0,
     "sink": 7,
     "keeping": 7,
     "analysis": 7,

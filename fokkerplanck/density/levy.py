@@ -19,7 +19,7 @@ from ..grid import Grid
 from ..problem import Problem
 from .fractional import Fractional
 from .steppers import Stepper
-from .system import System
+from .system import System, still
 from .transport import Transport
 
 
@@ -37,7 +37,7 @@ class LevySystem:
     problem: Problem
     grid: Grid
     counts: Counter[str] = field(default_factory=Counter)
-    moved: Callable[[float], object] = field(default=lambda time: None, init=False)
+    moved: Callable[[float], object] = field(default_factory=lambda: still, init=False)
     fractional: Fractional = field(init=False)
     transport: Transport = field(init=False)
 

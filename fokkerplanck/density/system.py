@@ -14,6 +14,10 @@ from .generator import Generator, assemble_generator
 from .shifted import ShiftedSolver
 
 
+def still(time: float) -> None:
+    """Tell nobody of the time reached."""
+
+
 @dataclass
 class System:
     """A problem on a grid: gives the generator at any time and keeps what is costly to set up.
@@ -36,7 +40,7 @@ class System:
     grid: Grid
     potential: Potential = field(init=False)
     counts: Counter[str] = field(default_factory=Counter)
-    moved: Callable[[float], object] = field(default=lambda time: None, init=False)
+    moved: Callable[[float], object] = field(default_factory=lambda: still, init=False)
     _generator: Generator | None = field(default=None, init=False)
     _time: float = field(default=0.0, init=False)
     _chains: list[Chains] | None = field(default=None, init=False)
