@@ -12,8 +12,9 @@ from .density.levy import LevySystem
 from .grid import Grid
 from .problem import Problem
 
-# Mass beyond reflecting sides that is worth a warning.
-OUTSIDE_WARNING = 1e-6
+# Mass beyond reflecting sides that is worth a warning; more of it where the diffusion added to a
+# singular Sigma makes tails of its own.
+OUTSIDE_WARNING, OUTSIDE_RAISED = 1e-6, 1e-3
 # Slabs of cells over which a tail falls.
 TAIL_CELLS = 8
 # A tail is at its side at most this share of the peak. Where the peak itself lies at a wall the box
@@ -133,14 +134,15 @@ def cautions(
     grid, rates = generator.grid, generator.rates
     found = []
     outside = mass_outside(problem, grid, density, time)
-    if outside > OUTSIDE_WARNING:
+    singular = rates.raised > MOST_RAISED * grid.size
+    if outside > (OUTSIDE_RAISED if singular else OUTSIDE_WARNING):
         found.append(
             f"the domain cuts off a tail of the density: about {min(outside, 1.0):.0e} of its mass "
             "would lie beyond the reflecting sides; enlarge domain ranges"
         )
     if order > 2:
         return found
-    if rates.raised > MOST_RAISED * grid.size:
+    if singular:
         # Where a direction has no noise no cell is small enough for it.
         return [*found, _raised(rates.raised)]
     width = float(np.sqrt(max(np.linalg.eigvalsh(covariance)[0], 0.0)))

@@ -103,6 +103,8 @@ class Progress:
 
     def _draw(self) -> None:
         """The last bar again, or the line of the stage."""
+        if not self.shown:
+            return
         with self._lock:
             busy, made = self.compiling()
             aside = "compiling kernels, once" + (f": {made} done" if made else "")

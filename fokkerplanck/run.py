@@ -178,9 +178,10 @@ def rest_state(
         begins = not exists or case.initial.kind == "stationary"
         if needed and (absent is None or begins):
             raise
-        warnings.warn(f"{UNRESTED}: {failure}", CaseWarning, stacklevel=2)
+        why = failure.detail if isinstance(failure, CaseError) else str(failure)
+        warnings.warn(f"{UNRESTED}: {why}", CaseWarning, stacklevel=2)
         if absent is not None:
-            absent.append(str(failure))
+            absent.append(why)
         return None
 
 
