@@ -14,6 +14,7 @@ from .progress import Progress
 # What is shown of a stage that takes long.
 WORDS = {
     "assemble": "assembling",
+    "write": "measuring and writing",
     "analyse": "analysing the state at rest",
     "smooth": "local entropies",
     "modes": "modes of the generator",

@@ -31,6 +31,8 @@ _NAME = re.compile(
     r"^(?:(final|stationary|spectrum|passage|ensemble|validation|control|smoothing|discrete)\.)?"
     r"([a-z_]+)(?:\[(\d+(?:\s*,\s*\d+)*)\])?$"
 )
+# Means below this share of an axis are zero but for rounding.
+ROUNDING = 1e-13
 # Rises of the naive free energy below this share of its range are the grid's error.
 NAIVE_RISE = 1e-3
 
@@ -354,7 +356,9 @@ def evolution_rows(result: Result) -> list[tuple[str, str]]:
             ("KL to stationary", f"{result.kl_to_stationary[-1]:.3e} at {at}"),
         ]
         rows += _naive_row(result)
-    rows.append(("mean", f"{by_axis(result.names, result.mean[-1])} at {at}"))
+    lengths = np.array([axis.length for axis in result.grid.domain.axes])
+    mean = np.where(np.abs(result.mean[-1]) < ROUNDING * lengths, 0.0, result.mean[-1])
+    rows.append(("mean", f"{by_axis(result.names, mean)} at {at}"))
     rows.append(("expected loss", f"{measured(result.expected_loss[-1])} at {at}"))
     return rows
 

@@ -195,6 +195,8 @@ class Result:
             rows.append(("final mean", ", ".join(f"{name} {value:.5g}" for name, value in mean)))
         there = [name for name in ANALYSES if getattr(self, name) is not None]
         rows.append(("analyses", ", ".join(there) or "none"))
+        if self.failed:
+            rows.append(("not computed", ", ".join(self.failed)))
         rows.append(("status", self.status))
         return html_table(self.title or "Result", rows)
 
