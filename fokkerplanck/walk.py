@@ -9,7 +9,7 @@ import numpy as np
 
 from .case import Case
 from .particles import METHODS, Client, Gaussian, Keeper, ensemble, stability_bound
-from .particles.ensemble import Pieces
+from .particles.ensemble import Pieces, require_steerable
 from .particles.methods import DEFAULT_STEP, fastest_rate, settings
 from .store import EnsembleRecord
 
@@ -95,7 +95,9 @@ def check_walkers(case: Case) -> None:
         return
     method, step = chosen_method(case), case.ensemble.step
     free = step is None and not METHODS[method].sgd
-    settings(case.problem, case.grid, method, 1.0 if free else step, None)
+    chosen = settings(case.problem, case.grid, method, 1.0 if free else step, None)
+    if case.control is not None:
+        require_steerable(case.problem, chosen)
 
 
 def chosen_method(case: Case) -> str:
