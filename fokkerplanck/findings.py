@@ -77,7 +77,6 @@ def spectrum_rows(spectrum: SpectrumRecord) -> list[tuple[str, str]]:
     # Of a pair one tells all.
     shown = [j for j in range(first, len(values)) if values[j].imag >= 0.0][:NAMED_MODES]
     for j in shown:
-        # Of a normal generator the residual bounds the error of the eigenvalue on the grid.
         text = f"{values[j].real:.6g}"
         if values[j].imag:
             text += f" +- {values[j].imag:.6g} i, frequency {values[j].imag / (2.0 * np.pi):.4g}"

@@ -24,6 +24,7 @@ from .findings import (
 )
 from .provenance import telling
 from .result import Result
+from .store import OBSERVABLES
 from .table import by_axis, measured, table
 
 # "final.mean[0]", "stationary.entropy_production", "mass_drift"
@@ -105,6 +106,8 @@ def _absence(name: str, result: Result) -> str:
     parts = _NAME.match(name)
     section = (parts and parts[1]) or "final"
     if section == "final":
+        if name != "free_energy_increase" and not (parts and parts[2] in OBSERVABLES):
+            return ""
         told = [note for note in result.notes if note.startswith("no stationary density")]
         return told[0] if told else result.failed.get("stationary", "")
     reasons = [why for key, why in result.failed.items() if key.partition(".")[0] == section]
