@@ -228,11 +228,23 @@ def _load(options: argparse.Namespace) -> Case:
     return load_case(options.case, overrides, origin="--set")
 
 
+@contextmanager
+def _shown(case: Case, stage: str) -> Iterator[None]:
+    """On a terminal, what a command without a bar is at."""
+    from .clock import Clock
+
+    clock = Clock(case.name, sys.stderr.isatty())
+    with clock.compiling(), clock(stage):
+        yield
+
+
 def _check(options: argparse.Namespace) -> int:
     case = _load(options)
     from .explain import explain
 
-    print(explain(case))
+    with _shown(case, "check"):
+        text = explain(case)
+    print(text)
     return SUCCESS
 
 
@@ -242,7 +254,9 @@ def _study(options: argparse.Namespace) -> int:
     case = _load(options)
     from .study import study
 
-    print(study(case, options.levels))
+    with _shown(case, "study"):
+        text = study(case, options.levels)
+    print(text)
     return SUCCESS
 
 

@@ -13,6 +13,8 @@ from .progress import Progress
 
 # What is shown of a stage that takes long.
 WORDS = {
+    "check": "looking at the case",
+    "study": "solving on a ladder of grids",
     "assemble": "assembling",
     "write": "measuring and writing",
     "analyse": "analysing the state at rest",
