@@ -228,24 +228,22 @@ def _load(options: argparse.Namespace) -> Case:
     return load_case(options.case, overrides, origin="--set")
 
 
-@contextmanager
-def _shown(case: Case, stage: str) -> Iterator[None]:
-    """On a terminal, what a command without a bar is at."""
+def _print(case: Case, stage: str, text: Callable[[], str]) -> int:
+    """Print a text; on a terminal, say what goes on until it is there."""
     from .clock import Clock
 
     clock = Clock(case.name, sys.stderr.isatty())
     with clock.compiling(), clock(stage):
-        yield
+        found = text()
+    print(found)
+    return SUCCESS
 
 
 def _check(options: argparse.Namespace) -> int:
     case = _load(options)
     from .explain import explain
 
-    with _shown(case, "check"):
-        text = explain(case)
-    print(text)
-    return SUCCESS
+    return _print(case, "check", lambda: explain(case))
 
 
 def _study(options: argparse.Namespace) -> int:
@@ -254,10 +252,7 @@ def _study(options: argparse.Namespace) -> int:
     case = _load(options)
     from .study import study
 
-    with _shown(case, "study"):
-        text = study(case, options.levels)
-    print(text)
-    return SUCCESS
+    return _print(case, "study", lambda: study(case, options.levels))
 
 
 def _sweep(options: argparse.Namespace) -> int:
