@@ -50,9 +50,9 @@ def record_of(problem: Problem, generator: Generator, state: StationaryState) ->
 
 
 def analyse(
-    problem: Problem, generator: Generator, state: StationaryState
-) -> tuple[Stationary, list[str]]:
-    """Everything that [stationary] asks for.
+    problem: Problem, generator: Generator, state: StationaryState, record: Stationary
+) -> list[str]:
+    """Everything that [stationary] asks for besides the state itself; returns what was left out.
 
     Both sides of (50) with their checks, measures of circulation, critical points of Phi and
     Phi~, closed loops of the current and of the drift, and the slowest oscillation.
@@ -64,17 +64,12 @@ def analyse(
         Of the problem, in a closed box.
     state : StationaryState
         Its stationary state.
-
-    Returns
-    -------
     record : Stationary
-    notes : list of str
-        What was left out, and why.
+        Of :func:`record_of`; filled on. What was found before a failure stays in it.
     """
     grid, notes = generator.grid, []
-    record = record_of(problem, generator, state)
     if min(grid.shape) < STENCIL:
-        return record, [f"analyses of the stationary state need {STENCIL} cells along every axis"]
+        return [f"analyses of the stationary state need {STENCIL} cells along every axis"]
     split = decompose(generator, problem, state)
     turning = circulation(generator, state.density)
     numbers = {name: float(getattr(split, name)) for name in _CHECKS}
@@ -82,15 +77,6 @@ def analyse(
     if not any(problem.noiseless):
         rates = entropy_rates(generator, state.density, state.log_density)
         numbers["housekeeping"] = rates.housekeeping
-    if grid.size > ROTATION_CELLS[grid.ndim]:
-        notes.append(
-            f"no oscillating mode was looked for: {grid.size} cells are more than "
-            f"{ROTATION_CELLS[grid.ndim]}"
-        )
-    elif rotation := leading_rotation(generator):
-        numbers["rotation_frequency"] = rotation.frequency
-        numbers["rotation_decay"] = rotation.decay
-        numbers["rotation_quality"] = rotation.quality
     record.numbers = {name: value for name, value in numbers.items() if math.isfinite(value)}
     record.velocity = split.velocity
     record.integrated_potential = split.integrated
@@ -98,8 +84,8 @@ def analyse(
     record.angular_momentum = turning.angular_momentum
     if split.mismatch > MISMATCH:
         notes.append(
-            f"the two sides of (50) differ by {100.0 * split.mismatch:.0f} %: Phi~ and Sigma vary "
-            "too quickly for this grid"
+            "grad Phi and Sigma grad Phi~ - div Sigma/beta - v, which are equal at rest, differ by "
+            f"{100.0 * split.mismatch:.0f} %: Phi~ and Sigma vary too quickly for this grid"
         )
     table = critical_table(problem, grid, state)
     record.critical = {
@@ -108,7 +94,18 @@ def analyse(
     }
     record.pairs, record.shifts = table.pairs, table.shifts
     record.loops = _loops(problem, generator, state)
-    return record, notes
+    if grid.size > ROTATION_CELLS[grid.ndim]:
+        notes.append(
+            f"no oscillating mode was looked for: {grid.size} cells are more than "
+            f"{ROTATION_CELLS[grid.ndim]}"
+        )
+    elif rotation := leading_rotation(generator):
+        record.numbers |= {
+            "rotation_frequency": rotation.frequency,
+            "rotation_decay": rotation.decay,
+            "rotation_quality": rotation.quality,
+        }
+    return notes
 
 
 def spectrum_of(

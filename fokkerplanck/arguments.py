@@ -11,6 +11,12 @@ from .cli_sweep import add_sweep
 # Of `store.EXPORTS`, which --help need not load.
 FORMATS = ("vtkhdf", "xdmf")
 
+STATUS = (
+    "exit status: 0 success; 1 an expected number or a validation failed, all results are there; "
+    "2 bad input; 3 numerical failure: of the density, which is there up to that time, or of an "
+    "analysis, then all else is there; 130 interrupted"
+)
+
 Command = Callable[[argparse.Namespace], int]
 
 
@@ -19,8 +25,7 @@ def parser_of(actions: Mapping[str, Command]) -> argparse.ArgumentParser:
     parser = argparse.ArgumentParser(
         prog="fokkerplanck",
         description="Fokker-Planck densities of stochastic gradient descent.",
-        epilog="exit status: 0 success; 1 an expected number or a validation failed; 2 bad input; "
-        "3 numerical failure; 130 interrupted",
+        epilog=STATUS,
     )
     parser.add_argument("--version", action="version", version=f"fokkerplanck {__version__}")
     commands = parser.add_subparsers(title="commands", required=True, metavar="COMMAND")
@@ -37,7 +42,9 @@ def parser_of(actions: Mapping[str, Command]) -> argparse.ArgumentParser:
         help="replace one key of the case, as in domain.x.cells=512; may be repeated",
     )
 
-    run = commands.add_parser("run", parents=[case], help="solve a case, write and draw the result")
+    run = commands.add_parser(
+        "run", parents=[case], help="solve a case, write and draw the result", epilog=STATUS
+    )
     run.add_argument(
         "--out", metavar="DIR", help="write DIR/NAME.h5 and the figures beside it (runs/NAME)"
     )

@@ -10,9 +10,16 @@ import numpy as np
 from .density import Generator
 from .density.levy import LevySystem
 from .grid import Grid
+from .problem import Problem
 
-# Mass beyond reflecting sides that is worth a warning.
-OUTSIDE_WARNING = 1e-6
+# Mass beyond reflecting sides that is worth a warning; more of it where the diffusion added to a
+# singular Sigma makes tails of its own.
+OUTSIDE_WARNING, OUTSIDE_RAISED = 1e-6, 1e-3
+# Slabs of cells over which a tail falls.
+TAIL_CELLS = 8
+# A tail is at its side at most this share of the peak. Where the peak itself lies at a wall the box
+# is one that is meant, and only what has all but vanished is a tail.
+SMALL, SMALL_BESIDE_WALL = 0.5, 0.05
 # The longest offset should stay below this many standard deviations of the density.
 REACH_WARNING = 1.0
 # Share of the mass that has jumped over the sides: heavy tails always have some.
@@ -20,29 +27,37 @@ TAIL_WARNING = 1e-2
 # Rms of the force along an edge, over the density. At one the covariances of circulating linear
 # problems are wrong by 10 to 50 %, and the error grows with its square.
 PECLET_WARNING = 1.0
+# Share of the cells with a Sigma close to singular beyond which cells are not what is wanting.
+MOST_RAISED = 0.1
 # Below this |P| the mean of both rates is the conductance (f - b)/P to P^2/12.
 SMALL_WORK = 1e-5
 
 
-def mass_outside(grid: Grid, density: np.ndarray) -> float:
-    """Mass that the density would have beyond the reflecting sides, extrapolated.
+def mass_outside(problem: Problem, grid: Grid, density: np.ndarray, time: float = 0.0) -> float:
+    """Mass of the tails that reflecting sides cut off, extrapolated; a wall cuts off nothing.
 
-    Each line of cells that ends at a side is continued as the geometric series of its last two
-    cells; lines that do not decay count with all of their last cell, once per cell of the axis.
+    A tail is what falls towards a side over the last ``TAIL_CELLS`` slabs of cells while the drift
+    there leads back into the box, and is small beside the peak. It is continued as the geometric
+    series of its last two slabs. A side where the density is flat, rises, or is held by the drift
+    against it is a wall: the box is the problem's, and nothing would lie beyond it.
     """
-    total = 0.0
+    total, drift = 0.0, problem.drift_at(grid.points, time)
     for number, axis in enumerate(grid.domain.axes):
-        for side, (last, inner) in zip(axis.boundary, ((0, 1), (-1, -2)), strict=True):
-            if side != "reflecting":
+        others = tuple(i for i in range(grid.ndim) if i != number)
+        slabs = density.sum(axis=others) * grid.cell_volume
+        # Along an axis without noise another one turns the motion back.
+        inward = (density * drift[number]).sum(axis=others)
+        count = max(2, min(TAIL_CELLS, slabs.size // 4))
+        walled = int(np.argmax(slabs)) in (0, slabs.size - 1)
+        most = (SMALL_BESIDE_WALL if walled else SMALL) * float(slabs.max())
+        for side, order, sign in zip(axis.boundary, (1, -1), (1.0, -1.0), strict=True):
+            last, back = slabs[::order][:count], sign * float(inward[::order][0])
+            falls = bool((np.diff(last) > 0.0).all())
+            if side != "reflecting" or not falls or last[0] > most:
                 continue
-            edge = np.atleast_1d(np.take(density, last, axis=number))
-            before = np.atleast_1d(np.take(density, inner, axis=number))
-            ratio = np.ones_like(edge)
-            np.divide(edge, before, out=ratio, where=before > 0.0)
-            tail = edge * grid.shape[number]
-            decays = ratio < 1.0 - 1.0 / grid.shape[number]
-            tail[decays] = edge[decays] * ratio[decays] / (1.0 - ratio[decays])
-            total += float(tail.sum()) * grid.cell_volume
+            if back > 0.0 or problem.noiseless[number]:
+                ratio = float(last[0] / last[1])
+                total += float(last[0]) * ratio / (1.0 - ratio)
     return total
 
 
@@ -93,30 +108,43 @@ def peclet_number(generator: Generator, density: np.ndarray) -> float:
 
 
 def cautions(
-    generator: Generator, density: np.ndarray, covariance: np.ndarray, order: int = 2
+    problem: Problem,
+    generator: Generator,
+    density: np.ndarray,
+    covariance: np.ndarray,
+    order: int = 2,
+    time: float = 0.0,
 ) -> list[str]:
     """Sentences about what to read with care; empty when all is well.
 
     Parameters
     ----------
+    problem : Problem
     generator : Generator
+        Of the problem.
     density : ndarray of the grid's shape
         The density that should fit, e.g. the last one.
     covariance : (d, d)
         Its covariance.
     order : int
         Of the scheme in the cell width. What is said of lattice edges holds for order 2 only.
+    time : float
+        Of the density.
     """
     grid, rates = generator.grid, generator.rates
     found = []
-    outside = mass_outside(grid, density)
-    if outside > OUTSIDE_WARNING:
+    outside = mass_outside(problem, grid, density, time)
+    singular = rates.raised > MOST_RAISED * grid.size
+    if outside > (OUTSIDE_RAISED if singular else OUTSIDE_WARNING):
         found.append(
-            f"the domain cuts off the density: about {min(outside, 1.0):.1e} of its mass would lie "
-            "beyond the reflecting sides; enlarge domain ranges"
+            f"the domain cuts off a tail of the density: about {min(outside, 1.0):.0e} of its mass "
+            "would lie beyond the reflecting sides; enlarge domain ranges"
         )
     if order > 2:
         return found
+    if singular:
+        # Where a direction has no noise no cell is small enough for it.
+        return [*found, _raised(rates.raised)]
     width = float(np.sqrt(max(np.linalg.eigvalsh(covariance)[0], 0.0)))
     length = float(np.sqrt(((rates.offsets * grid.spacing) ** 2).sum(axis=1)).max())
     if length > REACH_WARNING * width:
@@ -131,8 +159,12 @@ def cautions(
             f"{peclet:.2g}, rms), which smears the density; take more cells"
         )
     if rates.raised:
-        found.append(
-            f"the noise covariance is close to singular in {rates.raised} cells, where an "
-            "isotropic part of the order of the squared cell width was added"
-        )
+        found.append(_raised(rates.raised))
     return found
+
+
+def _raised(cells: int) -> str:
+    return (
+        f"the noise covariance is close to singular in {cells} cells, where an isotropic part of "
+        "the order of the squared cell width was added"
+    )

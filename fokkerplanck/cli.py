@@ -1,7 +1,6 @@
 """The command line: reads arguments, calls the library, turns errors into a sentence and a status.
 
-Exit status: 0 success, 1 an expected number or a validation failed, 2 bad input, 3 numerical
-failure, 130 interrupted.
+Exit status: see ``arguments.STATUS``.
 """
 
 from __future__ import annotations
@@ -12,7 +11,7 @@ import signal
 import sys
 import tomllib
 import warnings
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import replace
 from pathlib import Path
@@ -74,11 +73,13 @@ def _warnings_in_one_line() -> Iterator[None]:
         usual = warnings.showwarning
 
         def show(message: Any, category: type[Warning], *place: Any, **more: Any) -> None:
+            from .progress import say
+
             if issubclass(category, CaseWarning):
-                sys.stderr.write(f"warning: {message}\n")
+                say(f"warning: {message}")
             elif issubclass(category, RuntimeWarning):
                 # numpy's words on an overflow; what follows from it is told by an error.
-                sys.stderr.write(f"warning: {message} in {Path(place[0]).name}\n")
+                say(f"warning: {message} in {Path(place[0]).name}")
             else:
                 usual(message, category, *place, **more)
 
@@ -100,13 +101,14 @@ def _solved(options: argparse.Namespace, stopped: Callable[[], bool]) -> int:
     from .run import run
 
     before = changed_at(path)
+    shown = sys.stderr.isatty() and not options.quiet
     with _naming(case), _client(options.scheduler) as client:
         result = run(
             case,
             path,
             resume=options.resume,
             overwrite=options.overwrite,
-            progress=sys.stderr.isatty() and not options.quiet,
+            progress=shown,
             stopped=stopped,
             client=client,
         )
@@ -114,10 +116,10 @@ def _solved(options: argparse.Namespace, stopped: Callable[[], bool]) -> int:
     if not options.no_figures:
         from .solve import illustrate
 
-        drawn = illustrate(case, result, path, before)
+        drawn = illustrate(case, result, path, before, progress=shown)
     print(summary(case, result))
     print("\n".join(["files", *(f"  {file}" for file in [path, *drawn])]))
-    return _judged(expectations(case, result) + disagreement(case, result))
+    return _judged(expectations(case, result) + disagreement(case, result), result.failed)
 
 
 def _target(options: argparse.Namespace, case: Case) -> Path:
@@ -146,10 +148,14 @@ def _client(address: str | None) -> Iterator[Any]:
         yield client
 
 
-def _judged(missed: list[str]) -> int:
-    """Say what is not as expected; the exit status."""
+def _judged(missed: list[str], failed: Mapping[str, str]) -> int:
+    """Say what is not as expected and what is not there; the exit status."""
     for sentence in missed:
         sys.stderr.write(f"not as expected: {sentence}\n")
+    for section, why in failed.items():
+        sys.stderr.write(f"not computed: [{section}]: {why}\n")
+    if failed:
+        return FAILED
     return MISSED if missed else SUCCESS
 
 
@@ -222,12 +228,22 @@ def _load(options: argparse.Namespace) -> Case:
     return load_case(options.case, overrides, origin="--set")
 
 
+def _print(case: Case, stage: str, text: Callable[[], str]) -> int:
+    """Print a text; on a terminal, say what goes on until it is there."""
+    from .clock import Clock
+
+    clock = Clock(case.name, sys.stderr.isatty())
+    with clock.compiling(), clock(stage):
+        found = text()
+    print(found)
+    return SUCCESS
+
+
 def _check(options: argparse.Namespace) -> int:
     case = _load(options)
     from .explain import explain
 
-    print(explain(case))
-    return SUCCESS
+    return _print(case, "check", lambda: explain(case))
 
 
 def _study(options: argparse.Namespace) -> int:
@@ -236,8 +252,7 @@ def _study(options: argparse.Namespace) -> int:
     case = _load(options)
     from .study import study
 
-    print(study(case, options.levels))
-    return SUCCESS
+    return _print(case, "study", lambda: study(case, options.levels))
 
 
 def _sweep(options: argparse.Namespace) -> int:
@@ -256,9 +271,10 @@ def _validate(options: argparse.Namespace) -> int:
         return _validate_file(options)
     _set_threads(options.threads)
     case = _load(options)
-    from .findings import table, walker_rows
+    from .findings import walker_rows
     from .report import disagreement, expectations
     from .run import run
+    from .table import table
     from .validate import with_validation
 
     stated = {
@@ -270,12 +286,13 @@ def _validate(options: argparse.Namespace) -> int:
     with _naming(case):
         result = run(case, progress=sys.stderr.isatty() and not options.quiet)
     print(table(walker_rows(result)))
-    return _judged(expectations(case, result) + disagreement(case, result))
+    return _judged(expectations(case, result) + disagreement(case, result), result.failed)
 
 
 def _validate_file(options: argparse.Namespace) -> int:
-    from .findings import table, walker_rows
+    from .findings import walker_rows
     from .result import open_result
+    from .table import table
     from .validate import compare
 
     if options.set:

@@ -8,7 +8,6 @@ from functools import partial
 from typing import Any
 
 import numpy as np
-from tqdm import tqdm
 
 from .case import Case
 from .cautions import cautions
@@ -23,6 +22,7 @@ from .keeping import Keeping
 from .numerical_diffusion import AddedVariance
 from .observables import Observer, moments
 from .particles import Client
+from .progress import advanced
 from .sink import Sink
 from .start import initial_density
 from .store import Checkpoint, EnsembleRecord, read
@@ -33,8 +33,6 @@ LIMITED_WARNING = 3e-3
 # Times between two frames at which coefficients are looked at once something is wrong.
 PROBES = 65
 
-BAR = "{desc} {percentage:3.0f}% {bar} t = {n:.4g}/{total:.4g} [{elapsed}<{remaining}]"
-
 
 def march_density(
     case: Case,
@@ -44,7 +42,6 @@ def march_density(
     observer: Observer,
     scheme: Scheme,
     started: StationaryState | None,
-    progress: bool,
 ) -> list[str]:
     """The frames of [density]."""
     asked = case.density
@@ -60,10 +57,10 @@ def march_density(
         return _measured(observer, march, density, time)
 
     estimated = estimate_for(case, scheme, stepper)
-    density, notes = march_frames(case, sink, clock, march, start, measure, estimated, progress)
+    density, notes = march_frames(case, sink, clock, march, start, measure, estimated)
     estimate = estimated[0]
     order = estimate.orders[-1] if estimate is not None and estimate.orders else None
-    found = cautioned(system.at(asked.end), density, scheme.order)
+    found = cautioned(case, system.at(asked.end), density, scheme.order, asked.end)
     cares = [*added.cautions(case.grid, density, order), *_limiter_cautions(sink)]
     for sentence in cares:
         warnings.warn(sentence, CaseWarning, stacklevel=2)
@@ -93,7 +90,6 @@ def march_frames(
     start: Callable[[], np.ndarray],
     measure: Callable[[np.ndarray, float], dict[str, Any]],
     estimated: tuple[ErrorEstimate | None, str],
-    progress: bool,
 ) -> tuple[np.ndarray, list[str]]:
     """March from frame to frame into the sink; returns the last density, and notes.
 
@@ -121,14 +117,8 @@ def march_frames(
         with clock("write"):
             sink.frame(state, first)
     flat, step = state.density.reshape(-1), state.step
-    bar = tqdm(
-        total=asked.end,
-        initial=state.time,
-        desc=case.name,
-        disable=not progress,
-        bar_format=BAR,
-    )
-    with bar:
+    with clock.progress.bar("", asked.end, state.time) as bar:
+        march.system.moved = moved = advanced(bar)
         for index in range(state.frame + 1, asked.frames):
             before, stop = asked.times[index - 1], asked.times[index]
             with clock("step"):
@@ -137,7 +127,7 @@ def march_frames(
             following = measured(density, index)
             with clock("write"):
                 sink.frame(Checkpoint(index, stop, density, step), following)
-            bar.update(stop - before)
+            moved(stop)
     notes = [f"error of the density {missing}"] if missing else []
     return flat.reshape(shape), notes
 
@@ -203,9 +193,12 @@ def _measured(
     return {**measured, **control}
 
 
-def cautioned(generator: Generator, density: np.ndarray, order: int = 2) -> list[str]:
+def cautioned(
+    case: Case, generator: Generator, density: np.ndarray, order: int = 2, time: float = 0.0
+) -> list[str]:
     """What to read with care, also as warnings."""
-    found = cautions(generator, density, moments(generator, density)[1], order)
+    covariance = moments(generator, density)[1]
+    found = cautions(case.problem, generator, density, covariance, order, time)
     for sentence in found:
         warnings.warn(sentence, CaseWarning, stacklevel=3)
     return found
@@ -227,7 +220,6 @@ def move_walkers(
     clock: Clock,
     rest: StationaryState | None,
     system: System | None,
-    progress: bool,
     client: Client | None = None,
 ) -> list[str]:
     """The walkers of [ensemble], here or on the processes behind a client.
@@ -238,7 +230,7 @@ def move_walkers(
     if record is not None:
         notes = walkers_notes(case, record)
     else:
-        record, notes = _walked(case, sink, clock, rest, system, progress, client)
+        record, notes = _walked(case, sink, clock, rest, system, client)
         sink.ensemble(record)
     if record.lost[-1] and record.lost[-1] + record.absorbed[-1].sum() == record.particles:
         last = record.time[np.flatnonzero(np.diff(record.lost, prepend=0))[-1]]
@@ -256,28 +248,21 @@ def _walked(
     clock: Clock,
     rest: StationaryState | None,
     system: System | None,
-    progress: bool,
     client: Client | None,
 ) -> tuple[EnsembleRecord, list[str]]:
     """All frames of the walkers, and what to read with care."""
     assert case.density is not None
     assert case.ensemble is not None
     keeper = Keeping(case, sink.path, sink.header.source, sink.stopped)
-    bar = tqdm(
-        total=case.ensemble.times(case.density)[-1],
-        desc=f"{case.name} walkers",
-        disable=not progress,
-        bar_format=BAR,
-    )
+    with clock.progress.bar("walkers", case.ensemble.times(case.density)[-1]) as bar, clock("walk"):
 
-    def moved(time: float) -> None:
-        # What a run before has done takes no part in the time left.
-        bar.initial = keeper.begun
-        bar.update(time - bar.n)
-        if client is not None and sink.stopped():
-            raise KeyboardInterrupt
+        def moved(time: float) -> None:
+            # What a run before has done takes no part in the time left.
+            bar.initial = keeper.begun
+            bar.update(time - bar.n)
+            if client is not None and sink.stopped():
+                raise KeyboardInterrupt
 
-    with bar, clock("walk"):
         visited = visited_cells(sink.density(k) for k in sink.kept)
         start = initial_density(case, rest)
         pieces = system.factors if isinstance(system, ControlledSystem) else None

@@ -76,7 +76,7 @@ def explain(case: Case) -> str:
             + (", improved to order 6" if scheme.order > 2 else "")
         )
         lines.append(
-            ("stationary state", f"{how}; with currents, minima, loops, both sides of (50)")
+            ("stationary state", f"{how}; with currents, minima, loops, the balance of drift")
         )
     if case.spectrum is not None:
         lines.append(("spectrum", f"{case.spectrum.count} modes: {spectrum_method(generator)}"))
@@ -111,7 +111,7 @@ def _control(case: Case) -> list[tuple[str, str]]:
     named = asked.schedule if isinstance(asked.schedule, str) else "the values given"
     what = f"{named}: u in (0, 1] times the {asked.of.replace('-', ' ')}'s largest noise"
     if asked.of == "learning-rate":
-        what = f"{named}: u in (0, 1] times the learning rate (59)"
+        what = f"{named}: u in (0, 1] times the learning rate"
     what += f", constant on {asked.intervals} intervals of {case.density.end / asked.intervals:.3g}"
     if asked.schedule == "optimal":
         what += "; L-BFGS-B on the exact gradient, from coarse grids to this one"
@@ -127,7 +127,8 @@ def _smoothing(case: Case) -> list[tuple[str, str]]:
     gammas = ", ".join(f"{gamma:g}" for gamma in case.smoothing.gamma)
     betas = ", ".join(f"{beta:g}" for beta in case.smoothing.beta)
     beside = f", beside Phi~ at beta = {betas}" if betas else ""
-    return [("local entropy", f"(66) at gamma = {gammas}{beside}; minima matched")]
+    what = f"the loss smoothed by Gaussians, gamma = {gammas}{beside}; minima matched"
+    return [("local entropy", what)]
 
 
 def _grid_lines(case: Case) -> list[tuple[str, str]]:
@@ -241,7 +242,8 @@ def _cautions(generator: Generator, case: Case, order: int) -> list[str]:
         rest = stationary(generator, case.problem)
     except (CaseError, NumericalFailure) as failure:
         return [f"no stationary density: {failure}"]
-    return cautions(generator, rest.density, moments(generator, rest.density)[1], order)
+    covariance = moments(generator, rest.density)[1]
+    return cautions(case.problem, generator, rest.density, covariance, order)
 
 
 def _peclet(system: System) -> float:

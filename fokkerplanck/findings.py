@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import math
-import textwrap
 
 import numpy as np
 
@@ -18,25 +17,13 @@ from .store import (
     Stationary,
     ValidationRecord,
 )
+from .table import by_axis
 from .validation import dependent
 
 # Modes that are named one by one.
 NAMED_MODES = 4
 # Points of one kind that are named one by one.
 NAMED_POINTS = 4
-# Columns of a terminal beside the names; longer findings go on in the next line.
-TEXT_WIDTH = 100
-
-
-def table(rows: list[tuple[str, str]]) -> str:
-    """Rows (what, finding) as lines, the findings below each other and no longer than they read."""
-    width = max((len(name) for name, _ in rows), default=0)
-    lines = []
-    for name, text in rows:
-        parts = textwrap.wrap(text, TEXT_WIDTH, break_long_words=False, break_on_hyphens=False)
-        for number, part in enumerate(parts or [""]):
-            lines.append(f"{name if number == 0 else '':{width}}  {part}")
-    return "\n".join(lines)
 
 
 def stationary_rows(names: tuple[str, ...], state: Stationary) -> list[tuple[str, str]]:
@@ -55,7 +42,8 @@ def stationary_rows(names: tuple[str, ...], state: Stationary) -> list[tuple[str
         detail += f", largest curl of A {numbers['largest_curl']:.2g}"
     rows = [("detailed balance", f"{verdict} ({detail})")]
     if "mismatch" in numbers:
-        rows.append(("both sides of (50)", f"agree to {numbers['mismatch']:.1e} (rms, relative)"))
+        text = f"grad Phi = Sigma grad Phi~ - div Sigma/beta - v to {numbers['mismatch']:.0e}"
+        rows.append(("drift at rest", f"{text} (rms, relative)"))
     if not state.detailed_balance:
         if math.isfinite(state.entropy_production):
             rows.append(("entropy production", f"{state.entropy_production:.6g} per unit time"))
@@ -89,7 +77,7 @@ def spectrum_rows(spectrum: SpectrumRecord) -> list[tuple[str, str]]:
     # Of a pair one tells all.
     shown = [j for j in range(first, len(values)) if values[j].imag >= 0.0][:NAMED_MODES]
     for j in shown:
-        text = f"{values[j].real:.8g}"
+        text = f"{values[j].real:.6g}"
         if values[j].imag:
             text += f" +- {values[j].imag:.6g} i, frequency {values[j].imag / (2.0 * np.pi):.4g}"
         if abs(values[j]) < spectrum.floor:
@@ -122,7 +110,8 @@ def passage_rows(result: Result) -> list[tuple[str, str]]:
         for number, place in enumerate(found.start[:NAMED_POINTS]):
             text = (
                 f"{_place(result.names, place)} to {where}: "
-                f"{found.start_mean_time[number]:.8g} +- {found.start_deviation[number]:.4g}"
+                f"{found.start_mean_time[number]:.6g}, standard deviation "
+                f"{found.start_deviation[number]:.4g}"
             )
             if found.start_committor is not None:
                 text += f", committor {found.start_committor[number]:.4g}"
@@ -136,7 +125,7 @@ def passage_rows(result: Result) -> list[tuple[str, str]]:
         rows.append(
             (
                 "transition rate",
-                f"{rate:.8g} from {found.source} to {found.target}; flux {flux:.6g}",
+                f"{rate:.6g} from {found.source} to {found.target}; flux {flux:.6g}",
             )
         )
     if found.escape is not None:
@@ -190,11 +179,11 @@ def walker_rows(result: Result) -> list[tuple[str, str]]:
         gone = int(walkers.absorbed[-1].sum())
         text += f", {gone:,} absorbed" if gone else ""
         rows.append(("walkers", text))
-        place = ", ".join(
-            f"{name} {value:.5g}"
-            for name, value in zip(result.names, walkers.mean[-1], strict=True)
-        )
-        rows.append(("mean of the walkers", place))
+        # Of independent walkers; those that are gone are in no mean.
+        left = max(int(walkers.particles - gone - walkers.lost[-1]), 1)
+        errors = np.sqrt(np.diagonal(walkers.covariance[-1]) / left)
+        text = f"{by_axis(result.names, walkers.mean[-1], errors)} at t = {walkers.time[-1]:g}"
+        rows.append(("mean of the walkers", f"{text} (standard errors)"))
     if comparison is not None:
         rows.append(("validation", _verdict(comparison)))
         rows += [
@@ -223,7 +212,8 @@ def control_rows(result: Result) -> list[tuple[str, str]]:
         scale = float(np.abs(left).max())
         if scale > 0.0:
             gap = float(np.abs(left - right).max()) / scale
-            rows.append(("both sides of (60)", f"agree to {gap:.1e} of the largest rate"))
+            text = f"as by Dynkin's formula to {gap:.0e} of the largest rate"
+            rows.append(("rate of E[Phi]", text))
     return rows
 
 
@@ -261,12 +251,12 @@ def smoothing_rows(result: Result) -> list[tuple[str, str]]:
 
 # What the relations say, short enough for a table.
 RELATION_TEXT = {
-    "dissipation": "(43) of the diffusion",
+    "dissipation": "E|grad Phi|^2 = (1/beta) E tr(H Sigma) of the diffusion",
     "virial": "E[-theta.b] = (eta/2) E|g_B|^2",
-    "second_order": "(57) to order 2",
-    "third_order": "(57) to order 3",
-    "fourth_order": "(57) to order 4",
-    "all_orders": "(57) to all orders",
+    "second_order": "E|grad Phi|^2 = (eta/2) E tr(H S_B), no higher terms",
+    "third_order": "the same with third derivatives",
+    "fourth_order": "the same with third and fourth derivatives",
+    "all_orders": "the same with all derivatives",
 }
 
 
@@ -291,7 +281,7 @@ def discrete_rows(names: tuple[str, ...], steps: Discrete) -> list[tuple[str, st
         text = f"total variation {numbers['distance']:.3g}"
         if "distance_order" in numbers:
             text += f", of order {numbers['distance_order']:.3g} in the learning rate"
-        rows.append(("  from rho_ss of (48)", text))
+        rows.append(("  from the diffusion at rest", text))
     second = steps.multipliers[1:2]
     if second.size:
         rate = -math.log(abs(second[0])) / numbers["rate"] if abs(second[0]) > 0.0 else math.inf
@@ -322,7 +312,7 @@ def discrete_rows(names: tuple[str, ...], steps: Discrete) -> list[tuple[str, st
 
 
 def _relation_row(row: RelationRow) -> tuple[str, str]:
-    text = RELATION_TEXT.get(row.name, f"(53) for O = {row.name}")
+    text = RELATION_TEXT.get(row.name, f"E[O] before and after a step, O = {row.name}")
     known = f"known error {row.error:.1e}"
     return (
         f"  by {row.source}",

@@ -27,12 +27,12 @@ DIFFERENCE = 2e-3
 FOURTH_WORK = 2e7
 
 RELATIONS: dict[str, str] = {
-    "dissipation": "E[-b.grad Phi] = (1/beta) E tr(H Sigma) (43), of the diffusion",
+    "dissipation": "E[-b.grad Phi] = (1/beta) E tr(H Sigma), of the diffusion",
     "virial": "E[-theta.b] = (eta/2) E|g_B|^2, of steps, exact for any loss",
-    "second_order": "E[-b.grad Phi] = (eta/2) E tr(H S_B): (57) without higher terms",
-    "third_order": "(57) with the third derivatives of Phi",
-    "fourth_order": "(57) with the third and fourth derivatives of Phi",
-    "all_orders": "(57) with all derivatives, (53) for O = Phi",
+    "second_order": "E[-b.grad Phi] = (eta/2) E tr(H S_B), without higher terms",
+    "third_order": "the same with the third derivatives of Phi",
+    "fourth_order": "the same with the third and fourth derivatives of Phi",
+    "all_orders": "the same with all derivatives: E O(theta) = E O(theta - eta g_B) for O = Phi",
 }
 
 

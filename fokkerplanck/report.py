@@ -20,17 +20,20 @@ from .findings import (
     smoothing_rows,
     spectrum_rows,
     stationary_rows,
-    table,
     walker_rows,
 )
 from .provenance import telling
 from .result import Result
+from .store import OBSERVABLES
+from .table import by_axis, measured, table
 
 # "final.mean[0]", "stationary.entropy_production", "mass_drift"
 _NAME = re.compile(
     r"^(?:(final|stationary|spectrum|passage|ensemble|validation|control|smoothing|discrete)\.)?"
     r"([a-z_]+)(?:\[(\d+(?:\s*,\s*\d+)*)\])?$"
 )
+# Means below this share of an axis are zero but for rounding.
+ROUNDING = 1e-13
 # Rises of the naive free energy below this share of its range are the grid's error.
 NAIVE_RISE = 1e-3
 
@@ -78,14 +81,37 @@ def judged(expect: Mapping[str, Expect], result: Result) -> list[Judged]:
     Raises
     ------
     CaseError
-        If a name does not exist in this result.
+        If a name does not exist in this result, and not for an analysis that failed.
     """
     found = []
     for name, one in expect.items():
-        actual = number_of(name, result)
+        try:
+            actual = number_of(name, result)
+        except CaseError:
+            absent = _absence(name, result)
+            if not absent:
+                raise
+            found.append(Judged(name, math.nan, f"not computed: {absent}"))
+            continue
         reason = _miss(actual, one)
         found.append(Judged(name, actual, reason and reason + _set_since(result)))
     return found
+
+
+def _absence(name: str, result: Result) -> str:
+    """Why a number is not there although its analysis was asked for; empty where it is no failure.
+
+    Numbers of the frames may lack the stationary state that they compare with.
+    """
+    parts = _NAME.match(name)
+    section = (parts and parts[1]) or "final"
+    if section == "final":
+        if name != "free_energy_increase" and not (parts and parts[2] in OBSERVABLES):
+            return ""
+        told = [note for note in result.notes if note.startswith("no stationary density")]
+        return told[0] if told else result.failed.get("stationary", "")
+    reasons = [why for key, why in result.failed.items() if key.partition(".")[0] == section]
+    return reasons[0] if reasons else ""
 
 
 def _set_since(result: Result) -> str:
@@ -286,6 +312,7 @@ def summary(case: Case, result: Result) -> str:
     rows += walker_rows(result)
     if result.discrete is not None:
         rows += discrete_rows(result.names, result.discrete)
+    rows += [("NOT COMPUTED", f"[{key}]: {why}") for key, why in result.failed.items()]
     for note in result.notes:
         word, _, rest_of_note = note.partition(" ")
         told = word in ("scheme", "stepper")
@@ -317,25 +344,25 @@ def evolution_rows(result: Result) -> list[tuple[str, str]]:
     """Rows (what, finding) about the frames; none of them where there is no frame."""
     if not len(result.time):
         return []
+    at = f"t = {result.time[-1]:g}"
     rows = [
-        ("frames", f"{len(result.time)} up to t = {result.time[-1]:g}"),
+        ("frames", f"{len(result.time)} up to {at}"),
         _mass_row(result),
         ("minimum", f"{np.min(result.minimum):.1e}"),
     ]
     if "free_energy" in result.observables:
         rise = free_energy_increase(result)
         fell = "fell throughout" if rise <= 1e-12 else f"ROSE by {rise:.1e} of its size"
-        start, end = result.free_energy[0], result.free_energy[-1]
+        start, end, begin = result.free_energy[0], result.free_energy[-1], result.time[0]
         rows += [
-            ("free energy", f"{start:.6g} -> {end:.6g}, {fell}"),
-            ("KL to stationary", f"{result.kl_to_stationary[-1]:.3e}"),
+            ("free energy", f"{start:.6g} at t = {begin:g}, {end:.6g} at {at}, {fell}"),
+            ("KL to stationary", f"{result.kl_to_stationary[-1]:.3e} at {at}"),
         ]
         rows += _naive_row(result)
-    mean = ", ".join(
-        f"{name} {value:.5g}" for name, value in zip(result.names, result.mean[-1], strict=True)
-    )
-    rows.append(("final mean", mean))
-    rows.append(("expected loss", f"{result.expected_loss[-1]:.6g}"))
+    lengths = np.array([axis.length for axis in result.grid.domain.axes])
+    mean = np.where(np.abs(result.mean[-1]) < ROUNDING * lengths, 0.0, result.mean[-1])
+    rows.append(("mean", f"{by_axis(result.names, mean)} at {at}"))
+    rows.append(("expected loss", f"{measured(result.expected_loss[-1])} at {at}"))
     return rows
 
 

@@ -96,6 +96,8 @@ class Result:
         Seconds by stage of the run.
     notes : list of str
         What a reader of the result should know.
+    failed : dict
+        Analyses that were asked for and could not be done, by section, and why.
     attrs : dict
         Further attributes of the result file.
     """
@@ -126,6 +128,7 @@ class Result:
     status: str = "complete"
     timings: dict[str, float] = field(default_factory=dict)
     notes: list[str] = field(default_factory=list)
+    failed: dict[str, str] = field(default_factory=dict)
     attrs: dict[str, Any] = field(default_factory=dict)
 
     @classmethod
@@ -192,6 +195,8 @@ class Result:
             rows.append(("final mean", ", ".join(f"{name} {value:.5g}" for name, value in mean)))
         there = [name for name in ANALYSES if getattr(self, name) is not None]
         rows.append(("analyses", ", ".join(there) or "none"))
+        if self.failed:
+            rows.append(("not computed", ", ".join(self.failed)))
         rows.append(("status", self.status))
         return html_table(self.title or "Result", rows)
 
@@ -283,7 +288,7 @@ class Result:
                 if self.passage is not None:
                     writer.write_passage(self.passage)
                 status = "complete" if self.status == "complete" else "interrupted"
-                writer.close(status, timings=self.timings, notes=self.notes)
+                writer.close(status, timings=self.timings, notes=self.notes, failed=self.failed)
             os.replace(partial, target)
         finally:
             partial.unlink(missing_ok=True)
@@ -339,4 +344,5 @@ def open_result(path: str | Path) -> Result:
         status=contents.status,
         timings=contents.timings,
         notes=contents.notes,
+        failed=contents.failed,
     )

@@ -9,13 +9,12 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
-from tqdm import tqdm
 
 from .analysis import analyse, record_of, spectrum_of
 from .case import Case, Need, memory_needs, require_disk, require_memory
 from .cautions import levy_cautions
 from .clock import Clock
-from .density import SCHEME_TABLE, Scheme, StationaryState, System, stationary
+from .density import SCHEME_TABLE, Generator, Scheme, StationaryState, System, stationary
 from .density.controlled import ControlledSystem
 from .density.force import Force
 from .density.levy import LEVY, LevySystem
@@ -29,21 +28,23 @@ from .evolution import cautioned, march_density, march_frames, move_walkers, ser
 from .observables import Observer, measure_levy
 from .particles import Client
 from .problem import Problem
+from .progress import COUNT
 from .provenance import header_of, is_complete
 from .result import Result, open_result
 from .sink import Sink
 from .smoothed import smooth
 from .start import initial_density, scheme_of
 from .steering import objective_of, steer
-from .store import settle
-from .transit import check_regions, transit
+from .store import PassageRecord, settle
+from .transit import check_regions, transit, wells_of
 from .validate import validate
+from .walk import check_walkers
 
 # Beyond these sizes a case that does not ask for the stationary state does without it when
 # detailed balance fails: the linear solve would cost more than the run.
 STATIONARY_CELLS = {1: 1_000_000, 2: 600_000, 3: 300_000}
 
-CONTROL_BAR = "{desc} {bar} {n} iterations [{elapsed}] {postfix}"
+UNRESTED = "no stationary density, hence no free energy"
 
 
 def run(
@@ -68,7 +69,7 @@ def run(
     overwrite : bool
         Replace an existing file.
     progress : bool
-        Show a bar with the time left on stderr.
+        Show on stderr what goes on: bars with the time left, else the stage and its time.
     stopped : callable
         Asked after every frame; True ends the run there with KeyboardInterrupt.
     client : distributed.Client or concurrent.futures.Executor, optional
@@ -82,17 +83,24 @@ def run(
     Raises
     ------
     CaseError, StoreError, NumericalFailure
-        For bad input, files that cannot be used, and solvers that cannot keep their promise.
+        For bad input, files that cannot be used, and densities that cannot be moved on in time.
     KeyboardInterrupt
         After the file was closed as "interrupted".
+
+    Warns
+    -----
+    CaseWarning
+        For what to read with care, and for each analysis that could not be done. The frames and
+        the other analyses do not depend on it; ``Result.failed`` keeps the reason.
     """
     require_case(case)
     path = None if path is None else Path(path)
-    clock = Clock()
+    clock = Clock(case.name, progress)
     with clock.compiling():
         with clock("assemble"):
             case.problem.check(case.grid)
             require_room(case)
+            check_walkers(case)
             if path is not None:
                 require_disk(case, path)
             header = header_of(case)
@@ -101,7 +109,7 @@ def run(
             return open_result(path)
         sink = Sink(case, header, path, resume, overwrite, stopped)
         try:
-            notes = _solve(case, sink, clock, progress, client)
+            notes = _solve(case, sink, clock, client)
         except BaseException:
             sink.abandon(clock.seconds())
             raise
@@ -135,11 +143,17 @@ def require_room(case: Case) -> None:
     require_memory(needs)
 
 
-def rest_state(case: Case, system: System, scheme: Scheme | None = None) -> StationaryState | None:
+def rest_state(
+    case: Case,
+    system: System,
+    scheme: Scheme | None = None,
+    absent: list[str] | None = None,
+) -> StationaryState | None:
     """Stationary state where there is one and the case needs it or it is cheap.
 
     It is that of the scheme, or where no scheme is given of the generator; where that of the
-    scheme high-order is not found, that of the generator takes its place, with a caution.
+    scheme high-order is not found, that of the generator takes its place, with a caution. With a
+    list ``absent`` what is needed by analyses only may fail, and the list gets the reason.
     """
     needed = (
         case.stationary is not None or case.initial.kind == "stationary" or _rest_for_passage(case)
@@ -163,11 +177,13 @@ def rest_state(case: Case, system: System, scheme: Scheme | None = None) -> Stat
     try:
         return _finite(stationary(system.at(0.0), case.problem))
     except (CaseError, NumericalFailure) as failure:
-        if needed:
+        begins = not exists or case.initial.kind == "stationary"
+        if needed and (absent is None or begins):
             raise
-        warnings.warn(
-            f"no stationary density, hence no free energy: {failure}", CaseWarning, stacklevel=2
-        )
+        why = failure.detail if isinstance(failure, CaseError) else str(failure)
+        warnings.warn(f"{UNRESTED}: {why}", CaseWarning, stacklevel=2)
+        if absent is not None:
+            absent.append(why)
         return None
 
 
@@ -187,66 +203,101 @@ def _rest_for_passage(case: Case) -> bool:
     return asked is not None and (asked.escape or between)
 
 
-def _solve(
-    case: Case, sink: Sink, clock: Clock, progress: bool, client: Client | None
-) -> list[str]:
-    """Compute everything the case asks for into the sink; returns notes."""
+def _solve(case: Case, sink: Sink, clock: Clock, client: Client | None) -> list[str]:
+    """Compute everything the case asks for into the sink; returns notes.
+
+    The frames come first. An analysis that fails leaves what is there, and those after it, alone.
+    """
     if case.problem.jumps is not None:
-        return _solve_levy(case, sink, clock, progress, client)
+        return _solve_levy(case, sink, clock, client)
+    absent: list[str] = []
     with clock("assemble"):
         system = System(case.problem, case.grid)
         generator = system.at(0.0)
         check_regions(case, generator)
-        scheme, why, rest = _scheme_and_rest(case, system)
+        scheme, why, rest = _scheme_and_rest(case, system, absent)
         if rest is not None:
             generator = rest.generator
         observer = Observer(case.problem, rest)
-    notes: list[str] = []
+    notes = [f"{UNRESTED}: {why}" for why in absent if case.stationary is None]
+    if absent and case.stationary is not None:
+        sink.failed["stationary"] = absent[0]
     steered = system
     if case.control is not None:
         # Under a control F need not fall, and nothing rests.
-        steered = _steered(case, sink, clock, observer, progress)
+        steered = _steered(case, sink, clock, observer)
         observer = Observer(case.problem, None)
     if scheme is not None:
-        notes = [f"scheme {scheme.name}: {why}"]
-        notes += march_density(case, sink, clock, steered, observer, scheme, rest, progress)
+        notes.insert(0, f"scheme {scheme.name}: {why}")
+        notes += march_density(case, sink, clock, steered, observer, scheme, rest)
     if rest is not None:
         with clock("analyse"):
+            record = record_of(case.problem, generator, rest)
             if case.stationary is not None:
-                record, left_out = analyse(case.problem, generator, rest)
-                notes += left_out
-            else:
-                record = record_of(case.problem, generator, rest)
+                within = partial(analyse, case.problem, generator, rest, record)
+                notes += sink.attempt("stationary", within)
             if case.density is None:
-                notes += cautioned(generator, rest.density)
+                notes += cautioned(case, generator, rest.density)
             sink.stationary(record)
     if case.smoothing is not None:
         with clock("smooth"):
-            sink.smoothing(smooth(case))
+            notes += sink.attempt("smoothing", lambda: sink.smoothing(smooth(case)))
     if case.spectrum is not None:
-        with clock("analyse"):
-            modes, left_out = spectrum_of(generator, case.spectrum.count, rest)
-            notes += left_out
-            sink.spectrum(modes)
+        with clock("modes"):
+            notes += sink.attempt("spectrum", partial(_spectrum, case, sink, generator, rest))
     if case.passage is not None:
         with clock("passage"):
-            found, cares = transit(case, generator, rest)
-            notes += cares
-            sink.passage(found)
-    notes += _walk(case, sink, clock, rest, steered, progress, client)
+            notes += _passage(case, sink, generator, rest)
+    notes += _walk(case, sink, clock, rest, steered, client)
     if case.discrete is not None:
         with clock("discrete"):
-            start = initial_density(case, rest)
-            density = None if rest is None else rest.density
-            steps, cares = discretise(case, start, generator, density, sink.walkers)
-            sink.discrete(steps)
-            notes += cares
+            notes += sink.attempt("discrete", partial(_discrete, case, sink, generator, rest))
     return notes
 
 
-def _solve_levy(
-    case: Case, sink: Sink, clock: Clock, progress: bool, client: Client | None
+def _spectrum(
+    case: Case, sink: Sink, generator: Generator, rest: StationaryState | None
 ) -> list[str]:
+    assert case.spectrum is not None
+    modes, notes = spectrum_of(generator, case.spectrum.count, rest)
+    sink.spectrum(modes)
+    return notes
+
+
+def _passage(
+    case: Case, sink: Sink, generator: Generator, rest: StationaryState | None
+) -> list[str]:
+    """First passage and escape, each without the other where that fails."""
+    assert case.passage is not None
+    record = PassageRecord()
+
+    def arrive() -> None:
+        nonlocal record
+        record = transit(case, generator, rest)
+
+    def leave() -> list[str]:
+        record.escape, notes = wells_of(case, generator, rest)
+        return notes
+
+    notes = sink.attempt("passage", arrive)
+    if case.passage.escape:
+        notes += sink.attempt("passage.escape", leave)
+    if record.target or record.escape is not None:
+        sink.passage(record)
+    return notes
+
+
+def _discrete(
+    case: Case, sink: Sink, generator: Generator, rest: StationaryState | None
+) -> list[str]:
+    start, density = initial_density(case, rest), None if rest is None else rest.density
+    walkers = None if "ensemble" in sink.failed else sink.walkers
+    steps, notes = discretise(case, start, generator, density, walkers)
+    sink.discrete(steps)
+    return notes
+
+
+def _solve_levy(case: Case, sink: Sink, clock: Clock, client: Client | None) -> list[str]:
     """The same under heavy-tailed noise, which has no stationary state here to compare with."""
     if case.control is not None:
         raise CaseError("steers Gaussian noise; leave noise.alpha out", "control")
@@ -259,7 +310,7 @@ def _solve_levy(
         start = partial(initial_density, case)
         measure = partial(measure_levy, system)
         estimated = estimate_for(case, None, asked.stepper)
-        _, missing = march_frames(case, sink, clock, march, start, measure, estimated, progress)
+        _, missing = march_frames(case, sink, clock, march, start, measure, estimated)
         time, rates = series(sink, "over_sides_rate")
         assert rates is not None
         cares = levy_cautions(system, (time, rates))
@@ -268,8 +319,8 @@ def _solve_levy(
             warnings.warn(sentence, CaseWarning, stacklevel=3)
     if case.smoothing is not None:
         with clock("smooth"):
-            sink.smoothing(smooth(case))
-    notes += _walk(case, sink, clock, None, None, progress, client)
+            notes += sink.attempt("smoothing", lambda: sink.smoothing(smooth(case)))
+    notes += _walk(case, sink, clock, None, None, client)
     return notes
 
 
@@ -279,53 +330,52 @@ def _walk(
     clock: Clock,
     rest: StationaryState | None,
     system: System | None,
-    progress: bool,
     client: Client | None,
 ) -> list[str]:
     """Walkers and their comparison with the density, where the case asks for them."""
     notes = []
     if case.ensemble is not None:
-        notes = move_walkers(case, sink, clock, rest, system, progress, client)
-    if case.validation is not None and sink.walkers is not None:
+        walk = partial(move_walkers, case, sink, clock, rest, system, client)
+        notes = sink.attempt("ensemble", walk)
+
+    def compare() -> None:
+        if "ensemble" in sink.failed or sink.walkers is None:
+            raise NumericalFailure("there are no walkers to compare with")
+        sink.validation(validate(case, sink.walkers, sink.kept, sink.density, clock.progress))
+
+    if case.validation is not None and case.ensemble is not None:
         with clock("validate"):
-            sink.validation(validate(case, sink.walkers, sink.kept, sink.density))
+            notes += sink.attempt("validation", compare)
     return notes
 
 
-def _steered(
-    case: Case, sink: Sink, clock: Clock, observer: Observer, progress: bool
-) -> ControlledSystem:
+def _steered(case: Case, sink: Sink, clock: Clock, observer: Observer) -> ControlledSystem:
     """The system of [control], once its schedule is found."""
     assert case.control is not None
     if case.validation is not None:
         raise CaseError("compares at u = 1; leave it out beside [control]", "validation")
     with clock("control"):
         objective = objective_of(case, initial_density(case, observer.stationary))
-        bar = tqdm(
-            total=case.control.iterations if case.control.schedule == "optimal" else None,
-            desc=f"{case.name} control",
-            disable=not progress,
-            bar_format=CONTROL_BAR,
-        )
+        total = case.control.iterations if case.control.schedule == "optimal" else None
+        with clock.progress.bar("control", total, layout=COUNT) as bar:
 
-        def moved(stage: str, count: int, cost: float) -> None:
-            bar.set_postfix_str(stage if np.isnan(cost) else f"{stage}, cost {cost:.6g}", False)
-            bar.update(1 if stage == "optimum" else 0)
-            if sink.stopped():
-                raise KeyboardInterrupt
+            def moved(stage: str, count: int, cost: float) -> None:
+                bar.set_postfix_str(stage if np.isnan(cost) else f"{stage}, cost {cost:.6g}", False)
+                bar.update(1 if stage == "optimum" else 0)
+                if sink.stopped():
+                    raise KeyboardInterrupt
 
-        with bar:
             record = steer(case, objective, resumed=sink.search(), moved=moved, ended=sink.searched)
         sink.control(record)
     return ControlledSystem(objective.family, objective.schedule(record.values[0]))
 
 
 def _scheme_and_rest(
-    case: Case, system: System
+    case: Case, system: System, absent: list[str]
 ) -> tuple[Scheme | None, str, StationaryState | None]:
     """The scheme of [density], why that one, and its stationary state where there is one."""
     if case.density is None:
-        return None, "", rest_state(case, system)
+        return None, "", rest_state(case, system, absent=absent)
     if case.control is not None:
         if case.density.scheme == "high-order":
             raise CaseError(
@@ -334,6 +384,6 @@ def _scheme_and_rest(
                 "density.scheme",
             )
         why = "its rates follow the control"
-        return SCHEME_TABLE["scharfetter-gummel"], why, rest_state(case, system)
+        return SCHEME_TABLE["scharfetter-gummel"], why, rest_state(case, system, absent=absent)
     scheme, why = scheme_of(case, system)
-    return scheme, why, rest_state(case, system, scheme)
+    return scheme, why, rest_state(case, system, scheme, absent)

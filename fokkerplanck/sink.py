@@ -11,7 +11,7 @@ from typing import Any
 import numpy as np
 
 from .case import Case
-from .errors import CaseWarning, StoreError
+from .errors import CaseError, CaseWarning, NumericalFailure, StoreError, one_line
 from .interrupts import shielded
 from .result import (
     ControlRecord,
@@ -26,6 +26,10 @@ from .result import (
     open_result,
 )
 from .store import Checkpoint, Frame, Header, ResultWriter, Search, read
+
+# What may go wrong in one analysis and leave the others as they are. Too little memory is not among
+# them: the run ends there, and can go on where there is more.
+FAILURES = (CaseError, RuntimeError, ArithmeticError, np.linalg.LinAlgError)
 
 
 class Sink:
@@ -57,6 +61,7 @@ class Sink:
         self.entropies: SmoothingRecord | None = None
         self.steps: Discrete | None = None
         self.first_passage: PassageRecord | None = None
+        self.failed: dict[str, str] = {}
         if path is None:
             return
         if resume and path.exists():
@@ -178,6 +183,19 @@ class Sink:
             self.writer.write_passage(found)
         self._obey()
 
+    def attempt(self, section: str, analysis: Callable[[], list[str] | None]) -> list[str]:
+        """The notes of an analysis; of one that fails a warning, and the reason in ``failed``."""
+        try:
+            return analysis() or []
+        except FAILURES as failure:
+            known = isinstance(failure, CaseError | NumericalFailure)
+            why = str(failure) if known else f"{type(failure).__name__}: {failure}"
+            if isinstance(failure, CaseError) and failure.key in (None, section):
+                why = failure.detail
+            self.failed[section] = one_line(why)
+            warnings.warn(f"[{section}] could not be done: {why}", CaseWarning, stacklevel=3)
+            return []
+
     def abandon(self, timings: dict[str, float]) -> None:
         """Close the file as interrupted; what was reached stays in it."""
         if self.writer is not None:
@@ -193,7 +211,7 @@ class Sink:
     def finish(self, timings: dict[str, float], notes: list[str]) -> Result:
         """Close the file as complete and return the result."""
         if self.writer is not None and self.path is not None:
-            self.writer.close("complete", timings=timings, notes=notes)
+            self.writer.close("complete", timings=timings, notes=notes, failed=self.failed)
             return open_result(self.path)
         series = {
             name: np.array([measured[name] for measured in self.measured])
@@ -214,4 +232,5 @@ class Sink:
             passage=self.first_passage,
             timings=timings,
             notes=notes,
+            failed=self.failed,
         )

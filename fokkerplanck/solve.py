@@ -10,6 +10,7 @@ from .errors import CaseWarning
 from .machine import changed_at, peak_memory
 from .page import REPORT, write_report
 from .plots import draw
+from .progress import Progress
 from .report import disagreement, expectations
 from .result import Result
 from .run import require_case, run
@@ -54,13 +55,15 @@ def solve(
     target = (Path("runs") / case.name if folder is None else Path(folder)) / f"{case.name}.h5"
     before = changed_at(target)
     result = run(case, target, resume=resume, overwrite=overwrite, progress=progress)
-    illustrate(case, result, target, before)
+    illustrate(case, result, target, before, progress=progress)
     for sentence in expectations(case, result) + disagreement(case, result):
         warnings.warn(f"not as expected: {sentence}", CaseWarning, stacklevel=2)
     return result
 
 
-def illustrate(case: Case, result: Result, file: Path, before: int | None) -> list[Path]:
+def illustrate(
+    case: Case, result: Result, file: Path, before: int | None, *, progress: bool = False
+) -> list[Path]:
     """Draw the figures that a case asks for and write its page, beside its result file.
 
     Parameters
@@ -72,6 +75,8 @@ def illustrate(case: Case, result: Result, file: Path, before: int | None) -> li
     before : int or None
         `changed_at` of the file before this process had the result: one that was only read again
         says nothing of the memory that it took.
+    progress : bool
+        Say on stderr that it is drawn.
 
     Returns
     -------
@@ -80,9 +85,11 @@ def illustrate(case: Case, result: Result, file: Path, before: int | None) -> li
     """
     folder, drawn = file.parent, []
     peak = peak_memory() if changed_at(file) != before else None
-    # None is what the result has, an empty list no figure.
-    if case.output.figures != ():
-        drawn = draw(result, folder, case.output.figures)
-    if case.output.report:
-        drawn.append(write_report(result, folder / REPORT, drawn, file=file, peak=peak))
+    shown = Progress(case.name, progress)
+    with shown.watching(), shown.stage("drawing"):
+        # None is what the result has, an empty list no figure.
+        if case.output.figures != ():
+            drawn = draw(result, folder, case.output.figures)
+        if case.output.report:
+            drawn.append(write_report(result, folder / REPORT, drawn, file=file, peak=peak))
     return drawn

@@ -54,7 +54,7 @@ frames = 41
 # count = 6
 
 # Walkers beside the density, and the tests that compare both. SGD itself on the data of a
-# [loss] with a model, "sgd-gaussian" with a learning_rate, "weak-2" and others for (39).
+# [loss] with a model, "sgd-gaussian" with a learning_rate, "weak-2" and others for the diffusion.
 # [ensemble]
 # method = "auto"
 # particles = 1_000_000

@@ -9,7 +9,7 @@ from .density import Generator, StationaryState
 from .density.escape import Escape, escape
 from .density.passage import Passage, passage, read_region, target_region
 from .density.targets import kill
-from .errors import CaseError
+from .errors import CaseError, NumericalFailure
 from .store import EscapeRecord, PassageRecord
 from .store.passage import ESCAPE_ARRAYS
 
@@ -35,10 +35,8 @@ def check_regions(case: Case, generator: Generator) -> None:
     kill(generator, (target, source))
 
 
-def transit(
-    case: Case, generator: Generator, rest: StationaryState | None
-) -> tuple[PassageRecord, list[str]]:
-    """Everything that [passage] asks for.
+def transit(case: Case, generator: Generator, rest: StationaryState | None) -> PassageRecord:
+    """First passage to the target of [passage], empty where it has none.
 
     Parameters
     ----------
@@ -46,13 +44,7 @@ def transit(
         With [passage].
     generator : Generator
     rest : StationaryState or None
-        Stationary state; needed for transition rates and escape.
-
-    Returns
-    -------
-    record : PassageRecord
-    notes : list of str
-        What to read with care.
+        Stationary state; needed for transition rates.
 
     Raises
     ------
@@ -60,27 +52,37 @@ def transit(
     """
     asked = case.passage
     assert asked is not None
-    record, notes = PassageRecord(), []
-    if asked.target is not None:
-        start = None if asked.start is None else np.array(asked.start)
-        found = passage(
-            *(generator, case.problem, asked.target, asked.source, start, asked.times, rest)
+    if asked.target is None:
+        return PassageRecord()
+    start = None if asked.start is None else np.array(asked.start)
+    found = passage(
+        *(generator, case.problem, asked.target, asked.source, start, asked.times, rest)
+    )
+    return _passage_record(found, asked.target, asked.source or "")
+
+
+def wells_of(
+    case: Case, generator: Generator, rest: StationaryState | None
+) -> tuple[EscapeRecord, list[str]]:
+    """The wells of passage.escape, and what to read with care.
+
+    Raises
+    ------
+    CaseError, NumericalFailure
+    """
+    if rest is None:
+        raise NumericalFailure("there is no stationary density to find wells in")
+    wells = escape(generator, case.problem, rest)
+    notes = []
+    if wells.unresolved:
+        notes.append(
+            f"{wells.unresolved} of the {wells.unresolved + len(wells.minima)} minima of Phi~ "
+            "have no cell of their own and are left out of the escape times; take more cells "
+            "to tell them apart"
         )
-        record = _passage_record(found, asked.target, asked.source or "")
-    if asked.escape:
-        if rest is None:
-            raise CaseError("there is no stationary density to find wells in", "passage.escape")
-        wells = escape(generator, case.problem, rest)
-        record.escape = _escape_record(wells)
-        if wells.unresolved:
-            notes.append(
-                f"{wells.unresolved} of the {wells.unresolved + len(wells.minima)} minima of Phi~ "
-                "have no cell of their own and are left out of the escape times; take more cells "
-                "to tell them apart"
-            )
-        if len(wells.minima) == 1:
-            notes.append("Phi~ has one minimum: there is nowhere to escape to")
-    return record, notes
+    if len(wells.minima) == 1:
+        notes.append("Phi~ has one minimum: there is nowhere to escape to")
+    return _escape_record(wells), notes
 
 
 def _passage_record(found: Passage, target: str, source: str) -> PassageRecord:

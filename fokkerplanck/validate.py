@@ -16,6 +16,7 @@ from .errors import CaseError, StoreError
 from .grid import Grid
 from .particles import METHODS
 from .problem import Problem
+from .progress import Progress, advanced
 from .result import Result
 from .start import initial_density, scheme_of
 from .store import EnsembleRecord, ValidationRecord
@@ -51,7 +52,11 @@ class Others:
 
 
 def validate(
-    case: Case, walkers: EnsembleRecord, kept: Sequence[int], density: Callable[[int], np.ndarray]
+    case: Case,
+    walkers: EnsembleRecord,
+    kept: Sequence[int],
+    density: Callable[[int], np.ndarray],
+    progress: Progress | None = None,
 ) -> ValidationRecord:
     """Compare the density of a case with its ensemble.
 
@@ -69,11 +74,15 @@ def validate(
         Numbers of the frames whose density is known.
     density : callable
         From the number of a frame to its density.
+    progress : Progress, optional
+        Shows the second grid and each further ensemble.
     """
     asked = case.validation or Validation()
     frames = _chosen(kept, walkers)
-    masses = _masses(case, [density(k) for k in frames], frames, asked.budget)
-    others = _others(case, masses, frames) if asked.budget else Others()
+    progress = progress or Progress()
+    with progress.stage("density on half as many cells"):
+        masses = _masses(case, [density(k) for k in frames], frames, asked.budget)
+    others = _others(case, masses, frames, progress) if asked.budget else Others()
     return _judged(walkers, frames, masses, others, asked.significance)
 
 
@@ -206,7 +215,7 @@ def _masses(
     return Masses(half.grid, [pooled for pooled, _ in pairs], [better for _, better in pairs])
 
 
-def _others(case: Case, masses: Masses, frames: list[int]) -> Others:
+def _others(case: Case, masses: Masses, frames: list[int], progress: Progress) -> Others:
     """The ensembles that tell the gap between SGD and its diffusion; none where it is not SGD."""
     method = chosen_method(case)
     assert case.ensemble is not None
@@ -220,9 +229,16 @@ def _others(case: Case, masses: Masses, frames: list[int]) -> Others:
         case.ensemble, method=kind, trajectories=0, particles=case.ensemble.particles // share
     )
 
-    def walked(other: Case, number: int) -> list[Halved]:
-        other = replace(other, ensemble=replace(asked, seed=asked.seed + number))
-        record, _ = walk(other, initial_density(other), np.ones(other.grid.shape, dtype=bool))
+    def walked(other: Case, number: int, words: str) -> list[Halved]:
+        own = replace(asked, seed=asked.seed + number)
+        assert other.density is not None
+        with progress.bar(f"walkers {words}", own.times(other.density)[-1]) as bar:
+            record, _ = walk(
+                replace(other, ensemble=own),
+                initial_density(other),
+                np.ones(other.grid.shape, dtype=bool),
+                advanced(bar),
+            )
         return [
             Halved(coarsened(record.counts[k], masses.grid.shape), values, record.particles)
             for k, values in zip(frames, masses.values, strict=True)
@@ -230,8 +246,8 @@ def _others(case: Case, masses: Masses, frames: list[int]) -> Others:
 
     slower = _slower(case, epochs=kind == "sgd-epochs")
     return Others(
-        halved=None if slower is None else walked(slower, 1),
-        symmetric=walked(case, 2) if batches == "drawn" else None,
+        halved=None if slower is None else walked(slower, 1, "at half the learning rate"),
+        symmetric=walked(case, 2, "with symmetric noise") if batches == "drawn" else None,
     )
 
 

@@ -9,8 +9,8 @@ import numpy as np
 
 from .case import Case
 from .particles import METHODS, Client, Gaussian, Keeper, ensemble, stability_bound
-from .particles.ensemble import Pieces
-from .particles.methods import DEFAULT_STEP, fastest_rate
+from .particles.ensemble import Pieces, require_steerable
+from .particles.methods import DEFAULT_STEP, fastest_rate, settings
 from .store import EnsembleRecord
 
 # Share of the sampling noise 1/sqrt(particles) that the error of the time steps may take, for an
@@ -82,6 +82,22 @@ def walk(
     names = [field.name for field in fields(EnsembleRecord)]
     record = EnsembleRecord(**{name: getattr(found, name) for name in names})
     return record, walkers_notes(case, record)
+
+
+def check_walkers(case: Case) -> None:
+    """Refuse a method that does not fit the noise, before anything long is computed.
+
+    Raises
+    ------
+    CaseError
+    """
+    if case.ensemble is None:
+        return
+    method, step = chosen_method(case), case.ensemble.step
+    free = step is None and not METHODS[method].sgd
+    chosen = settings(case.problem, case.grid, method, 1.0 if free else step, None)
+    if case.control is not None:
+        require_steerable(case.problem, chosen)
 
 
 def chosen_method(case: Case) -> str:

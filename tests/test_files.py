@@ -167,7 +167,11 @@ def test_the_page_says_what_the_writer_writes(folder: Path) -> None:
     with warnings.catch_warnings():
         warnings.simplefilter("ignore", CaseWarning)
         run(make_case(problem, 8, density={"end": 0.1, "frames": 2}), folder / "functions.h5")
-    attached |= attributes(folder / "functions.h5")
+        # No noise at all in the middle: nothing is stationary in the whole box.
+        cut = Problem("x**2", "x**2", domain={"x": (-1, 1)})
+        asked = {"density": {"end": 0.1, "frames": 2}, "stationary": {}}
+        run(make_case(cut, 8, **asked), folder / "failed.h5")
+    attached |= attributes(folder / "functions.h5") | attributes(folder / "failed.h5")
     assert found == datasets
     assert attached == named
     assert f"Schema {SCHEMA} " in PAGE.read_text(encoding="utf-8")

@@ -294,11 +294,11 @@ def test_formula_that_is_no_density(value: float) -> None:
 def test_caution_about_mass_cut_off(half_width: float, warned: bool) -> None:
     problem = Problem("x**2/2", 1.0, 1.0, {"x": (-half_width, half_width)})
     grid, found, rest, _ = settled(problem, 64)
-    outside = mass_outside(grid, rest.density)
+    outside = mass_outside(problem, grid, rest.density)
     if warned:
         # Two tails of a normal law beyond two standard deviations, relative to what is inside.
         assert outside == pytest.approx(0.0455 / 0.9545, rel=0.3)
-    sentences = cautions(found, rest.density, np.array([[1.0]]))
+    sentences = cautions(problem, found, rest.density, np.array([[1.0]]))
     assert any("cuts off" in text for text in sentences) == warned
 
 
@@ -306,7 +306,7 @@ def test_caution_is_not_raised_by_other_sides() -> None:
     circle = {"range": (-2, 2), "boundary": "periodic"}
     problem = Problem("0*x", 1.0, 1.0, {"x": circle})
     grid = problem.grid(16)
-    assert mass_outside(grid, np.full(16, 0.25)) == 0.0
+    assert mass_outside(problem, grid, np.full(16, 0.25)) == 0.0
 
 
 def test_cautions_about_stencil_and_rank() -> None:
@@ -314,11 +314,15 @@ def test_cautions_about_stencil_and_rank() -> None:
     oblique = Problem("0.5*(x**2 + y**2)", [[1.0, 0.99], [0.99, 1.0]], 50.0, box)
     found = generator(oblique, oblique.grid(12))
     narrow = 0.02**2 * np.eye(2)
-    assert any("stencil" in text for text in cautions(found, np.zeros((12, 12)), narrow))
-    assert not any("stencil" in text for text in cautions(found, np.zeros((12, 12)), np.eye(2)))
+    assert any("stencil" in text for text in cautions(oblique, found, np.zeros((12, 12)), narrow))
+    assert not any(
+        "stencil" in text for text in cautions(oblique, found, np.zeros((12, 12)), np.eye(2))
+    )
     singular = Problem("0.5*(x**2 + y**2)", [[1.0, 0.7], [0.7, 0.49]], 1.0, box)
     found = generator(singular, singular.grid(12))
-    assert any("144 cells" in text for text in cautions(found, np.zeros((12, 12)), np.eye(2)))
+    assert any(
+        "144 cells" in text for text in cautions(singular, found, np.zeros((12, 12)), np.eye(2))
+    )
 
 
 def test_peclet_number_beyond_the_range_of_quotients() -> None:
@@ -348,7 +352,7 @@ def test_caution_about_a_drift_that_smears(cells: int, warned: bool) -> None:
     x = grid.points[0]
     error = grid.integrate(x * x * rest.density) - 1.0
     assert (error > 0.05) == warned
-    sentences = cautions(found, rest.density, np.diag([1.0, 0.25]))
+    sentences = cautions(problem, found, rest.density, np.diag([1.0, 0.25]))
     assert any("cell Peclet number" in text for text in sentences) == warned
-    of_high_order = cautions(found, rest.density, np.diag([1.0, 0.25]), order=6)
+    of_high_order = cautions(problem, found, rest.density, np.diag([1.0, 0.25]), order=6)
     assert not any("Peclet" in text or "stencil" in text for text in of_high_order)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+import re
 from pathlib import Path
 from typing import Any
 
@@ -264,16 +265,28 @@ def test_case_is_stored_and_read_back(tmp_path: Path) -> None:
     [
         ({"smoothing.gamma": 0.0}, r"smoothing\.gamma.*not positive"),
         ({"smoothing.gamma": [1.0, -2.0]}, r"smoothing\.gamma\[1\].*not positive"),
-        ({"smoothing.gamma": 1e-3}, r"standard deviation 31\.6, wider than x .* % of it lies outs"),
         ({"smoothing.gama": 1.0}, "gamma"),
-        ({"loss": {"formula": "x**2 - 30*log(4.2 + x)"}, "smoothing.gamma": 0.5}, "no finite"),
-        ({"loss": {"formula": "-x**2"}, "smoothing.gamma": 1.0}, "falls outwards too steeply"),
     ],
 )
 def test_bad_input_is_one_sentence(changes: dict[str, Any], words: str) -> None:
     with pytest.raises(CaseError, match=words) as caught:
         run(small(**changes))
     assert "\n" not in str(caught.value)
+
+
+@pytest.mark.filterwarnings("ignore::fokkerplanck.errors.CaseWarning")
+@pytest.mark.parametrize(
+    ("changes", "words"),
+    [
+        ({"smoothing.gamma": 1e-3}, r"standard deviation 31\.6, wider than x .* % of it lies outs"),
+        ({"loss": {"formula": "x**2 - 30*log(4.2 + x)"}, "smoothing.gamma": 0.5}, "no finite"),
+        ({"loss": {"formula": "-x**2"}, "smoothing.gamma": 1.0}, "falls outwards too steeply"),
+    ],
+)
+def test_a_loss_without_local_entropy(changes: dict[str, Any], words: str) -> None:
+    found = run(small(**changes))
+    assert found.smoothing is None
+    assert re.search(words, found.failed["smoothing"])
 
 
 def test_entropy_sgd_refuses_what_cannot_be() -> None:

@@ -315,11 +315,6 @@ NOTHING_MORE = [
     ),
     pytest.param({"loss.formula": "1e306*x**2 + y**2", "noise.beta": 1e4},
                  "beyond the largest number", 0, id="stationary"),
-    pytest.param(
-        {"loss.formula": "0.5*(x**2 + y**2) + 1e-3*sqrt(x**2 - 0.0025)", "initial.std": 0.01,
-         "initial.mean": [0.0, 0.0], "ensemble.particles": 500, "ensemble.method": "langevin"},
-        "all walkers", FRAMES, id="walkers",
-    ),
 ]  # fmt: skip
 
 
@@ -342,6 +337,25 @@ def test_numbers_that_end_keep_the_frames_before(
     cut = open_result(PATH)
     assert (cut.status, len(cut.time)) == ("interrupted", frames)
     assert np.isfinite(cut.density).all()
+
+
+@pytest.mark.filterwarnings("ignore::fokkerplanck.errors.CaseWarning")
+def test_walkers_that_are_all_lost_leave_the_rest(capsys: pytest.CaptureFixture[str]) -> None:
+    changes = {
+        "loss.formula": "0.5*(x**2 + y**2) + 1e-3*sqrt(x**2 - 0.0025)",
+        **{"initial.std": 0.01, "initial.mean": [0.0, 0.0]},
+        **{"ensemble.particles": 500, "ensemble.method": "langevin"},
+    }
+    settings = [part for key, value in changes.items() for part in ("--set", f"{key}={value}")]
+    with np.errstate(all="ignore"):
+        assert main([*RUN, *settings]) == 3
+    told = capsys.readouterr().err.splitlines()
+    assert any(line.startswith("not computed: [ensemble]: all walkers") for line in told)
+    found = open_result(PATH)
+    assert (found.status, len(found.time)) == ("complete", FRAMES)
+    assert "all walkers" in found.failed["ensemble"]
+    # Where they were seen before stays.
+    assert found.ensemble is not None
 
 
 def test_a_part_that_was_found_is_kept(

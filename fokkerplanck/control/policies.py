@@ -57,10 +57,10 @@ POLICIES = {
         Policy(
             "feedback",
             None,
-            "u = min(1, beta E|grad Phi|^2/(2 E tr(Sigma H))): steepest fall of E[Phi] by (60), "
-            "which is (62) for a quadratic",
+            "u = min(1, beta E|grad Phi|^2/(2 E tr(Sigma H))): steepest fall of E[Phi], "
+            "the best one for a quadratic",
         ),
-        Policy("printed", None, "(62) as printed, u = min(1, E[Phi]/(eta S))"),
+        Policy("printed", None, "feedback as printed in the review, u = min(1, E[Phi]/(eta S))"),
     )
 }
 

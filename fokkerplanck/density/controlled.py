@@ -72,7 +72,7 @@ LEVERS = {
             lambda u: u * u,
             lambda u: 1.0 + 0.0 * u,
             lambda u: 2.0 * u,
-            "the learning rate is u times its largest value (59)",
+            "the learning rate is u times its largest value",
         ),
         Lever(
             "batch-size",
@@ -280,7 +280,7 @@ def _require_fit(problem: Problem) -> None:
         )
     if problem.friction is not None:
         raise CaseError(
-            "is (59), which has no momentum; leave momentum and friction out", "control"
+            "steers equations without momentum; leave momentum and friction out", "control"
         )
     if any(problem.noiseless):
         raise CaseError("needs noise along every axis; sigma has a row of zeros", "control")

@@ -9,6 +9,7 @@ on the symmetrised operator M^-1/2 A M^1/2, which exists under detailed balance 
 from __future__ import annotations
 
 import math
+from collections.abc import Callable
 
 import numpy as np
 from scipy.special import gammaln, ive
@@ -44,7 +45,10 @@ def poisson_weights(s: float) -> tuple[int, np.ndarray]:
 
 
 def uniformize(
-    generator: Generator, density: np.ndarray, duration: float
+    generator: Generator,
+    density: np.ndarray,
+    duration: float,
+    moved: Callable[[float], object] = lambda share: None,
 ) -> tuple[np.ndarray, int]:
     """exp(duration A) density = sum_k Poisson(k; s) (I + A/q)^k density.
 
@@ -54,6 +58,8 @@ def uniformize(
     density : (N,) float64
         Non-negative.
     duration : float
+    moved : callable
+        Called with the share of the products done.
 
     Returns
     -------
@@ -78,6 +84,7 @@ def uniformize(
         generator.combine(x, 1.0 / q, 1.0, x, 0.0, y, total, weight)
         x, y = y, x
         if k % SETTLED_EVERY == 0:
+            moved(k / last)
             change = float(np.abs(x - y).sum())
             if change * (last - k) <= SETTLED * mass:
                 total += max(0.0, float(weights[max(0, k + 1 - first) :].sum())) * x
@@ -99,7 +106,12 @@ def chebyshev_weight(generator: Generator, density: np.ndarray) -> float:
     return float(weight) if np.isfinite(weight) else math.inf
 
 
-def chebyshev(generator: Generator, density: np.ndarray, duration: float) -> tuple[np.ndarray, int]:
+def chebyshev(
+    generator: Generator,
+    density: np.ndarray,
+    duration: float,
+    moved: Callable[[float], object] = lambda share: None,
+) -> tuple[np.ndarray, int]:
     """exp(duration A) density by Chebyshev polynomials of the symmetrised generator.
 
     Parameters
@@ -108,6 +120,8 @@ def chebyshev(generator: Generator, density: np.ndarray, duration: float) -> tup
         With detailed balance.
     density : (N,) float64
     duration : float
+    moved : callable
+        As in :func:`uniformize`.
 
     Returns
     -------
@@ -146,9 +160,11 @@ def chebyshev(generator: Generator, density: np.ndarray, duration: float) -> tup
     current = np.empty_like(before)
     symmetric.combine(before, 1.0 / q, 1.0, before, 0.0, current, total, coefficients[1])
     before = before.copy()
-    for coefficient in coefficients[2:]:
+    for k, coefficient in enumerate(coefficients[2:], 2):
         symmetric.combine(current, 2.0 / q, 2.0, before, -1.0, before, total, float(coefficient))
         before, current = current, before
+        if k % SETTLED_EVERY == 0:
+            moved(k / coefficients.size)
     total *= root
     survived = float(density.sum()) if generator.closed else None
     return cut_rounding(total, survived, "Chebyshev"), coefficients.size - 1

@@ -154,6 +154,7 @@ class FluxMarch:
                     # Millions of products would let the mass walk off by their rounding.
                     density *= mass / float(density.sum())
                 time = stop if pieces == 1 else time + dt
+                self.system.moved(time)
                 self.system.counts["steps"] += 1
             else:
                 self._reject(time)

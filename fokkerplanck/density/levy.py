@@ -8,6 +8,7 @@ in a closed box, at one pair of transforms and one passage of the drift a step.
 from __future__ import annotations
 
 from collections import Counter
+from collections.abc import Callable
 from dataclasses import dataclass, field
 from typing import cast
 
@@ -18,7 +19,7 @@ from ..grid import Grid
 from ..problem import Problem
 from .fractional import Fractional
 from .steppers import Stepper
-from .system import System
+from .system import System, still
 from .transport import Transport
 
 
@@ -36,6 +37,7 @@ class LevySystem:
     problem: Problem
     grid: Grid
     counts: Counter[str] = field(default_factory=Counter)
+    moved: Callable[[float], object] = field(default_factory=lambda: still, init=False)
     fractional: Fractional = field(init=False)
     transport: Transport = field(init=False)
 

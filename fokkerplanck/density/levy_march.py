@@ -93,6 +93,7 @@ class LevyMarch:
                 continue
             self.system.counts["steps"] += count
             values, place = fine, place + _length(level)
+            self.system.moved(start + span * (place / end))
             longer = max(0, math.floor(math.log2(wish)))
             # A longer block must start where blocks of its length start.
             while longer and (level - longer < 1 or place % _length(level - longer)):

@@ -6,7 +6,7 @@ import itertools
 import math
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, replace
-from typing import Protocol
+from typing import Any, Protocol
 
 import numpy as np
 
@@ -26,6 +26,10 @@ SMALLEST_STEP = 1e-10
 
 class Advancing(Protocol):
     """What goes from one time to another."""
+
+    @property
+    def system(self) -> Any:
+        """The problem on its grid, with ``moved``, which is called with the time reached."""
 
     def advance(
         self, density: np.ndarray, start: float, stop: float, step: float
@@ -97,6 +101,7 @@ class March:
             if self.stepper.exact and self.system.piecewise:
                 self.system.counts["steps"] += 1
                 density, step = self._exact(density, first, last, step)
+                self.system.moved(last)
             else:
                 density, step = self._controlled(density, first, last, step)
         return density, step
@@ -133,6 +138,7 @@ class March:
             if ratio >= 1.0:
                 density = fine
                 time = stop if pieces == 1 else time + dt
+                self.system.moved(time)
                 self.system.counts["steps"] += 1
                 # A step cut short by the output time says little about longer ones.
                 step = max(step, dt * factor) if factor > 1.0 else dt * max(factor, MIN_FACTOR)

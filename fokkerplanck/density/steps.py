@@ -22,14 +22,16 @@ KRYLOV_TOLERANCE = 1e-12
 
 def step_uniformization(system: System, density: np.ndarray, time: float, dt: float) -> np.ndarray:
     """exp(dt A) by uniformization."""
-    result, products = uniformize(system.at(time + 0.5 * dt), density, dt)
+    generator = system.at(time + 0.5 * dt)
+    result, products = uniformize(generator, density, dt, system.within(time, dt))
     system.counts["products"] += products
     return result
 
 
 def step_chebyshev(system: System, density: np.ndarray, time: float, dt: float) -> np.ndarray:
     """exp(dt A) by Chebyshev polynomials; needs detailed balance."""
-    result, products = chebyshev(system.at(time + 0.5 * dt), density, dt)
+    generator = system.at(time + 0.5 * dt)
+    result, products = chebyshev(generator, density, dt, system.within(time, dt))
     system.counts["products"] += products
     return result
 
@@ -51,15 +53,18 @@ def step_exponential(system: System, density: np.ndarray, time: float, dt: float
     remaining = dt
     while generator.detailed_balance and generator.q * remaining > FEW_PRODUCTS:
         if chebyshev_weight(generator, density) <= MAX_WEIGHT:
-            result, products = chebyshev(generator, density, remaining)
+            rest = system.within(time + dt - remaining, remaining)
+            result, products = chebyshev(generator, density, remaining, rest)
             system.counts["products"] += products
             return result
         piece = max(FEW_PRODUCTS / generator.q, APPROACH * dt)
-        density, products = uniformize(generator, density, piece)
+        begun = system.within(time + dt - remaining, piece)
+        density, products = uniformize(generator, density, piece, begun)
         system.counts["products"] += products
         remaining -= piece
     if remaining > 0.0:
-        density, products = uniformize(generator, density, remaining)
+        rest = system.within(time + dt - remaining, remaining)
+        density, products = uniformize(generator, density, remaining, rest)
         system.counts["products"] += products
     return density
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections import Counter
+from collections.abc import Callable
 from dataclasses import dataclass, field
 
 from ..grid import Grid
@@ -11,6 +12,10 @@ from .chains import Chains, chains_of
 from .force import Force, Potential, find_potential
 from .generator import Generator, assemble_generator
 from .shifted import ShiftedSolver
+
+
+def still(time: float) -> None:
+    """Tell nobody of the time reached."""
 
 
 @dataclass
@@ -22,12 +27,20 @@ class System:
     problem : Problem
         Checked before.
     grid : Grid
+
+    Attributes
+    ----------
+    counts : Counter
+        Products, solves, steps and the like.
+    moved : callable
+        Called with the time reached, within long steps too.
     """
 
     problem: Problem
     grid: Grid
     potential: Potential = field(init=False)
     counts: Counter[str] = field(default_factory=Counter)
+    moved: Callable[[float], object] = field(default_factory=lambda: still, init=False)
     _generator: Generator | None = field(default=None, init=False)
     _time: float = field(default=0.0, init=False)
     _chains: list[Chains] | None = field(default=None, init=False)
@@ -40,6 +53,10 @@ class System:
     def autonomous(self) -> bool:
         """Whether one generator serves all times."""
         return not self.problem.time_dependent
+
+    def within(self, start: float, dt: float) -> Callable[[float], object]:
+        """What takes the share done of a step, for :attr:`moved`."""
+        return lambda share: self.moved(start + share * dt)
 
     def pieces(self, start: float, stop: float) -> list[tuple[float, float]]:
         """Stretches between two times on each of which the coefficients are smooth in time."""

@@ -28,6 +28,7 @@ def checks_of(result: Result, expect: Mapping[str, Expect]) -> tuple[Check, ...]
         Of the case, by the name of the number.
     """
     found = [_whole(result)]
+    found += [Check("broken", f"Not computed: {key}", why) for key, why in result.failed.items()]
     if len(result.time):
         found += [_mass(result), _minimum(result)]
         if "free_energy" in result.observables and len(result.time) > 1:
@@ -48,8 +49,10 @@ def _state(kept: bool) -> State:
 
 
 def _whole(result: Result) -> Check:
-    whole = result.status == "complete"
+    whole = result.status == "complete" and not result.failed
     text = "everything that was asked for is here" if whole else f"the run is {result.status}"
+    if result.status == "complete" and result.failed:
+        text = "all is here but for what could not be computed"
     return Check(_state(whole), "Complete", text)
 
 

@@ -33,6 +33,7 @@ STAGES = {
     "measure": "observables",
     "write": "writing",
     "analyse": "analyses at rest",
+    "modes": "modes of the generator",
     "walk": "walkers",
     "validate": "density against walkers",
 }

@@ -178,7 +178,8 @@ def _form(
     return form_of_walkers(march.motion, march.particles) | recorder.form(numbers["number"])
 
 
-def _require_steerable(problem: Problem, chosen: Settings, pieces: Pieces, end: float) -> None:
+def require_steerable(problem: Problem, chosen: Settings) -> None:
+    """Raise CaseError for walkers that no schedule can steer."""
     if problem.time_dependent or problem.friction is not None:
         raise CaseError("steers neither coefficients that depend on t nor momentum", "control")
     if chosen.method.isotropic:
@@ -186,6 +187,10 @@ def _require_steerable(problem: Problem, chosen: Settings, pieces: Pieces, end: 
             f"{chosen.method.name} keeps its noise from step to step; under [control] take weak-2",
             "ensemble.method",
         )
+
+
+def _require_steerable(problem: Problem, chosen: Settings, pieces: Pieces, end: float) -> None:
+    require_steerable(problem, chosen)
     if chosen.method.sgd:
         if end < chosen.step:
             raise CaseError(

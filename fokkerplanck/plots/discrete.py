@@ -47,7 +47,7 @@ def _marginals(axes: Axes, result: Result, steps: Discrete, axis: int) -> None:
         axes.plot(x, curve, color=shade, label=rf"$\eta$ = {rate:.3g}")
     if result.stationary is not None:
         rest = result.stationary.density.sum(axis=others) * share
-        axes.plot(x, rest, "--", color=COLORS[1], label="diffusion (48)")
+        axes.plot(x, rest, "--", color=COLORS[1], label="diffusion")
         shown.append(rest)
     home = lived_in(np.array(shown))
     axes.set_xlim(*view(home, (result.bounds[axis],))[0])
@@ -80,4 +80,4 @@ def _distance(axes: Axes, steps: Discrete) -> None:
     at_least_a_decade(axes, distance[distance > 0.0])
     axes.yaxis.set_minor_formatter(NullFormatter())
     axes.set_xlabel(r"learning rate $\eta$ (same $\beta$)")
-    axes.set_ylabel("total variation from (48)")
+    axes.set_ylabel("total variation from the diffusion")

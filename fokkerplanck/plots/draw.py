@@ -108,6 +108,8 @@ def draw(
         result.discrete,
     )
     if not len(result.kept_frames) and all(found is None for found in analyses):
+        if result.failed:
+            return []
         raise StoreError("this result has no frame yet, so there is nothing to draw")
     folder = Path(directory)
     paths: list[Path] = []

@@ -16,8 +16,8 @@ WIDE = 20.0
 LABELS = {
     "optimal": "open-loop optimum",
     "inverse-time": "best $1/(1+rt)$",
-    "feedback": "(62), on expectations",
-    "printed": "(62) as printed",
+    "feedback": "feedback on expectations",
+    "printed": "feedback as printed in the review",
     "hjb": r"feedback $u(t,\theta)$, HJB",
 }
 

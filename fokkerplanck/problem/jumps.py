@@ -101,7 +101,7 @@ def read_jumps(
         raise CaseError("below 2 goes without momentum; leave it out", key)
     if sigma is None:
         raise CaseError(
-            "below 2 needs a constant Sigma: (51) has a number sigma, and where jumps would take "
+            "below 2 needs a constant Sigma: its equation has a number, and where jumps would take "
             "their size from, before or behind, it does not say",
             "noise.sigma",
         )

@@ -71,7 +71,7 @@ class Tail:
         if self.alpha - 2.0 * self.error > 2.0:
             return f"{law}, above 2: the variance is finite and sums tend to Gaussian noise"
         if self.alpha + 2.0 * self.error < 2.0:
-            return f"{law}, below 2: heavy tails, as in (51)"
+            return f"{law}, below 2: heavy tails, as noise.alpha gives them"
         return f"{law}, not told apart from 2, where the variance ceases to exist"
 
 

@@ -17,8 +17,8 @@ NUMBERS: dict[str, str] = {
     "entries": "entries of the transfer operator",
     "excess": "variance that the grid adds to a step, relative",
     "folded": "share of a step at rest that reflecting sides bring back",
-    "distance": "total variation between rho_ss of the steps and of (48)",
-    "divergence": "Kullback-Leibler divergence of rho_ss of the steps from that of (48)",
+    "distance": "total variation between rho_ss of the steps and of the diffusion",
+    "divergence": "Kullback-Leibler divergence of rho_ss of the steps from that of the diffusion",
     "distance_order": "order of the distance in the learning rate",
     "walkers_p_value": "p-value of the walkers against the density of as many steps",
     "walkers_distance": "share of the walkers in a wrong bin",
@@ -34,14 +34,14 @@ SERIES: dict[str, str] = {
     "covariance": "covariance of the parameters",
 }
 SCAN: dict[str, str] = {
-    "distance": "total variation between rho_ss of the steps and of (48)",
-    "divergence": "Kullback-Leibler divergence of rho_ss of the steps from that of (48)",
-    "variance_ratio": "variance of the steps over that of (48), summed over the axes",
+    "distance": "total variation between rho_ss of the steps and of the diffusion",
+    "divergence": "Kullback-Leibler divergence of rho_ss of the steps from that of the diffusion",
+    "variance_ratio": "variance of the steps over that of the diffusion, summed over the axes",
     "excess": "variance that the grid adds to a step, relative",
     "folded": "share of a step at rest that reflecting sides bring back",
 }
 SOURCES: dict[str, str] = {
-    "diffusion": "stationary density of (48)",
+    "diffusion": "stationary density of the diffusion",
     "transfer": "stationary density of the steps",
     "walkers": "walkers at the last output time",
 }

@@ -66,7 +66,7 @@ OBSERVABLES: dict[str, str] = {
 ROOT_ATTRIBUTES = frozenset(
     (
         *("Conventions", "title", "history", "source", "case_toml", "beta", "seed", "status"),
-        *("schema", "timings", "notes"),
+        *("schema", "timings", "notes", "failed"),
     )
 )
 

@@ -10,7 +10,7 @@ from typing import Any
 import h5py
 import numpy as np
 
-from ..errors import StoreError
+from ..errors import StoreError, one_line
 from .control import ControlRecord, SmoothingRecord, read_control, read_smoothing
 from .damage import DAMAGE, damaged
 from .discrete import Discrete
@@ -57,6 +57,7 @@ class Contents:
     passage: PassageRecord | None
     timings: dict[str, float]
     notes: list[str]
+    failed: dict[str, str]
 
 
 def read(path: str | Path) -> Contents:
@@ -90,6 +91,7 @@ def _read(target: Path) -> Contents:
             frames = complete_frames(file)
             attributes = {name: _decode(value) for name, value in file.attrs.items()}
             timings = json.loads(attributes.get("timings", "{}"))
+            failed = json.loads(attributes.get("failed", "{}"))
             return Contents(
                 header=_header(file, attributes),
                 status=_text(attributes, "status"),
@@ -106,6 +108,7 @@ def _read(target: Path) -> Contents:
                 passage=read_passage(file),
                 timings={name: float(seconds) for name, seconds in timings.items()},
                 notes=_text(attributes, "notes", "").splitlines(),
+                failed={name: one_line(str(why)) for name, why in failed.items()},
             )
         except DAMAGE as error:
             raise damaged(target, error) from error

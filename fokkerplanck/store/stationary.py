@@ -16,7 +16,7 @@ NUMBERS: dict[str, str] = {
     "misfit": "largest difference between A and the gradient that fits it best, relative",
     "disagreement": "largest beta |Phi~ integrated - Phi~ from rho_ss|",
     "divergence": "net over gross flux of the cells: div(rho_ss v) = 0",
-    "mismatch": "both sides of (50) against each other, rms, relative",
+    "mismatch": "misfit of grad Phi = Sigma grad Phi~ - div Sigma/beta - v, rms, relative",
     "cosine": "rms of the angle's cosine between v and grad Phi~",
     "correlation": "of v with Sigma grad Phi~",
     "imbalance": "net over gross flux of the edges",

@@ -254,6 +254,7 @@ class ResultWriter:
         *,
         timings: Mapping[str, float] | None = None,
         notes: list[str] | None = None,
+        failed: Mapping[str, str] | None = None,
     ) -> None:
         """Finish with the status ``"complete"`` or ``"interrupted"``; a second call does nothing.
 
@@ -264,6 +265,8 @@ class ResultWriter:
             Seconds by stage of the run.
         notes : list of str, optional
             Sentences that a reader of the result should see.
+        failed : mapping, optional
+            Analyses that could not be done, by their section, and why.
 
         Raises
         ------
@@ -281,6 +284,8 @@ class ResultWriter:
                 file.attrs["timings"] = encode_attribute(dict(timings))
             if notes:
                 file.attrs["notes"] = "\n".join(notes)
+            if failed:
+                file.attrs["failed"] = encode_attribute(dict(failed))
             file.attrs["status"] = status
 
         self._growing, self._parts = {}, []

@@ -21,7 +21,6 @@ from ..run import require_room
 from ..silence import changing_filters
 from ..store import SweepRecord, write_sweep
 from .cluster import TICK, Watch, dask_client, finished, require_dask
-from .numbers import numbers_of
 from .plan import Member, Plan, plan_of
 from .summary import summary_of
 from .task import (
@@ -33,6 +32,7 @@ from .task import (
     OTHER,
     Outcome,
     Task,
+    outcome_of,
     solve,
     standing,
 )
@@ -194,7 +194,7 @@ def prepare(
                     f"{why}; give --overwrite to replace it or --out to write elsewhere", path
                 )
             if state == DONE and path is not None:
-                outcomes[member.number] = Outcome(member.number, numbers_of(open_result(path)))
+                outcomes[member.number] = outcome_of(member.number, open_result(path))
             else:
                 tasks.append(task)
     assert first is not None

@@ -68,6 +68,12 @@ class Outcome:
     sentence: str = ""
 
 
+def outcome_of(number: int, result: Result) -> Outcome:
+    """Numbers of a result, with what failed beside them."""
+    failed = "; ".join(f"[{section}]: {why}" for section, why in result.failed.items())
+    return Outcome(number, numbers_of(result), NUMERICAL if failed else "", failed)
+
+
 def standing(case: Case, path: Path) -> tuple[str, str]:
     """How far the result file of a member is, and why it is not this case's where it is not.
 
@@ -102,7 +108,7 @@ def solve(task: Task) -> Outcome:
         share_cache()
         one_thread()
         try:
-            return Outcome(task.number, numbers_of(_result(task, _stopping())))
+            return outcome_of(task.number, _result(task, _stopping()))
         except CaseError as error:
             return Outcome(task.number, failure=INPUT, sentence=str(error))
         except NumericalFailure as error:
