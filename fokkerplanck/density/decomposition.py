@@ -16,7 +16,7 @@ from scipy import fft
 
 from ..grid import Grid
 from ..problem import Problem
-from .force import CIRCULATION_TOLERANCE, POTENTIAL_NODES, Force
+from .force import CIRCULATION_TOLERANCE, Force
 from .generator import Generator
 from .stationary import StationaryState, cell_current
 
@@ -37,12 +37,9 @@ def field_edges(problem: Problem, grid: Grid) -> list[np.ndarray] | None:
         return None
     force = Force(problem, grid)
     edges = []
-    for axis, side in enumerate(grid.domain.axes):
-        offset = [int(axis == i) for i in range(grid.ndim)]
-        last = grid.shape[axis] if side.periodic else grid.shape[axis] - 1
-        source = tuple(slice(0, last) if i == axis else slice(None) for i in range(grid.ndim))
+    for axis in range(grid.ndim):
         with np.errstate(all="ignore"):
-            along = force.line_integral(offset, source, POTENTIAL_NODES)
+            along = force.axis_integrals(axis)
         if not np.isfinite(along).all():
             return None
         edges.append(-along / problem.beta)

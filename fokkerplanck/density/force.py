@@ -8,20 +8,28 @@ Psi = beta Phi~ (50).
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+import math
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
+from functools import cached_property
 
 import numpy as np
+from scipy.ndimage import maximum_filter1d
 
 from ..errors import CaseError
 from ..grid import Grid
 from ..problem import Problem
 from . import kernels
+from .discontinuities import discontinuous, log_ratios
+from .edges import EdgeBlock, shifted
+from .quadrature import gauss, irregular, refined
 
 # Gauss-Legendre nodes per edge. On the axes the integrals build Psi, whose error must stay near
 # 1e-12; on general edges without detailed balance the scheme itself is only second order.
 POTENTIAL_NODES = 6
 EDGE_NODES = 3
+# To what halving an edge may change the integral, by the number of nodes.
+HALVING_TOLERANCE = {EDGE_NODES: 1e-8, POTENTIAL_NODES: 1e-13}
 # Detailed balance: largest circulation around a cell square, relative to 1 + the force along it.
 CIRCULATION_TOLERANCE = 1e-9
 # Offsets may reach over this share of the cells (and at least over MIN_REACH cells).
@@ -80,18 +88,37 @@ class Force:
             raised = kernels.regularise(tensor, self.smallest_share)
         return tensor, raised
 
-    def velocity(self, points: Sequence[np.ndarray]) -> np.ndarray:
-        """b = drift - div D of all axes in cells per unit time, shape (d, N)."""
-        velocity = self.problem.velocity_at(points, self.time)
-        return velocity.reshape(self.grid.ndim, -1) / self.grid.spacing[:, None]
+    @cached_property
+    def cell_tensors(self) -> tuple[np.ndarray, int]:
+        """:meth:`tensors` at the cell centres."""
+        return self.tensors(self.grid.points)
 
-    def gamma(self, points: Sequence[np.ndarray], raising: bool = True) -> np.ndarray:
-        """D^-1 b on the noisy axes in index units, shape (m, N).
+    @cached_property
+    def diagonal(self) -> bool:
+        """Whether D varies, and is diagonal and positive in all cells.
+
+        Then e . D^-1 div D along an axis integrates to the difference of log D, jumps or not.
+        """
+        if self.problem.constant_sigma is not None:
+            return False
+        tensor, raised = self.cell_tensors
+        own = np.eye(len(tensor), dtype=bool)
+        return not raised and not tensor[~own].any() and bool((tensor[own] > 0.0).all())
+
+    def velocity(self, points: Sequence[np.ndarray], ito: bool = False) -> np.ndarray:
+        """b = drift - div D of all axes in cells per unit time, shape (d, N); drift for ``ito``."""
+        field = self.problem.drift_at if ito else self.problem.velocity_at
+        return field(points, self.time).reshape(self.grid.ndim, -1) / self.grid.spacing[:, None]
+
+    def gamma(
+        self, points: Sequence[np.ndarray], raising: bool = True, ito: bool = False
+    ) -> np.ndarray:
+        """D^-1 b on the noisy axes in index units, shape (m, N); D^-1 drift for ``ito``.
 
         With ``raising`` D is that of the rates, so that the drift b stays right where D had to be
         raised; without it gamma is the force itself, which the Gibbs state is made of.
         """
-        velocity = np.ascontiguousarray(self.velocity(points)[list(self.noisy)])
+        velocity = np.ascontiguousarray(self.velocity(points, ito)[list(self.noisy)])
         tensor, _ = self.tensors(points, raising)
         if tensor.shape[2] == 1:
             if np.linalg.cond(tensor[:, :, 0]) > LARGEST_CONDITION:
@@ -104,62 +131,157 @@ class Force:
         return result
 
     def line_integral(
-        self,
-        offset: Sequence[int],
-        source: tuple[slice, ...],
-        nodes: int = EDGE_NODES,
-        raising: bool = True,
+        self, block: EdgeBlock, nodes: int = EDGE_NODES, raising: bool = True, ito: bool = False
     ) -> np.ndarray:
-        """P = int_0^1 gamma(x + s e) . e ds from every cell of ``source``.
+        """P = int_0^1 gamma(x + s e) . e ds along the edges of a block.
 
         Parameters
         ----------
-        offset : d integers
-            Edge vector e in cells; zero along axes without noise.
-        source : d slices
-            Block of cells from which the edges start.
+        block : EdgeBlock
+            Its offset is zero along axes without noise, and along an axis where D is diagonal.
         nodes : int
             Gauss-Legendre points; exact for polynomials of degree 2 nodes - 1 along the edge.
+            Edges inside which gamma jumps or bends are divided until the rule agrees with itself.
         raising : bool
             As in :meth:`gamma`.
+        ito : bool
+            Leave div D out. Unless D is diagonal its jumps are missed otherwise; see :meth:`rough`.
 
         Returns
         -------
         ndarray
             Shape of the block, dimensionless.
         """
-        centers = [c[s] for c, s in zip(self.grid.centers, source, strict=True)]
-        shape = tuple(c.size for c in centers)
-        result = np.empty(shape)
-        abscissae, weights = np.polynomial.legendre.leggauss(nodes)
-        rows = max(1, CHUNK * shape[0] // max(1, result.size))
-        for start in range(0, shape[0], rows):
-            block = slice(start, start + rows)
-            part = [centers[0][block], *centers[1:]]
-            total = np.zeros((len(part[0]), *shape[1:]))
-            for s, weight in zip(0.5 * (abscissae + 1.0), 0.5 * weights, strict=True):
-                steps = s * np.asarray(offset, dtype=float)
-                gamma = self.gamma(self.shifted(part, steps), raising)
-                along = sum(
-                    offset[axis] * gamma[row] for row, axis in enumerate(self.noisy) if offset[axis]
-                )
-                total += weight * np.reshape(along, total.shape)
-            result[block] = total
+        how = raising, ito or self.diagonal
+        first, last = block.ends(self._cell_gamma(block.offset, *how))
+        result, middle = self._quadrature(block, nodes, *how)
+        edges = np.flatnonzero(irregular(result, first, middle, last))
+        if edges.size:
+            result.reshape(-1)[edges] = refined(
+                lambda edge, s: self._along(
+                    block.offset, self.gamma(block.places(edges[edge], s), *how)
+                ),
+                edges.size,
+                nodes,
+                HALVING_TOLERANCE[nodes],
+            )
+        if self.diagonal and not ito:
+            row = self.noisy.index(int(np.flatnonzero(block.offset)[0]))
+            before, after = block.ends(self._cells(row, row))
+            result -= np.log(after / before)
         return result
+
+    def axis_integrals(self, axis: int, raising: bool = True) -> np.ndarray:
+        """P along the unit edges of one axis to order 12, for the making of a potential.
+
+        Those of a periodic axis include the edge across the side. NaN where a full D jumps to no
+        multiple of itself, or has a divergence by differences that reach across a jump.
+        """
+        block = EdgeBlock.of_axis(self.grid, axis)
+        result = self.line_integral(block, POTENTIAL_NODES, raising)
+        rough = self.rough(block)
+        if rough is None:
+            return result
+        edges = np.flatnonzero(rough)
+        if self.problem.divergence_reach:
+            result.reshape(-1)[edges] = np.nan
+        else:
+            before, after = (end[:, :, edges] for end in self._tensor_ends(block))
+            along = self._tensors_along(block)
+            result.reshape(-1)[edges] -= log_ratios(before, after, edges, along)
+        return result
+
+    def rough(self, block: EdgeBlock) -> np.ndarray | None:
+        """Edges along which the divergence of a full D is not to be had.
+
+        D jumps there, or its divergence is taken by differences that meet a jump.
+
+        Returns
+        -------
+        bool ndarray of the block's shape, or None where there are none
+        """
+        if self.problem.constant_sigma is not None or self.diagonal:
+            return None
+        result = self._jumps(block)
+        if self.problem.divergence_reach:
+            before, after = block.ends(self._rough_cells)
+            result |= before | after
+        return result if result.any() else None
+
+    @cached_property
+    def _rough_cells(self) -> np.ndarray:
+        """Cells from which the differences of a Python function reach across a jump."""
+        grid = self.grid
+        found = np.zeros(grid.shape, dtype=bool)
+        for axis in self.noisy:
+            block = EdgeBlock.of_axis(grid, axis)
+            jump = self._jumps(block)
+            found[block.source] |= jump
+            found[block.target] |= jump
+        for axis, n in enumerate(grid.shape):
+            size = 2 * math.ceil(self.problem.divergence_reach * n) + 1
+            mode = "wrap" if grid.domain.axes[axis].periodic else "nearest"
+            found = maximum_filter1d(found.astype(np.uint8), size, axis=axis, mode=mode) > 0
+        return found
+
+    def _jumps(self, block: EdgeBlock) -> np.ndarray:
+        """Edges along which D jumps."""
+        middle, _ = self.tensors(block.points(0.5))
+        first, last = self._tensor_ends(block)
+        found = discontinuous(first, middle, last, self._tensors_along(block))
+        return found.reshape(block.shape)
+
+    def _tensor_ends(self, block: EdgeBlock) -> list[np.ndarray]:
+        """D at both ends of the edges of a block, each of shape (m, m, n)."""
+        m = len(self.noisy)
+        cells = self.cell_tensors[0].reshape(m, m, *self.grid.shape)
+        return [end.reshape(m, m, -1) for end in block.ends(cells)]
+
+    def _tensors_along(
+        self, block: EdgeBlock
+    ) -> Callable[[np.ndarray, np.ndarray], np.ndarray]:
+        return lambda edges, s: self.tensors(block.places(edges, s))[0]
+
+    def _cells(self, i: int, j: int) -> np.ndarray:
+        """One entry of D in the cells."""
+        return np.broadcast_to(self.cell_tensors[0][i, j], self.grid.size).reshape(self.grid.shape)
+
+    def _along(self, offset: Sequence[int], gamma: np.ndarray) -> np.ndarray:
+        """e . gamma, shape (N,)."""
+        terms = [offset[axis] * gamma[row] for row, axis in enumerate(self.noisy) if offset[axis]]
+        return np.asarray(sum(terms))
+
+    def _cell_gamma(self, offset: Sequence[int], raising: bool, ito: bool) -> np.ndarray:
+        """e . gamma in the cells."""
+        if (raising, ito) not in self._kept:
+            self._kept[raising, ito] = self.gamma(self.grid.points, raising, ito)
+        return self._along(offset, self._kept[raising, ito]).reshape(self.grid.shape)
+
+    @cached_property
+    def _kept(self) -> dict[tuple[bool, bool], np.ndarray]:
+        return {}
+
+    def _quadrature(
+        self, block: EdgeBlock, nodes: int, raising: bool, ito: bool
+    ) -> tuple[np.ndarray, np.ndarray]:
+        """Gauss rule along the edges of a block, and the integrand in their middles."""
+        result, middle = np.zeros(block.shape), np.empty(block.shape)
+        places, weights = gauss(nodes)
+        if not nodes % 2:
+            places, weights = np.append(places, 0.5), np.append(weights, 0.0)
+        for where, part in block.parts(max(1, CHUNK * block.shape[0] // max(1, block.size))):
+            for s, weight in zip(places, weights, strict=True):
+                gamma = self.gamma(part.points(s), raising, ito)
+                along = self._along(part.offset, gamma).reshape(part.shape)
+                if weight:
+                    result[where] += weight * along
+                if s == 0.5:
+                    middle[where] = along
+        return result, middle
 
     def shifted(self, centers: Sequence[np.ndarray], steps: np.ndarray) -> list[np.ndarray]:
         """Open mesh of ``centers`` moved by ``steps`` cells, wrapped at periodic sides."""
-        moved = []
-        for number, (axis, h) in enumerate(
-            zip(self.grid.domain.axes, self.grid.spacing, strict=True)
-        ):
-            values = centers[number] + steps[number] * h
-            if axis.periodic:
-                values = axis.lower + np.mod(values - axis.lower, axis.length)
-            shape = [1] * self.grid.ndim
-            shape[number] = -1
-            moved.append(values.reshape(shape))
-        return moved
+        return shifted(self.grid, centers, steps)
 
 
 @dataclass(frozen=True)
@@ -203,7 +325,7 @@ def find_potential(force: Force) -> Potential:
         return Potential(values, 0.0, "the noise is isotropic and constant: Phi~ = Phi / Sigma")
     if any(problem.noiseless):
         return Potential(None, np.inf, "an axis carries no noise")
-    edges = [_axis_edges(force, axis) for axis in range(grid.ndim)]
+    edges = [force.axis_integrals(axis, raising=False) for axis in range(grid.ndim)]
     if not all(np.isfinite(along).all() for along in edges):
         return Potential(None, np.inf, "the noise vanishes in a part of the domain")
     circulation = _largest_circulation(grid, edges)
@@ -214,15 +336,6 @@ def find_potential(force: Force) -> Potential:
     return Potential(
         _integrate(grid, edges), circulation, f"the force is curl-free ({circulation:.1e} per cell)"
     )
-
-
-def _axis_edges(force: Force, axis: int) -> np.ndarray:
-    """P along the unit edges of one axis; periodic axes include the edge across the side."""
-    grid = force.grid
-    offset = [int(axis == i) for i in range(grid.ndim)]
-    last = grid.shape[axis] if grid.domain.axes[axis].periodic else grid.shape[axis] - 1
-    source = tuple(slice(0, last) if i == axis else slice(None) for i in range(grid.ndim))
-    return force.line_integral(offset, source, POTENTIAL_NODES, raising=False)
 
 
 def _largest_circulation(grid: Grid, edges: list[np.ndarray]) -> float:

@@ -13,7 +13,7 @@ import numpy as np
 from ..domain import Domain
 from ..errors import CaseError
 from ..grid import Grid
-from .callables import CallableField
+from .callables import FIRST_REACH, CallableField
 from .checks import check
 from .field import Field, in_block, shape_of
 from .forces import Drift, Loss, drift_field, loss_field
@@ -285,6 +285,13 @@ class Problem:
         """For each axis, whether its row of Sigma is identically zero (unknown for callables)."""
         rows = tuple(bool(row.all()) for row in self._sigma.zero)
         return rows if self.friction is None else (True,) * self._free + rows
+
+    @cached_property
+    def divergence_reach(self) -> float:
+        """How far differences for div Sigma reach, as a share of each axis; 0 where it is exact."""
+        return FIRST_REACH if isinstance(self._div_sigma, CallableField) and (
+            "div_sigma" not in self._given
+        ) else 0.0
 
     def loss_at(self, points: Points, t: float = 0.0) -> np.ndarray:
         """Phi, shape (...)."""
