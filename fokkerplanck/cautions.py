@@ -8,13 +8,18 @@ from __future__ import annotations
 import numpy as np
 
 from .density import Generator
+from .density.force import Force, loss_jump
 from .density.levy import LevySystem
 from .grid import Grid
+from .problem import Problem
+from .problem.seams import loss_tilts, mismatches
 
 # Mass beyond reflecting sides that is worth a warning.
 OUTSIDE_WARNING = 1e-6
 # The longest offset should stay below this many standard deviations of the density.
 REACH_WARNING = 1.0
+# Rise of a loss around a periodic axis, relative to its range: beyond rounding.
+TILT_WARNING = 1e-7
 # Share of the mass that has jumped over the sides: heavy tails always have some.
 TAIL_WARNING = 1e-2
 # Rms of the force along an edge, over the density. At one the covariances of circulating linear
@@ -44,6 +49,31 @@ def mass_outside(grid: Grid, density: np.ndarray) -> float:
             tail[decays] = edge[decays] * ratio[decays] / (1.0 - ratio[decays])
             total += float(tail.sum()) * grid.cell_volume
     return total
+
+
+def coefficient_cautions(problem: Problem, grid: Grid) -> list[str]:
+    """What to know of a loss that is tilted or jumps, and of coefficients that do not close."""
+    found = []
+    for number, rise in loss_tilts(problem, grid).items():
+        size = float(np.ptp(problem.loss_at(grid.points)))
+        if abs(rise) > TILT_WARNING * size:
+            name = grid.names[number]
+            found.append(
+                f"the loss {'rises' if rise > 0.0 else 'falls'} by {abs(rise):.6g} around the "
+                f"periodic axis {name}: its tilt acts as a drift, and losses are those of the one "
+                "turn in the box, so that the current across its side takes no part in (42)"
+            )
+    jump = loss_jump(Force(problem, grid))
+    if jump is not None:
+        found.append(
+            f"the loss jumps by {jump[0]:.6g} between {jump[1]}; the gradient, which SGD follows, "
+            "does not see that"
+        )
+    found += [
+        f"{one.sentence}; it jumps there by {one.share:.2g} of its largest value"
+        for one in mismatches(problem, grid)
+    ]
+    return found
 
 
 def levy_cautions(system: LevySystem, rates: tuple[np.ndarray, np.ndarray]) -> list[str]:

@@ -13,7 +13,7 @@ from tqdm import tqdm
 
 from .analysis import analyse, record_of, spectrum_of
 from .case import Case, Need, memory_needs, require_disk, require_memory
-from .cautions import levy_cautions
+from .cautions import coefficient_cautions, levy_cautions
 from .clock import Clock
 from .density import SCHEME_TABLE, Scheme, StationaryState, System, stationary
 from .density.controlled import ControlledSystem
@@ -28,6 +28,7 @@ from .evolution import cautioned, march_density, march_frames, move_walkers, rat
 from .observables import Observer, measure_levy
 from .particles import Client
 from .problem import Problem
+from .problem.seams import check_seams
 from .provenance import header_of, is_complete
 from .result import Result, open_result
 from .sink import Sink
@@ -91,6 +92,7 @@ def run(
     with clock.compiling():
         with clock("assemble"):
             case.problem.check(case.grid)
+            check_seams(case.problem, case.grid)
             require_room(case)
             if path is not None:
                 require_disk(case, path)
@@ -179,8 +181,17 @@ def _solve(
     case: Case, sink: Sink, clock: Clock, progress: bool, client: Client | None
 ) -> list[str]:
     """Compute everything the case asks for into the sink; returns notes."""
-    if case.problem.jumps is not None:
-        return _solve_levy(case, sink, clock, progress, client)
+    cares = coefficient_cautions(case.problem, case.grid)
+    for sentence in cares:
+        warnings.warn(sentence, CaseWarning, stacklevel=3)
+    solve = _solve_gaussian if case.problem.jumps is None else _solve_levy
+    return solve(case, sink, clock, progress, client) + cares
+
+
+def _solve_gaussian(
+    case: Case, sink: Sink, clock: Clock, progress: bool, client: Client | None
+) -> list[str]:
+    """All of it under Gaussian noise."""
     with clock("assemble"):
         system = System(case.problem, case.grid)
         generator = system.at(0.0)

@@ -138,10 +138,18 @@ def dense_generator(
     def velocity(point: Sequence[float]) -> np.ndarray:
         return problem.velocity_at([np.array(x) for x in point], time).reshape(-1)
 
+    def drift(point: Sequence[float]) -> np.ndarray:
+        return problem.drift_at([np.array(x) for x in point], time).reshape(-1)
+
+    centers = [tensor(place(cell)) for cell in cells]
+    varies = problem.constant_sigma is None
+    diagonal = varies and all((np.diag(np.diag(t)) == t).all() for t in centers)
+
     def force(position: Sequence[float], step: np.ndarray) -> float:
+        """Of a diagonal D without its divergence, which integrates to a logarithm."""
         point = place(position)
-        gamma = np.linalg.solve(tensor(point), velocity(point)[noisy])
-        return float(gamma @ (step * h)[noisy])
+        carried = (drift if diagonal else velocity)(point)[noisy]
+        return float(np.linalg.solve(tensor(point), carried) @ (step * h)[noisy])
 
     def weights(cell: Offset) -> dict[Offset, float]:
         inner = tensor(place(cell)) / np.outer(h[noisy], h[noisy])
@@ -169,11 +177,15 @@ def dense_generator(
                     )
                     matrix[here, here] -= own / inside * bernoulli(-along)
                 continue
-            conductance = 0.5 * (own + share_of[target].get(offset, 0.0))
+            other = share_of[target].get(offset, 0.0)
+            conductance = 0.5 * (own + other)
             if not conductance:
                 continue
+            if diagonal and own != other:
+                conductance = (other - own) / math.log(other / own)
             if potential is None:
                 along = sum(w * force(np.array(cell) + s * step, step) for s, w in GAUSS)
+                along -= math.log(other / own) if diagonal else 0.0
             else:
                 along = potential(place(cell)) - potential(place(target))
             rate = conductance * bernoulli(-along)

@@ -19,6 +19,7 @@ from scipy.ndimage import maximum_filter1d
 from ..errors import CaseError
 from ..grid import Grid
 from ..problem import Problem
+from ..problem.seams import loss_tilts
 from . import kernels
 from .discontinuities import discontinuous, log_ratios
 from .edges import EdgeBlock, shifted
@@ -297,11 +298,14 @@ class Potential:
         infinite where an axis carries no noise.
     reason : str
         The verdict in words.
+    absolute : bool
+        Whether Psi is beta Phi/Sigma, constant included.
     """
 
     values: np.ndarray | None
     circulation: float
     reason: str
+    absolute: bool = False
 
 
 def find_potential(force: Force) -> Potential:
@@ -322,12 +326,19 @@ def find_potential(force: Force) -> Potential:
         return Potential(None, np.inf, "the coefficients depend on time")
     if problem.isotropic_scale is not None:
         values = problem.beta * problem.loss_at(grid.points) / problem.isotropic_scale
-        return Potential(values, 0.0, "the noise is isotropic and constant: Phi~ = Phi / Sigma")
+        tilt = _tilt(force)
+        if tilt:
+            return Potential(None, np.inf, tilt)
+        if loss_jump(force) is None:
+            reason = "the noise is isotropic and constant: Phi~ = Phi / Sigma"
+            return Potential(values, 0.0, reason, absolute=True)
     if any(problem.noiseless):
         return Potential(None, np.inf, "an axis carries no noise")
     edges = [force.axis_integrals(axis, raising=False) for axis in range(grid.ndim)]
     if not all(np.isfinite(along).all() for along in edges):
-        return Potential(None, np.inf, "the noise vanishes in a part of the domain")
+        jumps = any(force.rough(EdgeBlock.of_axis(grid, a)) is not None for a in range(grid.ndim))
+        reason = "Sigma jumps, and not to a multiple of itself" if jumps else "the noise vanishes"
+        return Potential(None, np.inf, f"{reason} in a part of the domain")
     circulation = _largest_circulation(grid, edges)
     if not circulation <= CIRCULATION_TOLERANCE:
         return Potential(
@@ -336,6 +347,53 @@ def find_potential(force: Force) -> Potential:
     return Potential(
         _integrate(grid, edges), circulation, f"the force is curl-free ({circulation:.1e} per cell)"
     )
+
+
+def _tilt(force: Force) -> str:
+    """In words, around which periodic axis a loss rises that is a potential everywhere else."""
+    problem, grid = force.problem, force.grid
+    for axis, rise in loss_tilts(problem, grid, force.time).items():
+        loss = problem.loss_at(grid.points)
+        up_and_down = np.abs(np.diff(loss, axis=axis)).sum(axis=axis).max()
+        scale = problem.beta / (problem.isotropic_scale or 1.0)
+        if abs(rise) * scale > CIRCULATION_TOLERANCE * (1.0 + up_and_down * scale):
+            side = grid.names[axis]
+            return f"the loss rises by {rise:.6g} around the periodic axis {side}: it is tilted"
+    return ""
+
+
+def loss_jump(force: Force) -> tuple[float, str] | None:
+    """The largest jump of the loss between neighbouring cells, and where; None without one.
+
+    SGD follows the gradient, which does not see a jump. Across periodic sides it is a tilt.
+    """
+    problem, grid = force.problem, force.grid
+    if not problem.loss_may_jump:
+        return None
+
+    def values(points: Sequence[np.ndarray]) -> np.ndarray:
+        return problem.loss_at(points, force.time).reshape(1, 1, -1)
+
+    cells = values(grid.points).reshape(grid.shape)
+    worst, where = 0.0, ""
+    for axis, n in enumerate(grid.shape):
+        source = tuple(slice(0, n - 1) if i == axis else slice(None) for i in range(grid.ndim))
+        block = EdgeBlock(grid, tuple(int(i == axis) for i in range(grid.ndim)), source)
+        first, last = (end.reshape(1, 1, -1) for end in block.ends(cells))
+        found = discontinuous(
+            first, values(block.points(0.5)), last,
+            lambda edges, s, block=block: values(block.places(edges, s)),
+        )  # fmt: skip
+        change = np.where(found, (last - first)[0, 0], 0.0)
+        edge = int(np.abs(change).argmax())
+        if abs(change[edge]) > abs(worst):
+            worst = float(change[edge])
+            ends = (block.places(np.array([edge]), np.array([s])) for s in (0.0, 1.0))
+            where = " and ".join(
+                ", ".join(f"{name} = {x[0]:.6g}" for name, x in zip(grid.names, end, strict=True))
+                for end in ends
+            )
+    return (worst, where) if where else None
 
 
 def _largest_circulation(grid: Grid, edges: list[np.ndarray]) -> float:

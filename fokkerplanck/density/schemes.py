@@ -14,6 +14,7 @@ from ..grid import Grid
 from .correction import Activity
 from .flux_march import FluxMarch, expected_products
 from .march import Advancing, March
+from .regularity import irregularity
 from .shifted import DIRECT_CELLS
 from .steppers import choose_stepper
 from .system import System
@@ -177,6 +178,9 @@ def _obstacle(
         return "the noise covariance is close to singular"
     if not all(axis.periodic or "absorbing" not in axis.boundary for axis in grid.domain.axes):
         return "the order of the scheme high-order drops to 2 at absorbing sides"
+    rough = irregularity(problem, grid, times[0])
+    if rough:
+        return f"{rough}, where the order of the scheme high-order drops"
     balanced = generator.detailed_balance
     for values, limit in (
         (density, RESOLVED),

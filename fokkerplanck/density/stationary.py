@@ -99,7 +99,7 @@ def stationary(
         log_density -= np.log(grid.integrate(np.exp(log_density)))
         density = np.exp(log_density)
         quasi_potential = psi / problem.beta
-        if problem.isotropic_scale is None:
+        if not generator.potential.absolute:
             quasi_potential = quasi_potential - _smallest_value(generator, problem)
     else:
         if generator.rates.raised:

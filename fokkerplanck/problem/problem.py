@@ -15,7 +15,7 @@ from ..errors import CaseError
 from ..grid import Grid
 from .callables import FIRST_REACH, CallableField
 from .checks import check
-from .field import Field, in_block, shape_of
+from .field import Field, FormulaField, in_block, shape_of
 from .forces import Drift, Loss, drift_field, loss_field
 from .formula import read_parameters
 from .jumps import Jumps, read_jumps
@@ -285,6 +285,12 @@ class Problem:
         """For each axis, whether its row of Sigma is identically zero (unknown for callables)."""
         rows = tuple(bool(row.all()) for row in self._sigma.zero)
         return rows if self.friction is None else (True,) * self._free + rows
+
+    @property
+    def loss_may_jump(self) -> bool:
+        """Whether the loss is a formula with functions that jump; their gradients do not see it."""
+        loss = self._loss
+        return isinstance(loss, FormulaField) and not loss.continuous and not self._given
 
     @cached_property
     def divergence_reach(self) -> float:
