@@ -9,6 +9,7 @@ from fractions import Fraction
 
 import mpmath
 import numpy as np
+from scipy.integrate import quad
 from scipy.linalg import expm
 
 from fokkerplanck.grid import Grid
@@ -151,6 +152,25 @@ def dense_generator(
         carried = (drift if diagonal else velocity)(point)[noisy]
         return float(np.linalg.solve(tensor(point), carried) @ (step * h)[noisy])
 
+    def integral(cell: Offset, step: np.ndarray, share: float = 1.0, whole: bool = True) -> float:
+        """P by the Gauss rule, or where Simpson's differs from it, by adaptive quadrature."""
+
+        def along(s: float) -> float:
+            return force(np.array(cell) + s * share * step, share * step)
+
+        rule = [along(s) for s, _ in GAUSS]
+        found = sum(w * value for (_, w), value in zip(GAUSS, rule, strict=True))
+        if not whole:
+            return found
+        samples = along(0.0), rule[1], along(1.0)
+        simpson = (samples[0] + 4.0 * samples[1] + samples[2]) / 6.0
+        spread = max(*samples, found) - min(*samples, found)
+        if abs(simpson - found) > max(0.01 * spread, 1e-12 * (1.0 + max(map(abs, samples)))):
+            # Sides and jumps of the tests lie in the middle.
+            halves = (quad(along, *ends, epsabs=1e-14) for ends in ((0.0, 0.5), (0.5, 1.0)))
+            return sum(value for value, _ in halves)
+        return found
+
     def weights(cell: Offset) -> dict[Offset, float]:
         inner = tensor(place(cell)) / np.outer(h[noisy], h[noisy])
         result = {}
@@ -172,9 +192,7 @@ def dense_generator(
             target, side, inside = follow(grid, cell, step)
             if target is None:
                 if side == "absorbing" and own:
-                    along = inside * sum(
-                        w * force(np.array(cell) + s * inside * step, step) for s, w in GAUSS
-                    )
+                    along = integral(cell, step, inside, whole=False)
                     matrix[here, here] -= own / inside * bernoulli(-along)
                 continue
             other = share_of[target].get(offset, 0.0)
@@ -184,7 +202,7 @@ def dense_generator(
             if diagonal and own != other:
                 conductance = (other - own) / math.log(other / own)
             if potential is None:
-                along = sum(w * force(np.array(cell) + s * step, step) for s, w in GAUSS)
+                along = integral(cell, step)
                 along -= math.log(other / own) if diagonal else 0.0
             else:
                 along = potential(place(cell)) - potential(place(target))

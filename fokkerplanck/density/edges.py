@@ -39,6 +39,16 @@ class EdgeBlock:
             tuple(slice(0, last) if i == axis else slice(None) for i in range(grid.ndim)),
         )
 
+    @classmethod
+    def at_side(cls, grid: Grid, axis: int, sign: int) -> EdgeBlock:
+        """Unit edges that leave the box at one end of an axis."""
+        cells = slice(0, 1) if sign < 0 else slice(grid.shape[axis] - 1, grid.shape[axis])
+        return cls(
+            grid,
+            tuple(sign * int(i == axis) for i in range(grid.ndim)),
+            tuple(cells if i == axis else slice(None) for i in range(grid.ndim)),
+        )
+
     @cached_property
     def starts(self) -> list[np.ndarray]:
         """Coordinates of the cells that the edges start from, one array per axis."""

@@ -8,6 +8,7 @@ Psi = beta Phi~ (50).
 
 from __future__ import annotations
 
+import itertools
 import math
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
@@ -29,8 +30,10 @@ from .quadrature import gauss, irregular, refined
 # 1e-12; on general edges without detailed balance the scheme itself is only second order.
 POTENTIAL_NODES = 6
 EDGE_NODES = 3
-# To what halving an edge may change the integral, by the number of nodes.
-HALVING_TOLERANCE = {EDGE_NODES: 1e-8, POTENTIAL_NODES: 1e-13}
+# By how much halving an edge may change its integral, for integrals of so many nodes.
+HALVING_TOLERANCE = {EDGE_NODES: 1e-10, POTENTIAL_NODES: 1e-13}
+# Points per axis at which the mean of 1/D is taken in a cell with a jump, beyond one dimension.
+SUBCELLS = {2: 16, 3: 8}
 # Detailed balance: largest circulation around a cell square, relative to 1 + the force along it.
 CIRCULATION_TOLERANCE = 1e-9
 # Offsets may reach over this share of the cells (and at least over MIN_REACH cells).
@@ -91,7 +94,20 @@ class Force:
 
     @cached_property
     def cell_tensors(self) -> tuple[np.ndarray, int]:
-        """:meth:`tensors` at the cell centres."""
+        """:meth:`tensors` of the cells: at their centres, or means where a diagonal D jumps inside.
+
+        Ito's D rho is continuous, so that the mean density of a cell is D rho times the mean of
+        1/D. With the harmonic mean a jump costs no order, wherever in a cell it lies.
+        """
+        tensor, raised = self._center_tensors
+        cells = self._cut_cells if self.diagonal else np.zeros(0, dtype=np.int64)
+        if cells.size:
+            tensor = tensor.copy()
+            tensor[:, :, cells] = self._harmonic_means(cells)
+        return tensor, raised
+
+    @cached_property
+    def _center_tensors(self) -> tuple[np.ndarray, int]:
         return self.tensors(self.grid.points)
 
     @cached_property
@@ -102,9 +118,59 @@ class Force:
         """
         if self.problem.constant_sigma is not None:
             return False
-        tensor, raised = self.cell_tensors
+        tensor, raised = self._center_tensors
         own = np.eye(len(tensor), dtype=bool)
         return not raised and not tensor[~own].any() and bool((tensor[own] > 0.0).all())
+
+    @cached_property
+    def _cut_cells(self) -> np.ndarray:
+        """Numbers of the cells that D may jump in: at the ends of edges with a jump, and at sides."""
+        grid = self.grid
+        cut = np.zeros(grid.shape, dtype=bool)
+        for axis in self.noisy:
+            block = EdgeBlock.of_axis(grid, axis)
+            jump = self._jumps(block)
+            cut[block.source] |= jump
+            cut[block.target] |= jump
+            if not grid.domain.axes[axis].periodic:
+                for sign in (-1, 1):
+                    block = EdgeBlock.at_side(grid, axis, sign)
+                    first, middle, last = (
+                        self.tensors(block.points(s))[0] for s in (0.0, 0.25, 0.5)
+                    )
+                    along = self._tensors_along(block)
+                    cut[block.source] |= discontinuous(
+                        first, middle, last, lambda edges, s, along=along: along(edges, 0.5 * s)
+                    ).reshape(block.shape)
+        return np.flatnonzero(cut)
+
+    def _harmonic_means(self, cells: np.ndarray) -> np.ndarray:
+        """1 over the means of 1/D in some cells, for a diagonal D; shape (m, m, n)."""
+        grid, m = self.grid, len(self.noisy)
+        centers = [
+            c[i] for c, i in zip(grid.centers, np.unravel_index(cells, grid.shape), strict=True)
+        ]
+
+        def inverse(number: np.ndarray, *shares: np.ndarray) -> np.ndarray:
+            points = [
+                c[number] + (s - 0.5) * h
+                for c, s, h in zip(centers, shares, grid.spacing, strict=True)
+            ]
+            return 1.0 / self.tensors(points)[0][np.arange(m), np.arange(m)]
+
+        if grid.ndim == 1:
+            means = refined(
+                lambda number, s: inverse(number, s)[0], cells.size, POTENTIAL_NODES, HALVING_TOLERANCE[EDGE_NODES]
+            )[None]
+        else:
+            n = SUBCELLS[grid.ndim]
+            middles = (np.arange(n) + 0.5) / n
+            means = np.zeros((m, cells.size))
+            for shares in itertools.product(middles, repeat=grid.ndim):
+                means += inverse(np.arange(cells.size), *map(np.float64, shares)) / n**grid.ndim
+        result = np.zeros((m, m, cells.size))
+        result[np.arange(m), np.arange(m)] = 1.0 / means
+        return result
 
     def velocity(self, points: Sequence[np.ndarray], ito: bool = False) -> np.ndarray:
         """b = drift - div D of all axes in cells per unit time, shape (d, N); drift for ``ito``."""
@@ -163,7 +229,7 @@ class Force:
                     block.offset, self.gamma(block.places(edges[edge], s), *how)
                 ),
                 edges.size,
-                nodes,
+                POTENTIAL_NODES,
                 HALVING_TOLERANCE[nodes],
             )
         if self.diagonal and not ito:
@@ -235,7 +301,7 @@ class Force:
     def _tensor_ends(self, block: EdgeBlock) -> list[np.ndarray]:
         """D at both ends of the edges of a block, each of shape (m, m, n)."""
         m = len(self.noisy)
-        cells = self.cell_tensors[0].reshape(m, m, *self.grid.shape)
+        cells = self._center_tensors[0].reshape(m, m, *self.grid.shape)
         return [end.reshape(m, m, -1) for end in block.ends(cells)]
 
     def _tensors_along(
