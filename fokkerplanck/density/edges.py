@@ -40,6 +40,14 @@ class EdgeBlock:
         )
 
     @classmethod
+    def inside(cls, grid: Grid, axis: int) -> EdgeBlock:
+        """All unit edges of one axis that do not lead across a side."""
+        every = cls.of_axis(grid, axis)
+        part = slice(0, grid.shape[axis] - 1)
+        source = tuple(part if i == axis else slice(None) for i in range(grid.ndim))
+        return cls(grid, every.offset, source)
+
+    @classmethod
     def at_side(cls, grid: Grid, axis: int, sign: int) -> EdgeBlock:
         """Unit edges that leave the box at one end of an axis."""
         cells = slice(0, 1) if sign < 0 else slice(grid.shape[axis] - 1, grid.shape[axis])

@@ -129,7 +129,7 @@ class Force:
         cut = np.zeros(grid.shape, dtype=bool)
         for axis in self.noisy:
             block = EdgeBlock.of_axis(grid, axis)
-            jump = self._jumps(block)
+            jump = self.jumps(block)
             cut[block.source] |= jump
             cut[block.target] |= jump
             if not grid.domain.axes[axis].periodic:
@@ -269,20 +269,20 @@ class Force:
         """
         if self.problem.constant_sigma is not None or self.diagonal:
             return None
-        result = self._jumps(block)
+        result = self.jumps(block)
         if self.problem.divergence_reach:
-            before, after = block.ends(self._rough_cells)
+            before, after = block.ends(self.rough_cells)
             result |= before | after
         return result if result.any() else None
 
     @cached_property
-    def _rough_cells(self) -> np.ndarray:
+    def rough_cells(self) -> np.ndarray:
         """Cells from which the differences of a Python function reach across a jump."""
         grid = self.grid
         found = np.zeros(grid.shape, dtype=bool)
         for axis in self.noisy:
             block = EdgeBlock.of_axis(grid, axis)
-            jump = self._jumps(block)
+            jump = self.jumps(block)
             found[block.source] |= jump
             found[block.target] |= jump
         for axis, n in enumerate(grid.shape):
@@ -291,7 +291,7 @@ class Force:
             found = maximum_filter1d(found.astype(np.uint8), size, axis=axis, mode=mode) > 0
         return found
 
-    def _jumps(self, block: EdgeBlock) -> np.ndarray:
+    def jumps(self, block: EdgeBlock) -> np.ndarray:
         """Edges along which D jumps."""
         middle, _ = self.tensors(block.points(0.5))
         first, last = self._tensor_ends(block)
@@ -442,9 +442,8 @@ def loss_jump(force: Force) -> tuple[float, str] | None:
 
     cells = values(grid.points).reshape(grid.shape)
     worst, where = 0.0, ""
-    for axis, n in enumerate(grid.shape):
-        source = tuple(slice(0, n - 1) if i == axis else slice(None) for i in range(grid.ndim))
-        block = EdgeBlock(grid, tuple(int(i == axis) for i in range(grid.ndim)), source)
+    for axis in range(grid.ndim):
+        block = EdgeBlock.inside(grid, axis)
         first, last = (end.reshape(1, 1, -1) for end in block.ends(cells))
         found = discontinuous(
             first, values(block.points(0.5)), last,
