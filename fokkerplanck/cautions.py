@@ -18,8 +18,6 @@ from .problem.seams import loss_tilts, mismatches
 OUTSIDE_WARNING = 1e-6
 # The longest offset should stay below this many standard deviations of the density.
 REACH_WARNING = 1.0
-# Rise of a loss around a periodic axis, relative to its range: beyond rounding.
-TILT_WARNING = 1e-7
 # Share of the mass that has jumped over the sides: heavy tails always have some.
 TAIL_WARNING = 1e-2
 # Rms of the force along an edge, over the density. At one the covariances of circulating linear
@@ -55,14 +53,12 @@ def coefficient_cautions(problem: Problem, grid: Grid) -> list[str]:
     """What to know of a loss that is tilted or jumps, and of coefficients that do not close."""
     found = []
     for number, rise in loss_tilts(problem, grid).items():
-        size = float(np.ptp(problem.loss_at(grid.points)))
-        if abs(rise) > TILT_WARNING * size:
-            name = grid.names[number]
-            found.append(
-                f"the loss {'rises' if rise > 0.0 else 'falls'} by {abs(rise):.6g} around the "
-                f"periodic axis {name}: its tilt acts as a drift, and losses are those of the one "
-                "turn in the box, so that the current across its side takes no part in (42)"
-            )
+        name = grid.names[number]
+        found.append(
+            f"the loss {'rises' if rise > 0.0 else 'falls'} by {abs(rise):.6g} around the periodic "
+            f"axis {name}: its tilt acts as a drift, and losses are those of the one turn in the "
+            "box, so that the current across its side takes no part in (42)"
+        )
     jump = loss_jump(Force(problem, grid))
     if jump is not None:
         found.append(

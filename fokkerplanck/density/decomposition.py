@@ -160,7 +160,9 @@ def decompose(generator: Generator, problem: Problem, state: StationaryState) ->
     """
     grid, beta = generator.grid, problem.beta
     reliable = beta * (state.quasi_potential - state.quasi_potential.min()) <= FLOOR
-    weight = np.where(reliable, state.density, 0.0)
+    # Where Sigma jumps neither side of (50) is a function.
+    smooth = problem.constant_sigma is not None or ~Force(problem, grid).rough_cells
+    weight = np.where(reliable & smooth, state.density, 0.0)
     velocity = np.full((grid.ndim, *grid.shape), np.nan)
     current = cell_current(generator, state.density)
     velocity[:, reliable] = current[:, reliable] / state.density[reliable]

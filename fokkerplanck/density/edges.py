@@ -6,6 +6,7 @@ import math
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from functools import cached_property
+from typing import Any
 
 import numpy as np
 
@@ -84,7 +85,9 @@ class EdgeBlock:
 
     def ends(self, values: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
         """Values of the cells, shape (..., cells), at both ends of the edges."""
-        return values[(..., *self.source)], values[(..., *self.target)]
+        source: tuple[Any, ...] = (..., *self.source)
+        target: tuple[Any, ...] = (..., *self.target)
+        return values[source], values[target]
 
     def parts(self, rows: int) -> Iterator[tuple[slice, EdgeBlock]]:
         """Slabs of at most ``rows`` along the first axis, and their place in the block."""

@@ -392,9 +392,9 @@ def find_potential(force: Force) -> Potential:
         return Potential(None, np.inf, "the coefficients depend on time")
     if problem.isotropic_scale is not None:
         values = problem.beta * problem.loss_at(grid.points) / problem.isotropic_scale
-        tilt = _tilt(force)
-        if tilt:
-            return Potential(None, np.inf, tilt)
+        for axis, rise in loss_tilts(problem, grid).items():
+            reason = f"the loss rises by {rise:.6g} around the periodic axis {grid.names[axis]}"
+            return Potential(None, np.inf, f"{reason}: it is tilted")
         if loss_jump(force) is None:
             reason = "the noise is isotropic and constant: Phi~ = Phi / Sigma"
             return Potential(values, 0.0, reason, absolute=True)
@@ -413,19 +413,6 @@ def find_potential(force: Force) -> Potential:
     return Potential(
         _integrate(grid, edges), circulation, f"the force is curl-free ({circulation:.1e} per cell)"
     )
-
-
-def _tilt(force: Force) -> str:
-    """In words, around which periodic axis a loss rises that is a potential everywhere else."""
-    problem, grid = force.problem, force.grid
-    for axis, rise in loss_tilts(problem, grid, force.time).items():
-        loss = problem.loss_at(grid.points)
-        up_and_down = np.abs(np.diff(loss, axis=axis)).sum(axis=axis).max()
-        scale = problem.beta / (problem.isotropic_scale or 1.0)
-        if abs(rise) * scale > CIRCULATION_TOLERANCE * (1.0 + up_and_down * scale):
-            side = grid.names[axis]
-            return f"the loss rises by {rise:.6g} around the periodic axis {side}: it is tilted"
-    return ""
 
 
 def loss_jump(force: Force) -> tuple[float, str] | None:

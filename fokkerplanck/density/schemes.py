@@ -152,7 +152,8 @@ def choose_scheme(
     """
     check_scheme(name, stepper)
     if name != "auto":
-        return SCHEME_TABLE[name], "as the case asks"
+        rough = irregularity(system.problem, system.grid, times[0]) if name == "high-order" else ""
+        return SCHEME_TABLE[name], "as the case asks" + (f", though {rough}" if rough else "")
     low, high = SCHEME_TABLE["scharfetter-gummel"], SCHEME_TABLE["high-order"]
     obstacle = _obstacle(stepper, system, times, density, rest)
     if obstacle:

@@ -24,6 +24,8 @@ INSIDE = 1e-9
 # Differences between the sides, relative to the largest value on the grid: up to the first they
 # close, and beyond the second a gradient is refused. Between them are ends such as 6.283 for 2 pi.
 CLOSES, REFUSED = 1e-6, 1e-3
+# A rise of the loss below this share of its range is rounding.
+ROUNDING = 1e-9
 
 Sides = tuple[list[np.ndarray], list[np.ndarray]]
 
@@ -99,13 +101,19 @@ def check_seams(problem: Problem, grid: Grid, t: float = 0.0) -> None:
 
 
 def loss_tilts(problem: Problem, grid: Grid, t: float = 0.0) -> dict[int, float]:
-    """By how much the loss rises from the lower to the upper side of each periodic axis."""
+    """By how much a tilted loss rises from the lower to the upper side of periodic axes.
+
+    Axes around which it comes back to itself are left out.
+    """
     found = {}
-    for number, axis in enumerate(grid.domain.axes):
-        if axis.periodic:
-            lower, upper = _sides(grid, number, 0.0)
-            rise = problem.loss_at(upper, t) - problem.loss_at(lower, t)
-            found[number] = float(rise.flat[int(np.abs(rise).argmax())])
+    periodic = [number for number, axis in enumerate(grid.domain.axes) if axis.periodic]
+    size = float(np.ptp(problem.loss_at(grid.points, t))) if periodic else 0.0
+    for number in periodic:
+        lower, upper = _sides(grid, number, 0.0)
+        rises = problem.loss_at(upper, t) - problem.loss_at(lower, t)
+        rise = float(rises.flat[int(np.abs(rises).argmax())])
+        if abs(rise) > ROUNDING * size:
+            found[number] = rise
     return found
 
 
