@@ -8,8 +8,9 @@ from __future__ import annotations
 import numpy as np
 
 from .density import Generator
-from .density.force import Force, loss_jump
+from .density.force import Force
 from .density.levy import LevySystem
+from .density.potential import loss_jump
 from .grid import Grid
 from .problem import Problem
 from .problem.seams import loss_tilts, mismatches

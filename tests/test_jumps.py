@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from itertools import pairwise
 from pathlib import Path
 
 import numpy as np
@@ -12,7 +13,8 @@ from scipy.sparse.linalg import spsolve
 
 import fokkerplanck as fp
 from fokkerplanck.density import System, choose_scheme, evolve, generator, stationary
-from fokkerplanck.density.force import Force, loss_jump
+from fokkerplanck.density.force import Force
+from fokkerplanck.density.potential import loss_jump
 from fokkerplanck.density.regularity import irregularity
 from fokkerplanck.particles.methods import default_step
 from fokkerplanck.problem import Problem
@@ -76,9 +78,7 @@ def test_means_of_cells_are_exact_wherever_the_jump_is(kind: str, place: float) 
 @pytest.mark.parametrize("kind", FIELDS)
 @pytest.mark.parametrize("condition", ["x + 0.6*y < 0.3", "x*x + y*y < 0.5"])
 def test_oblique_jump_in_two_dimensions(kind: str, condition: str) -> None:
-    problem = Problem(
-        "0", jumping(kind, condition, 1.0, 4.0), 1.0, {"x": (-1, 1), "y": (-1, 1.2)}
-    )
+    problem = Problem("0", jumping(kind, condition, 1.0, 4.0), 1.0, {"x": (-1, 1), "y": (-1, 1.2)})
     fine = problem.grid(900)
     weights = 1.0 / problem.sigma_at(fine.points)[0, 0]
     exact = [float((weights * p**2).sum() / weights.sum()) for p in fine.points]
@@ -164,7 +164,7 @@ def test_force_that_jumps_with_a_sigma_that_varies(side: str) -> None:
         return quad(force, a, b, points=[p for p in (-0.91, -0.31, 0.09) if a < p < b])[0]
 
     x = grid.centers[0]
-    exact = np.cumsum([0.0, *(work(a, b) for a, b in zip(x[:-1], x[1:], strict=True))])
+    exact = np.cumsum([0.0, *(work(a, b) for a, b in pairwise(x))])
     exact -= np.log(problem.sigma_at([x])[0, 0])
     psi = generator(problem, grid).potential.values
     assert psi is not None
@@ -217,7 +217,12 @@ def test_high_order_keeps_away_from_jumps_and_kinks(
     density = np.exp(-2.0 * (grid.points[0] - 0.2) ** 2)
     if named:
         scheme, why = choose_scheme(
-            "auto", "auto", System(problem, grid), [0.0, 1.0], density / grid.integrate(density), None
+            "auto",
+            "auto",
+            System(problem, grid),
+            [0.0, 1.0],
+            density / grid.integrate(density),
+            None,
         )
         assert scheme.order == 2
         assert named in why

@@ -173,7 +173,9 @@ def test_mirror_of_formulas(data: st.DataObject) -> None:
         ]
         size = f"(1.2 + tanh({spread}))"
         sign = -1.0 if mirrored else 1.0
-        sigma = [[size, f"{sign * 0.4}*{size}"], [f"{sign * 0.4}*{size}", "1.5"]] if tensor else size
+        sigma = (
+            [[size, f"{sign * 0.4}*{size}"], [f"{sign * 0.4}*{size}", "1.5"]] if tensor else size
+        )
         box = {n: {"range": (-np.pi, np.pi), "boundary": boundary[n]} for n in names}
         problem = Problem(loss, sigma, 1.3, box, drift=drift)
         grid = problem.grid((14, 9)[:d])

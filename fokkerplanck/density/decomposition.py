@@ -16,8 +16,9 @@ from scipy import fft
 
 from ..grid import Grid
 from ..problem import Problem
-from .force import CIRCULATION_TOLERANCE, Force
+from .force import Force
 from .generator import Generator
+from .potential import CIRCULATION_TOLERANCE
 from .stationary import StationaryState, cell_current
 
 # Cells with beta (Phi~ - min) above this hold 1e-13 of the peak: there J/rho_ss is rounding.

@@ -15,8 +15,8 @@ import numpy as np
 # D at the share s of the way along edges given by their number: f(edges, s) of shape (m, m, n).
 Tensors = Callable[[np.ndarray, np.ndarray], np.ndarray]
 
-# An edge is looked at where D in its middle is off the mean of its ends by this share of their
-# difference, and the difference is more than rounding.
+# An edge is looked at where D in its middle is off the mean of its ends by this share of the larger
+# change towards one of them, and that change is more than rounding.
 BEND = 0.25
 ROUNDING = 1e-9
 # A change that keeps this share after so many halvings happens within a 16th of an edge: on this
@@ -27,7 +27,9 @@ HALVINGS, KEPT = 8, 1.0 / 16.0
 LAST, PROPORTIONAL = 40, 1e-8
 
 
-def discontinuous(first: np.ndarray, middle: np.ndarray, last: np.ndarray, along: Tensors) -> np.ndarray:
+def discontinuous(
+    first: np.ndarray, middle: np.ndarray, last: np.ndarray, along: Tensors
+) -> np.ndarray:
     """Which edges D jumps along.
 
     Parameters
@@ -40,7 +42,8 @@ def discontinuous(first: np.ndarray, middle: np.ndarray, last: np.ndarray, along
     -------
     (n,) bool
     """
-    change, size = _size(last - first), np.maximum(_size(first), _size(last))
+    change = np.maximum(_size(middle - first), _size(last - middle))
+    size = np.maximum(_size(first), _size(last))
     bent = _size(first + last - 2.0 * middle) > BEND * change
     result = bent & (change > ROUNDING * size)
     edges = np.flatnonzero(result)

@@ -113,9 +113,7 @@ class EdgeBlock:
             self._moved(number, self.starts[number][cell], s) for number, cell in enumerate(cells)
         ]
 
-    def _moved(
-        self, number: int, start: np.ndarray, s: float | np.ndarray
-    ) -> np.ndarray:
+    def _moved(self, number: int, start: np.ndarray, s: float | np.ndarray) -> np.ndarray:
         distance = s * (self.offset[number] * self.grid.spacing[number])
         return wrapped(self.grid, number, start + distance)
 

@@ -13,14 +13,13 @@ import math
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from functools import cached_property
+from typing import Any
 
 import numpy as np
 from scipy.ndimage import maximum_filter1d
 
-from ..errors import CaseError
 from ..grid import Grid
 from ..problem import Problem
-from ..problem.seams import loss_tilts
 from . import kernels
 from .discontinuities import discontinuous, log_ratios
 from .edges import EdgeBlock, shifted
@@ -34,8 +33,6 @@ EDGE_NODES = 3
 HALVING_TOLERANCE = {EDGE_NODES: 1e-10, POTENTIAL_NODES: 1e-13}
 # Points per axis at which the mean of 1/D is taken in a cell with a jump, beyond one dimension.
 SUBCELLS = {2: 16, 3: 8}
-# Detailed balance: largest circulation around a cell square, relative to 1 + the force along it.
-CIRCULATION_TOLERANCE = 1e-9
 # Offsets may reach over this share of the cells (and at least over MIN_REACH cells).
 REACH_SHARE = 0.25
 MIN_REACH = 16
@@ -124,7 +121,7 @@ class Force:
 
     @cached_property
     def _cut_cells(self) -> np.ndarray:
-        """Numbers of the cells that D may jump in: at the ends of edges with a jump, and at sides."""
+        """Numbers of the cells that D may jump in: beside edges with a jump, and at sides."""
         grid = self.grid
         cut = np.zeros(grid.shape, dtype=bool)
         for axis in self.noisy:
@@ -138,10 +135,9 @@ class Force:
                     first, middle, last = (
                         self.tensors(block.points(s))[0] for s in (0.0, 0.25, 0.5)
                     )
-                    along = self._tensors_along(block)
-                    cut[block.source] |= discontinuous(
-                        first, middle, last, lambda edges, s, along=along: along(edges, 0.5 * s)
-                    ).reshape(block.shape)
+                    along = self._tensors_along(block, 0.5)
+                    jump = discontinuous(first, middle, last, along)
+                    cut[block.source] |= jump.reshape(block.shape)
         return np.flatnonzero(cut)
 
     def _harmonic_means(self, cells: np.ndarray) -> np.ndarray:
@@ -151,7 +147,7 @@ class Force:
             c[i] for c, i in zip(grid.centers, np.unravel_index(cells, grid.shape), strict=True)
         ]
 
-        def inverse(number: np.ndarray, *shares: np.ndarray) -> np.ndarray:
+        def inverse(number: np.ndarray, *shares: Any) -> np.ndarray:
             points = [
                 c[number] + (s - 0.5) * h
                 for c, s, h in zip(centers, shares, grid.spacing, strict=True)
@@ -160,14 +156,18 @@ class Force:
 
         if grid.ndim == 1:
             means = refined(
-                lambda number, s: inverse(number, s)[0], cells.size, POTENTIAL_NODES, HALVING_TOLERANCE[EDGE_NODES]
+                lambda number, s: inverse(number, s)[0],
+                cells.size,
+                POTENTIAL_NODES,
+                HALVING_TOLERANCE[EDGE_NODES],
+                1.0 / self._center_tensors[0][0, 0, cells],
             )[None]
         else:
             n = SUBCELLS[grid.ndim]
             middles = (np.arange(n) + 0.5) / n
             means = np.zeros((m, cells.size))
             for shares in itertools.product(middles, repeat=grid.ndim):
-                means += inverse(np.arange(cells.size), *map(np.float64, shares)) / n**grid.ndim
+                means += inverse(np.arange(cells.size), *shares) / n**grid.ndim
         result = np.zeros((m, m, cells.size))
         result[np.arange(m), np.arange(m)] = 1.0 / means
         return result
@@ -231,6 +231,7 @@ class Force:
                 edges.size,
                 POTENTIAL_NODES,
                 HALVING_TOLERANCE[nodes],
+                result.reshape(-1)[edges],
             )
         if self.diagonal and not ito:
             row = self.noisy.index(int(np.flatnonzero(block.offset)[0]))
@@ -305,9 +306,10 @@ class Force:
         return [end.reshape(m, m, -1) for end in block.ends(cells)]
 
     def _tensors_along(
-        self, block: EdgeBlock
+        self, block: EdgeBlock, share: float = 1.0
     ) -> Callable[[np.ndarray, np.ndarray], np.ndarray]:
-        return lambda edges, s: self.tensors(block.places(edges, s))[0]
+        """D along the first share of the edges of a block."""
+        return lambda edges, s: self.tensors(block.places(edges, share * s))[0]
 
     def _cells(self, i: int, j: int) -> np.ndarray:
         """One entry of D in the cells."""
@@ -372,112 +374,3 @@ class Potential:
     circulation: float
     reason: str
     absolute: bool = False
-
-
-def find_potential(force: Force) -> Potential:
-    """Decide on detailed balance and integrate gamma to Psi.
-
-    The force is curl-free iff its circulation around every cell square vanishes; then Psi follows
-    by line integrals along the axes, exact up to Gauss quadrature of order 12 per cell.
-
-    Raises
-    ------
-    CaseError
-        If Sigma is zero.
-    """
-    problem, grid = force.problem, force.grid
-    if all(problem.noiseless):
-        raise CaseError("is zero; without any noise there is no density to diffuse", "noise.sigma")
-    if problem.time_dependent:
-        return Potential(None, np.inf, "the coefficients depend on time")
-    if problem.isotropic_scale is not None:
-        values = problem.beta * problem.loss_at(grid.points) / problem.isotropic_scale
-        for axis, rise in loss_tilts(problem, grid).items():
-            reason = f"the loss rises by {rise:.6g} around the periodic axis {grid.names[axis]}"
-            return Potential(None, np.inf, f"{reason}: it is tilted")
-        if loss_jump(force) is None:
-            reason = "the noise is isotropic and constant: Phi~ = Phi / Sigma"
-            return Potential(values, 0.0, reason, absolute=True)
-    if any(problem.noiseless):
-        return Potential(None, np.inf, "an axis carries no noise")
-    edges = [force.axis_integrals(axis, raising=False) for axis in range(grid.ndim)]
-    if not all(np.isfinite(along).all() for along in edges):
-        jumps = any(force.rough(EdgeBlock.of_axis(grid, a)) is not None for a in range(grid.ndim))
-        reason = "Sigma jumps, and not to a multiple of itself" if jumps else "the noise vanishes"
-        return Potential(None, np.inf, f"{reason} in a part of the domain")
-    circulation = _largest_circulation(grid, edges)
-    if not circulation <= CIRCULATION_TOLERANCE:
-        return Potential(
-            None, circulation, f"the force has a curl (circulation {circulation:.1e} per cell)"
-        )
-    return Potential(
-        _integrate(grid, edges), circulation, f"the force is curl-free ({circulation:.1e} per cell)"
-    )
-
-
-def loss_jump(force: Force) -> tuple[float, str] | None:
-    """The largest jump of the loss between neighbouring cells, and where; None without one.
-
-    SGD follows the gradient, which does not see a jump. Across periodic sides it is a tilt.
-    """
-    problem, grid = force.problem, force.grid
-    if not problem.loss_may_jump:
-        return None
-
-    def values(points: Sequence[np.ndarray]) -> np.ndarray:
-        return problem.loss_at(points, force.time).reshape(1, 1, -1)
-
-    cells = values(grid.points).reshape(grid.shape)
-    worst, where = 0.0, ""
-    for axis in range(grid.ndim):
-        block = EdgeBlock.inside(grid, axis)
-        first, last = (end.reshape(1, 1, -1) for end in block.ends(cells))
-        found = discontinuous(
-            first, values(block.points(0.5)), last,
-            lambda edges, s, block=block: values(block.places(edges, s)),
-        )  # fmt: skip
-        change = np.where(found, (last - first)[0, 0], 0.0)
-        edge = int(np.abs(change).argmax())
-        if abs(change[edge]) > abs(worst):
-            worst = float(change[edge])
-            ends = (block.places(np.array([edge]), np.array([s])) for s in (0.0, 1.0))
-            where = " and ".join(
-                ", ".join(f"{name} = {x[0]:.6g}" for name, x in zip(grid.names, end, strict=True))
-                for end in ends
-            )
-    return (worst, where) if where else None
-
-
-def _largest_circulation(grid: Grid, edges: list[np.ndarray]) -> float:
-    """Largest |circulation| around cell squares and around periodic axes, relative."""
-    largest = 0.0
-    for i, first in enumerate(edges):
-        if grid.domain.axes[i].periodic:
-            winding = np.abs(first.sum(axis=i)) / (1.0 + np.abs(first).sum(axis=i))
-            largest = max(largest, float(winding.max()))
-        for j in range(i + 1, grid.ndim):
-            second = edges[j]
-            ni, nj = grid.shape[i] - 1, grid.shape[j] - 1
-            low = np.take(first, range(ni), axis=i)
-            low, high = np.take(low, range(nj), axis=j), np.take(low, range(1, nj + 1), axis=j)
-            left = np.take(second, range(nj), axis=j)
-            left, right = np.take(left, range(ni), axis=i), np.take(left, range(1, ni + 1), axis=i)
-            scale = 1.0 + np.maximum.reduce([np.abs(p) for p in (low, high, left, right)])
-            largest = max(largest, float((np.abs(low + right - high - left) / scale).max()))
-    return largest
-
-
-def _integrate(grid: Grid, edges: list[np.ndarray]) -> np.ndarray:
-    """Psi by cumulative sums of -P from the central cell, axis after axis."""
-    values = np.zeros((1,) * grid.ndim)
-    for axis, edge in enumerate(edges):
-        middle = grid.shape[axis] // 2
-        inner = np.take(edge, range(grid.shape[axis] - 1), axis=axis)
-        later = tuple(
-            slice(grid.shape[i] // 2, grid.shape[i] // 2 + 1) if i > axis else slice(None)
-            for i in range(grid.ndim)
-        )
-        steps = np.cumsum(-inner[later], axis=axis)
-        line = np.concatenate([np.zeros_like(np.take(steps, [0], axis=axis)), steps], axis=axis)
-        values = values + line - np.take(line, [middle], axis=axis)
-    return values

@@ -18,8 +18,9 @@ Along = Callable[[np.ndarray, np.ndarray], np.ndarray]
 IRREGULAR = 0.01
 # Differences below this share of the integrand are rounding.
 ROUNDING = 1e-12
-# Halvings of an edge: what is left of it is rounding.
-HALVINGS = 50
+# Halvings of an edge: what is left of it is rounding. Panels per edge that still change: a jump
+# is in one of them, and more than so many are the rounding of a singular integrand.
+HALVINGS, MOST_PANELS = 50, 32
 
 
 def gauss(nodes: int) -> tuple[np.ndarray, np.ndarray]:
@@ -55,7 +56,9 @@ def irregular(
         return np.asarray(found & np.isfinite(difference))
 
 
-def refined(along: Along, count: int, nodes: int, tolerance: float) -> np.ndarray:
+def refined(
+    along: Along, count: int, nodes: int, tolerance: float, plain: np.ndarray
+) -> np.ndarray:
     """Integrals over [0, 1] by Gauss rules on panels that are halved until they agree.
 
     Parameters
@@ -66,7 +69,9 @@ def refined(along: Along, count: int, nodes: int, tolerance: float) -> np.ndarra
     nodes : int
         Of the rule on each panel.
     tolerance : float
-        Largest change by a halving, relative to 1 + |integral over the panel|.
+        Largest change by a halving, relative to 1 + |plain|.
+    plain : (count,) float64
+        The integrals by one rule; they stand where the panels never agree, as at a pole.
 
     Returns
     -------
@@ -79,7 +84,7 @@ def refined(along: Along, count: int, nodes: int, tolerance: float) -> np.ndarra
         values = along(np.tile(edge, nodes), places.reshape(-1)).reshape(places.shape)
         return np.asarray(width * (weights @ values))
 
-    total = np.zeros(count)
+    total, allowed = np.zeros(count), tolerance * (1.0 + np.abs(plain))
     edge, low, width = np.arange(count), np.zeros(count), np.ones(count)
     whole = panels(edge, low, width)
     for _ in range(HALVINGS):
@@ -88,8 +93,9 @@ def refined(along: Along, count: int, nodes: int, tolerance: float) -> np.ndarra
         parts = panels(edge, low, np.concatenate([half, half])).reshape(2, -1)
         with np.errstate(all="ignore"):
             both = parts[0] + parts[1]
-            # Not-a-numbers are done too.
-            rest = np.abs(both - whole) > tolerance * (1.0 + np.abs(both))
+            rest = ~(np.abs(both - whole) <= allowed[edge[: both.size]])
+        if np.count_nonzero(rest) > MOST_PANELS * count:
+            break
         ready = ~rest
         np.add.at(total, edge[: ready.size][ready], both[ready])
         if not rest.any():
@@ -97,5 +103,5 @@ def refined(along: Along, count: int, nodes: int, tolerance: float) -> np.ndarra
         again = np.concatenate([rest, rest])
         edge, low, width = edge[again], low[again], np.concatenate([half[rest], half[rest]])
         whole = parts.reshape(-1)[again]
-    np.add.at(total, edge, whole)
+    total[edge] = plain[edge]
     return total

@@ -295,9 +295,11 @@ class Problem:
     @cached_property
     def divergence_reach(self) -> float:
         """How far differences for div Sigma reach, as a share of each axis; 0 where it is exact."""
-        return FIRST_REACH if isinstance(self._div_sigma, CallableField) and (
-            "div_sigma" not in self._given
-        ) else 0.0
+        return (
+            FIRST_REACH
+            if isinstance(self._div_sigma, CallableField) and ("div_sigma" not in self._given)
+            else 0.0
+        )
 
     def loss_at(self, points: Points, t: float = 0.0) -> np.ndarray:
         """Phi, shape (...)."""

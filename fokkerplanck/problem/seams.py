@@ -153,5 +153,8 @@ def _sides(grid: Grid, number: int, inside: float) -> Sides:
 
 
 def _place(grid: Grid, points: list[np.ndarray], cell: tuple[np.intp, ...]) -> str:
-    parts = (f"{name} = {x.reshape(-1)[i]:.6g}" for name, x, i in zip(grid.names, points, cell, strict=True))
+    parts = (
+        f"{name} = {x.reshape(-1)[i]:.6g}"
+        for name, x, i in zip(grid.names, points, cell, strict=True)
+    )
     return ", ".join(parts)
