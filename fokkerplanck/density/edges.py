@@ -83,6 +83,19 @@ class EdgeBlock:
             )
         )
 
+    @cached_property
+    def crossing(self) -> np.ndarray:
+        """Flat numbers of the edges that cross a periodic side."""
+        found = np.zeros(self.shape, dtype=bool)
+        for number, (n, part, step) in enumerate(
+            zip(self.grid.shape, self.source, self.offset, strict=True)
+        ):
+            shape = [1] * self.grid.ndim
+            shape[number] = -1
+            end = np.arange(n)[part] + step
+            found |= ((end < 0) | (end >= n)).reshape(shape)
+        return np.flatnonzero(found)
+
     def ends(self, values: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
         """Values of the cells, shape (..., cells), at both ends of the edges."""
         source: tuple[Any, ...] = (..., *self.source)

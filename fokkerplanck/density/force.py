@@ -33,6 +33,9 @@ EDGE_NODES = 3
 HALVING_TOLERANCE = {EDGE_NODES: 1e-10, POTENTIAL_NODES: 1e-13}
 # Points per axis at which the mean of 1/D is taken in a cell with a jump, beyond one dimension.
 SUBCELLS = {2: 16, 3: 8}
+# Where beside the middle of an edge, as a share of it, both sides of a periodic axis are compared,
+# and the share of their values by which they may differ.
+BESIDE, CLOSED = 1e-9, 1e-6
 # Offsets may reach over this share of the cells (and at least over MIN_REACH cells).
 REACH_SHARE = 0.25
 MIN_REACH = 16
@@ -222,7 +225,9 @@ class Force:
         how = raising, ito or self.diagonal
         first, last = block.ends(self._cell_gamma(block.offset, *how))
         result, middle = self._quadrature(block, nodes, *how)
-        edges = np.flatnonzero(irregular(result, first, middle, last))
+        bad = irregular(result, first, middle, last)
+        bad.reshape(-1)[self._open_edges(block, *how)] = True
+        edges = np.flatnonzero(bad)
         if edges.size:
             result.reshape(-1)[edges] = refined(
                 lambda edge, s: self._along(
@@ -238,6 +243,24 @@ class Force:
             before, after = block.ends(self._cells(row, row))
             result -= np.log(after / before)
         return result
+
+    def _open_edges(self, block: EdgeBlock, raising: bool, ito: bool) -> np.ndarray:
+        """Edges across periodic sides in the middle of which gamma jumps, however little.
+
+        There a value in the middle belongs to one of the sides, so that a mirror would change it.
+        """
+        edges = block.crossing
+        if not edges.size:
+            return edges
+        before, after = (
+            self._along(
+                block.offset, self.gamma(block.places(edges, np.full(edges.size, s)), raising, ito)
+            )
+            for s in (0.5 - BESIDE, 0.5 + BESIDE)
+        )
+        with np.errstate(all="ignore"):
+            size = np.abs(before) + np.abs(after)
+            return edges[np.abs(after - before) > CLOSED * size]
 
     def axis_integrals(self, axis: int, raising: bool = True) -> np.ndarray:
         """P along the unit edges of one axis to order 12, for the making of a potential.
