@@ -8,9 +8,12 @@ from __future__ import annotations
 import numpy as np
 
 from .density import Generator
+from .density.force import Force
 from .density.levy import LevySystem
+from .density.potential import loss_jump
 from .grid import Grid
 from .problem import Problem
+from .problem.seams import loss_tilts, mismatches
 
 # Mass beyond reflecting sides that is worth a warning; more of it where the diffusion added to a
 # singular Sigma makes tails of its own.
@@ -59,6 +62,29 @@ def mass_outside(problem: Problem, grid: Grid, density: np.ndarray, time: float 
                 ratio = float(last[0] / last[1])
                 total += float(last[0]) * ratio / (1.0 - ratio)
     return total
+
+
+def coefficient_cautions(problem: Problem, grid: Grid) -> list[str]:
+    """What to know of a loss that is tilted or jumps, and of coefficients that do not close."""
+    found = []
+    for number, rise in loss_tilts(problem, grid).items():
+        name = grid.names[number]
+        found.append(
+            f"the loss {'rises' if rise > 0.0 else 'falls'} by {abs(rise):.6g} around the periodic "
+            f"axis {name}: its tilt acts as a drift, and losses are those of the one turn in the "
+            "box, so that the current across its side takes no part in (42)"
+        )
+    jump = loss_jump(Force(problem, grid))
+    if jump is not None:
+        found.append(
+            f"the loss jumps by {jump[0]:.6g} between {jump[1]}; the gradient, which SGD follows, "
+            "does not see that"
+        )
+    found += [
+        f"{one.sentence}; it jumps there by {one.share:.2g} of its largest value"
+        for one in mismatches(problem, grid)
+    ]
+    return found
 
 
 def levy_cautions(system: LevySystem, rates: tuple[np.ndarray, np.ndarray]) -> list[str]:

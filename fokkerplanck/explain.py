@@ -10,7 +10,7 @@ from pathlib import Path
 import numpy as np
 
 from .case import Case, disk_needed, memory_available, memory_needed, require_disk
-from .cautions import cautions
+from .cautions import cautions, coefficient_cautions
 from .density import (
     SCHEME_TABLE,
     Generator,
@@ -28,6 +28,7 @@ from .density.force import Force
 from .density.levy import LEVY, LevySystem
 from .errors import CaseError, NumericalFailure
 from .observables import moments
+from .problem.seams import check_seams
 from .problem.tails import gradient_tail
 from .run import require_room
 from .start import initial_density, scheme_of
@@ -43,6 +44,7 @@ SOLVED_CELLS = 100_000
 def explain(case: Case) -> str:
     """Text of ``fokkerplanck check``: grid, noise, detailed balance, stepper, memory, time."""
     case.problem.check(case.grid)
+    check_seams(case.problem, case.grid)
     require_room(case)
     require_disk(case, Path("runs") / case.name / f"{case.name}.h5")
     grid, problem = case.grid, case.problem
@@ -92,6 +94,7 @@ def explain(case: Case) -> str:
     there = f" of {available / 2**30:.3g} GiB available" if available else ""
     lines.append(("memory", f"about {needed / 2**20:.3g} MiB{there}"))
     lines.append(("result file", f"up to about {disk_needed(case) / 2**20:.3g} MiB"))
+    lines += [("caution", text) for text in coefficient_cautions(problem, grid)]
     if grid.domain.closed and system.autonomous:
         lines += [("caution", text) for text in _cautions(generator, case, scheme.order)]
     return _table(lines)

@@ -12,7 +12,7 @@ import numpy as np
 
 from .analysis import analyse, record_of, spectrum_of
 from .case import Case, Need, memory_needs, require_disk, require_memory
-from .cautions import levy_cautions
+from .cautions import coefficient_cautions, levy_cautions
 from .clock import Clock
 from .density import SCHEME_TABLE, Generator, Scheme, StationaryState, System, stationary
 from .density.controlled import ControlledSystem
@@ -28,6 +28,7 @@ from .evolution import cautioned, march_density, march_frames, move_walkers, ser
 from .observables import Observer, measure_levy
 from .particles import Client
 from .problem import Problem
+from .problem.seams import check_seams
 from .progress import COUNT
 from .provenance import header_of, is_complete
 from .result import Result, open_result
@@ -99,6 +100,7 @@ def run(
     with clock.compiling():
         with clock("assemble"):
             case.problem.check(case.grid)
+            check_seams(case.problem, case.grid)
             require_room(case)
             check_walkers(case)
             if path is not None:
@@ -208,8 +210,15 @@ def _solve(case: Case, sink: Sink, clock: Clock, client: Client | None) -> list[
 
     The frames come first. An analysis that fails leaves what is there, and those after it, alone.
     """
-    if case.problem.jumps is not None:
-        return _solve_levy(case, sink, clock, client)
+    cares = coefficient_cautions(case.problem, case.grid)
+    for sentence in cares:
+        warnings.warn(sentence, CaseWarning, stacklevel=3)
+    solve = _solve_gaussian if case.problem.jumps is None else _solve_levy
+    return solve(case, sink, clock, client) + cares
+
+
+def _solve_gaussian(case: Case, sink: Sink, clock: Clock, client: Client | None) -> list[str]:
+    """All of it under Gaussian noise."""
     absent: list[str] = []
     with clock("assemble"):
         system = System(case.problem, case.grid)

@@ -62,11 +62,12 @@ SAMPLES = {
     ),
     "turning": Sample(
         Problem(
-            "x**2/2 + y**2/2 + 0.1*x*y",
-            [["1 + 0.5*cos(2*y)", "0.4*sin(x + y)"], ["0.4*sin(x + y)", "0.9"]],
+            "x**2/2 - 0.5*cos(k*y) + 0.1*x*sin(k*y)",
+            [["1 + 0.5*cos(k*y)", "0.4*sin(x + k*y)"], ["0.4*sin(x + k*y)", "0.9"]],
             2.0,
             box(("absorbing", "reflecting"), "periodic"),
-            drift=["-y", "x"],
+            drift=["-sin(k*y)", "x"],
+            parameters={"k": 2.0 * np.pi / 3.0},
         ),
         (6, 9),
     ),

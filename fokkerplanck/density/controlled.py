@@ -22,8 +22,9 @@ from ..grid import Grid
 from ..problem import Problem
 from . import propagate as kernels
 from .exponential import poisson_weights
-from .force import Force, Potential, find_potential
+from .force import Force, Potential
 from .generator import Generator
+from .potential import find_potential
 from .propagate import Operator
 from .rates import Rates, assemble
 from .system import System

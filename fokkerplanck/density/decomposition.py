@@ -17,8 +17,9 @@ from scipy import fft
 
 from ..grid import Grid
 from ..problem import Problem
-from .force import CIRCULATION_TOLERANCE, POTENTIAL_NODES, Force
+from .force import Force
 from .generator import Generator
+from .potential import CIRCULATION_TOLERANCE
 from .stationary import StationaryState, cell_current
 
 # Cells with beta (Phi~ - min) above this hold 1e-13 of the peak: there J/rho_ss is rounding.
@@ -40,12 +41,9 @@ def field_edges(problem: Problem, grid: Grid) -> list[np.ndarray] | None:
         return None
     force = Force(problem, grid)
     edges = []
-    for axis, side in enumerate(grid.domain.axes):
-        offset = [int(axis == i) for i in range(grid.ndim)]
-        last = grid.shape[axis] if side.periodic else grid.shape[axis] - 1
-        source = tuple(slice(0, last) if i == axis else slice(None) for i in range(grid.ndim))
+    for axis in range(grid.ndim):
         with np.errstate(all="ignore"):
-            along = force.line_integral(offset, source, POTENTIAL_NODES)
+            along = force.axis_integrals(axis)
         if not np.isfinite(along).all():
             return None
         edges.append(-along / problem.beta)
@@ -166,7 +164,9 @@ def decompose(generator: Generator, problem: Problem, state: StationaryState) ->
     """
     grid, beta = generator.grid, problem.beta
     reliable = beta * (state.quasi_potential - state.quasi_potential.min()) <= FLOOR
-    weight = np.where(reliable, state.density, 0.0)
+    # Where Sigma jumps neither side of (50) is a function.
+    smooth = problem.constant_sigma is not None or ~Force(problem, grid).rough_cells
+    weight = np.where(reliable & smooth, state.density, 0.0)
     velocity = np.full((grid.ndim, *grid.shape), np.nan)
     current = cell_current(generator, state.density)
     velocity[:, reliable] = current[:, reliable] / state.density[reliable]

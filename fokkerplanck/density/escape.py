@@ -15,6 +15,7 @@ import numpy as np
 
 from ..errors import CaseError
 from ..problem import Problem
+from ..problem.seams import loss_tilts
 from .backward import BackwardSolver
 from .basins import basins, passes
 from .committor import entering
@@ -163,7 +164,7 @@ def escape(generator: Generator, problem: Problem, state: StationaryState) -> Es
         basin=basin,
         loss_minima=loss_minima,
         loss_basin=basins(grid, energy_values(problem, grid), loss_minima)
-        if len(loss_wells)
+        if len(loss_wells) and not loss_tilts(problem, grid)
         else None,
         weight=weight,
         times=times,

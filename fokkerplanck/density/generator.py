@@ -15,7 +15,8 @@ from scipy import sparse
 from ..errors import CaseError, NumericalFailure
 from ..grid import Grid
 from ..problem import Problem
-from .force import Force, Potential, find_potential
+from .force import Force, Potential
+from .potential import find_potential
 from .product import product, product_serial, product_wrapped
 from .rates import Rates, assemble
 

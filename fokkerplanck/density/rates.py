@@ -21,12 +21,15 @@ import numpy as np
 from ..grid import Grid
 from . import kernels
 from .corners import LONG, stranded
+from .edges import EdgeBlock, wrapped
 from .force import EDGE_NODES, Force, Potential
 from .selling import decompose, offset_of
 
 # What an edge stores, from its conductance and its integral P of the force: usually its two rates.
 Law = Callable[[np.ndarray, np.ndarray], tuple[np.ndarray, np.ndarray]]
 
+# Selling weight of an edge at the end that has none, relative to the other end.
+SMALLEST_WEIGHT = 1e-12
 # Cells per axis that `sampled_offsets` looks at.
 SAMPLES = 24
 
@@ -120,9 +123,7 @@ def assemble(force: Force, potential: Potential, law: Law | None = None) -> Rate
     table = _Table(grid, [*rows, *units])
     for offset, weight in rows.items():
         for patch in patches(grid, offset):
-            conductance = 0.5 * (weight[patch.source] + weight[patch.target])
-            along = _along(force, potential, offset, patch)
-            table.add(offset, patch, *law(conductance, along))
+            table.add(offset, patch, *law(*_edges(force, potential, offset, patch, weight)))
         if not grid.domain.closed:
             _diffusive_exits(force, table, offset, weight, law)
     for axis in still:
@@ -132,11 +133,49 @@ def assemble(force: Force, potential: Potential, law: Law | None = None) -> Rate
     return table.rates(raised)
 
 
+def _edges(
+    force: Force, potential: Potential, offset: tuple[int, ...], patch: Patch, weight: np.ndarray
+) -> tuple[np.ndarray, np.ndarray]:
+    """Conductance and P of a block of edges.
+
+    Where D jumps, no mean force leads across, but Ito's walker leaves each end at the weight of
+    that end: rates lambda(x) B(-Q) and lambda(y) B(Q), Q the integral of D^-1 drift. Their
+    quotient is that of P = Q - log(lambda(y)/lambda(x)), and the conductance is, to order 2, the
+    logarithmic mean, which makes them exact without a drift.
+    """
+    start, end = weight[patch.source], weight[patch.target]
+    block = EdgeBlock(force.grid, offset, patch.source)
+    along = _along(force, potential, offset, patch)
+    if force.diagonal:
+        return _logarithmic_mean(start, end)[0], along
+    mean = 0.5 * (start + end)
+    rough = force.rough(block)
+    if rough is None:
+        return mean, along
+    across, logarithm = _logarithmic_mean(start, end)
+    if potential.values is None:
+        along = np.where(rough, force.line_integral(block, ito=True) - logarithm, along)
+    return np.where(rough, across, mean), along
+
+
+def _logarithmic_mean(first: np.ndarray, last: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+    """(last - first)/log(last/first), and the logarithm; a zero at one end counts as very small."""
+    largest = np.maximum(first, last)
+    scale = np.where(largest > 0.0, largest, 1.0)
+    first = np.maximum(first / scale, SMALLEST_WEIGHT)
+    last = np.maximum(last / scale, SMALLEST_WEIGHT)
+    logarithm = np.log(last / first)
+    half = 0.5 * np.where(logarithm, logarithm, 1.0)
+    # In this form nothing cancels where both are close.
+    mean = 0.5 * (first + last) * np.where(logarithm, np.tanh(half) / half, 1.0)
+    return largest * mean, logarithm
+
+
 def _along(force: Force, potential: Potential, offset: tuple[int, ...], patch: Patch) -> np.ndarray:
     """P of a block of edges: the difference of Psi where it is known."""
     if potential.values is not None:
         return potential.values[patch.source] - potential.values[patch.target]
-    return force.line_integral(offset, patch.source)
+    return force.line_integral(EdgeBlock(force.grid, offset, patch.source))
 
 
 def _join_corners(force: Force, potential: Potential, table: _Table, law: Law) -> None:
@@ -148,7 +187,7 @@ def _join_corners(force: Force, potential: Potential, table: _Table, law: Law) -
     alone = stranded(grid.size, *table.ends()).reshape(grid.shape)
     if not alone.any():
         return
-    tensor, _ = force.tensors(grid.points)
+    tensor, _ = force.cell_tensors
     weak = np.broadcast_to(
         force.smallest_share * np.trace(tensor, axis1=0, axis2=1), (grid.size,)
     ).reshape(grid.shape)
@@ -173,7 +212,7 @@ def _selling_weights(force: Force) -> tuple[dict[tuple[int, ...], np.ndarray], i
     grid, noisy = force.grid, force.noisy
     if not noisy:
         return {}, 0
-    tensor, raised = force.tensors(grid.points)
+    tensor, raised = force.cell_tensors
     weights, codes = decompose(tensor)
     unique, inverse = np.unique(codes, return_inverse=True)
     if tensor.shape[2] == 1:
@@ -201,7 +240,8 @@ def _diffusive_exits(
 ) -> None:
     """Edges of both directions that meet an absorbing side, cut at their true distance.
 
-    The rate is lambda/s B(-P_s) with s the share of the edge inside the box and P_s its integral.
+    The rate is lambda/s B(-P_s) with s the share of the edge inside the box and P_s its integral;
+    where D is diagonal, that of Ito's drift, which is exact for a D that jumps on the way.
     """
     grid = force.grid
     absorbing = np.array(
@@ -254,12 +294,10 @@ def _cut_integral(
     total = np.zeros(index.shape[1])
     for s, w in zip(0.5 * (abscissae + 1.0), 0.5 * weights, strict=True):
         points = []
-        for axis, (box, h) in enumerate(zip(grid.domain.axes, grid.spacing, strict=True)):
+        for axis, h in enumerate(grid.spacing):
             values = grid.centers[axis][index[axis]] + s * share * step[axis] * h
-            if box.periodic:
-                values = box.lower + np.mod(values - box.lower, box.length)
-            points.append(values)
-        gamma = force.gamma(points)
+            points.append(wrapped(grid, axis, values))
+        gamma = force.gamma(points, ito=force.diagonal)
         for row, axis in enumerate(force.noisy):
             total += w * share * step[axis] * gamma[row]
     return total

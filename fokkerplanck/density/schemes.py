@@ -13,6 +13,7 @@ from ..errors import CaseError
 from .correction import Activity
 from .flux_march import FluxMarch, expected_products
 from .march import Advancing, March
+from .regularity import irregularity
 from .steppers import choose_stepper
 from .system import System
 
@@ -137,7 +138,8 @@ def choose_scheme(
     """
     check_scheme(name, stepper)
     if name != "auto":
-        return SCHEME_TABLE[name], "as the case asks"
+        rough = irregularity(system.problem, system.grid, times[0]) if name == "high-order" else ""
+        return SCHEME_TABLE[name], "as the case asks" + (f", though {rough}" if rough else "")
     low, high = SCHEME_TABLE["scharfetter-gummel"], SCHEME_TABLE["high-order"]
     obstacle = _obstacle(stepper, system, times)
     if obstacle:
@@ -156,6 +158,9 @@ def _obstacle(stepper: str, system: System, times: Sequence[float]) -> str:
         return f"the scheme high-order needs {FEWEST_CELLS} cells along every axis"
     if system.at(times[0]).rates.raised:
         return "the noise covariance is close to singular"
+    rough = irregularity(problem, grid, times[0])
+    if rough:
+        return f"{rough}, where the order of the scheme high-order drops"
     products = expected_products(system, times)
     if products * (grid.size + CALL_CELLS) > AFFORDABLE_WORK:
         return f"the scheme high-order would take {products:.2g} products of its operator"

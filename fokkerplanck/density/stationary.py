@@ -14,15 +14,19 @@ from scipy.optimize import minimize
 
 from ..errors import CaseError
 from ..problem import Problem
+from .edges import EdgeBlock
 from .force import Force
 from .generator import Generator
 from .high_rest import high_rest
 from .multilevel import null_state
+from .quadrature import gauss
 
 # Relative difference of int |gamma| between two quadratures along one edge, beyond which it
 # diverges: 1/x gives at least 0.4 at any place of its pole, smooth noise below 0.02.
 DIVERGENT = 0.3
 FEW_NODES, MANY_NODES = 6, 24
+# Psi follows the integral of the force beside its smallest value to this, relative.
+SMOOTH = 1e-6
 # Smallest eigenvalue of D, relative to its trace, of noise that is lost in one direction.
 SINGULAR = 1e-12
 # Noise that vanishes between two cells is below this share of its largest value in one of them.
@@ -99,7 +103,7 @@ def stationary(
         log_density -= np.log(grid.integrate(np.exp(log_density)))
         density = np.exp(log_density)
         quasi_potential = psi / problem.beta
-        if problem.isotropic_scale is None:
+        if not generator.potential.absolute:
             quasi_potential = quasi_potential - _smallest_value(generator, problem)
     else:
         if generator.rates.raised:
@@ -175,16 +179,16 @@ def _check_integrable(force: Force) -> None:
     if all(sigma[i, i].min() > SMALL_NOISE * sigma[i, i].max() for i in force.noisy):
         return
     for row, axis in enumerate(force.noisy):
-        centers = [c[:-1] if i == axis else c for i, c in enumerate(grid.centers)]
-        shape = tuple(c.size for c in centers)
+        block = EdgeBlock.inside(grid, axis)
+        shape = block.shape
         few, many = np.zeros(shape), np.zeros(shape)
         for total, count in ((few, FEW_NODES), (many, MANY_NODES)):
-            nodes, weights = np.polynomial.legendre.leggauss(count)
-            for s, weight in zip(0.5 * (nodes + 1.0), 0.5 * weights, strict=True):
-                step = s * np.eye(grid.ndim)[axis]
-                gamma = force.gamma(force.shifted(centers, step), raising=False)[row]
+            for s, weight in zip(*gauss(count), strict=True):
+                gamma = force.gamma(block.points(s), raising=False)[row]
                 total += weight * np.abs(gamma).reshape(shape)
         differs = np.abs(many - few) / (1.0 + np.minimum(few, many))
+        # Where Sigma jumps the force is a delta function, which does integrate.
+        differs[force.jumps(block) | np.logical_or(*block.ends(force.rough_cells))] = 0.0
         if differs.max() > DIVERGENT:
             cell = np.unravel_index(int(np.argmax(differs)), shape)
             where = grid.place(int(np.ravel_multi_index(cell, grid.shape)))
@@ -233,17 +237,25 @@ def _smallest_value(generator: Generator, problem: Problem) -> float:
     start = np.array([c[i] for c, i in zip(grid.centers, cell, strict=True)])
     force = Force(problem, grid)
     bounds = [(axis.lower, axis.upper) for axis in grid.domain.axes]
-    nodes, weights = np.polynomial.legendre.leggauss(8)
+    nodes, weights = gauss(8)
 
     def fall(point: np.ndarray) -> tuple[float, np.ndarray]:
         steps = (point - start) / grid.spacing
-        places = start[:, None] + (point - start)[:, None] * 0.5 * (nodes + 1.0)
+        places = start[:, None] + (point - start)[:, None] * nodes
         along = force.gamma(list(places), raising=False)
-        value = -float(0.5 * weights @ (steps @ along))
+        value = -float(weights @ (steps @ along))
         return value, -force.gamma([np.array([x]) for x in point], raising=False)[
             :, 0
         ] / grid.spacing
 
+    for axis, n in enumerate(grid.shape):
+        for step in (-1, 1):
+            if 0 <= cell[axis] + step < n:
+                unit = step * np.eye(grid.ndim, dtype=int)[axis]
+                rise = float(psi[tuple(np.array(cell) + unit)] - psi[cell])
+                if abs(fall(start + unit * grid.spacing)[0] - rise) > SMOOTH * (1.0 + abs(rise)):
+                    # Something jumps or bends beside the cell, and its own value has to do.
+                    return float(psi[cell]) / problem.beta
     try:
         found = minimize(fall, start, jac=True, bounds=bounds, method="L-BFGS-B", tol=1e-15)
     except np.linalg.LinAlgError:

@@ -9,8 +9,9 @@ from dataclasses import dataclass, field
 from ..grid import Grid
 from ..problem import Problem
 from .chains import Chains, chains_of
-from .force import Force, Potential, find_potential
+from .force import Force, Potential
 from .generator import Generator, assemble_generator
+from .potential import find_potential
 from .shifted import ShiftedSolver
 
 

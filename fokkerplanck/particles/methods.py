@@ -18,6 +18,10 @@ STABLE = "stable"
 METHOD_KEY, STEP_KEY = "ensemble.method", "ensemble.step"
 # Default steps in units of 1/|Jacobian of the drift|, by weak order: errors of about a percent.
 DEFAULT_STEP = {1: 0.02, 2: 0.1}
+# A change between two cells so many times larger than those beside it is a jump, but for rounding.
+JUMP, JUMP_ROUNDING = 8.0, 1e-6
+# Share of an axis that noise crosses in the time scale of a jump.
+JUMP_SHARE = 0.1
 
 
 @dataclass(frozen=True)
@@ -203,7 +207,8 @@ def fastest_rate(problem: Problem, grid: Grid, where: np.ndarray | None = None) 
     """Largest rate at which drift or noise change along a path, per unit time.
 
     These are the drift's Jacobian, by differences between neighbouring cells, and the squared
-    slope of sqrt(2 s/beta) for the trace s of a Sigma that varies.
+    slope of sqrt(2 s/beta) for the trace s of a Sigma that varies. A jump between two cells has no
+    slope; where there is one, noise should not carry over more than ``JUMP_SHARE`` of the axis.
 
     Parameters
     ----------
@@ -214,14 +219,21 @@ def fastest_rate(problem: Problem, grid: Grid, where: np.ndarray | None = None) 
     """
     drift = problem.drift_at(grid.points)
     fields = [np.abs(np.diff(drift, axis=axis + 1)).sum(axis=0) for axis in range(grid.ndim)]
-    slopes = [field / h for field, h in zip(fields, grid.spacing, strict=True)]
+    changes = [_without_jumps(field, axis) for axis, field in enumerate(fields)]
+    slopes = [change / h for (change, _), h in zip(changes, grid.spacing, strict=True)]
+    jumps = [jump for _, jump in changes]
+    trace = np.trace(problem.sigma_at(grid.points))
     if problem.constant_sigma is None:
-        trace = np.trace(problem.sigma_at(grid.points))
         root = np.sqrt(
             2.0 / problem.beta * np.maximum(trace, np.finfo(float).tiny + 1e-12 * trace.max())
         )
         for axis, h in enumerate(grid.spacing):
-            slopes[axis] = np.maximum(slopes[axis], (np.diff(root, axis=axis) / h) ** 2)
+            change, jump = _without_jumps(np.abs(np.diff(root, axis=axis)), axis)
+            slopes[axis] = np.maximum(slopes[axis], (change / h) ** 2)
+            jumps[axis] = jumps[axis] | jump
+    for axis, side in enumerate(grid.domain.axes):
+        noise = 2.0 * float(trace.max()) / problem.beta / (JUMP_SHARE * side.length) ** 2
+        slopes[axis] = np.maximum(slopes[axis], jumps[axis] * noise)
     rate = 0.0
     for axis, slope in enumerate(slopes):
         seen = slope
@@ -230,6 +242,18 @@ def fastest_rate(problem: Problem, grid: Grid, where: np.ndarray | None = None) 
             seen = slope[np.moveaxis(along[1:] | along[:-1], 0, axis)]
         rate = max(rate, float(seen.max(initial=0.0)))
     return rate
+
+
+def _without_jumps(change: np.ndarray, axis: int) -> tuple[np.ndarray, np.ndarray]:
+    """Changes from cell to cell, those of a jump as large as around it, and where jumps are."""
+    lines = np.moveaxis(change, axis, -1)
+    if lines.shape[-1] < 3:
+        return change, np.zeros(change.shape, dtype=bool)
+    padded = np.concatenate([lines[..., 1:2], lines, lines[..., -2:-1]], axis=-1)
+    around = np.maximum(padded[..., :-2], padded[..., 2:])
+    jump = lines > np.maximum(JUMP * around, JUMP_ROUNDING * lines.max(initial=0.0))
+    found = np.where(jump, around, lines)
+    return np.moveaxis(found, -1, axis), np.moveaxis(jump, -1, axis)
 
 
 def stability_bound(problem: Problem, grid: Grid) -> float:

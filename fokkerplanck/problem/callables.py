@@ -19,6 +19,7 @@ SECOND_WEIGHTS = (-49.0 / 18.0, 3.0 / 2.0, -3.0 / 20.0, 1.0 / 90.0)
 # Steps as fractions of the axis length. For a feature length of an eighth of the axis the
 # truncation error is 2e-15 and 1e-11 relative, of the size of the rounding error eps/h and eps/h^2.
 FIRST_STEP = 2.0**-10
+FIRST_REACH = len(FIRST_WEIGHTS) * FIRST_STEP
 SECOND_STEP = 2.0**-8
 
 

@@ -13,6 +13,7 @@ import sympy as sp
 from sympy.printing.numpy import NumPyPrinter
 
 from ..errors import CaseError
+from .functions import JUMPING
 from .names import TIME
 
 # numpy's pow is ten times slower than products, which are as accurate to a few roundings.
@@ -88,6 +89,16 @@ class FormulaField:
             return None
         values = [float(expression) for expression in self.expressions]
         return np.array(values, dtype=float).reshape(self.shape)
+
+    @cached_property
+    def continuous(self) -> bool:
+        """Whether no function that jumps takes an argument that depends on the point."""
+        axes = set(self.symbols)
+        return not any(
+            part.free_symbols & axes
+            for expression in self.expressions
+            for part in expression.atoms(*JUMPING)
+        )
 
     @property
     def zero(self) -> np.ndarray:

@@ -148,6 +148,8 @@ FUNCTIONS: dict[str, FunctionEntry] = {
     "min": FunctionEntry(_pairwise(minimum), min, 2, variadic=True),
     "max": FunctionEntry(_pairwise(maximum), max, 2, variadic=True),
 }
+# Functions whose values jump where their arguments do not.
+JUMPING = (sign, floor, _half_step, where, arctan2, sp.sign, sp.floor)
 CONSTANTS: dict[str, sp.Expr] = {"pi": sp.pi, "e": sp.E}
 
 # Names that an axis or a parameter cannot take.

@@ -13,9 +13,9 @@ import numpy as np
 from ..domain import Domain
 from ..errors import CaseError
 from ..grid import Grid
-from .callables import CallableField
+from .callables import FIRST_REACH, CallableField
 from .checks import check
-from .field import Field, in_block, shape_of
+from .field import Field, FormulaField, in_block, shape_of
 from .forces import Drift, Loss, drift_field, loss_field
 from .formula import read_parameters
 from .jumps import Jumps, read_jumps
@@ -285,6 +285,21 @@ class Problem:
         """For each axis, whether its row of Sigma is identically zero (unknown for callables)."""
         rows = tuple(bool(row.all()) for row in self._sigma.zero)
         return rows if self.friction is None else (True,) * self._free + rows
+
+    @property
+    def loss_may_jump(self) -> bool:
+        """Whether the loss is a formula with functions that jump; their gradients do not see it."""
+        loss = self._loss
+        return isinstance(loss, FormulaField) and not loss.continuous and not self._given
+
+    @cached_property
+    def divergence_reach(self) -> float:
+        """How far differences for div Sigma reach, as a share of each axis; 0 where it is exact."""
+        return (
+            FIRST_REACH
+            if isinstance(self._div_sigma, CallableField) and ("div_sigma" not in self._given)
+            else 0.0
+        )
 
     def loss_at(self, points: Points, t: float = 0.0) -> np.ndarray:
         """Phi, shape (...)."""

@@ -18,6 +18,7 @@ from scipy.special import erfc
 from ..errors import CaseError
 from ..grid import Grid
 from ..problem import Problem
+from ..problem.seams import loss_tilts
 
 KEY = "smoothing.gamma"
 # Widths of the integrand, 1/sqrt(gamma + H), per spacing of the sum: the error exp(-2 pi^2 r^2) is
@@ -129,7 +130,7 @@ def _sum(problem: Problem, grid: Grid, gamma: float, curvature: float) -> LocalE
             f"{MOST_NODES:,} nodes; take a smaller box",
             KEY,
         )
-    loss = problem.loss_at(_mesh(_wrapped(grid, nodes)))
+    loss = problem.loss_at(_mesh(_wrapped(grid, nodes))) + _risen(problem, grid, nodes)
     if not np.isfinite(loss).all():
         raise CaseError(
             f"{gamma:g} makes the kernel reach where the loss has no finite value; take a larger "
@@ -237,6 +238,17 @@ def _wrapped(grid: Grid, nodes: Sequence[np.ndarray]) -> list[np.ndarray]:
         axis.lower + np.mod(part - axis.lower, axis.length) if axis.periodic else part
         for axis, part in zip(grid.domain.axes, nodes, strict=True)
     ]
+
+
+def _risen(problem: Problem, grid: Grid, nodes: Sequence[np.ndarray]) -> np.ndarray:
+    """What a tilted loss gains on the way around periodic axes, on the open mesh of the nodes."""
+    total = np.zeros((1,) * grid.ndim)
+    for number, rise in loss_tilts(problem, grid).items():
+        axis, shape = grid.domain.axes[number], [1] * grid.ndim
+        shape[number] = -1
+        turns = np.floor((nodes[number] - axis.lower) / axis.length)
+        total = total + rise * turns.reshape(shape)
+    return total
 
 
 def _mesh(nodes: Sequence[np.ndarray]) -> list[np.ndarray]:

@@ -16,6 +16,7 @@ from tqdm import tqdm
 
 from ..case import Case, load_case
 from ..errors import CaseError, StoreError
+from ..problem.seams import check_seams
 from ..result import open_result
 from ..run import require_room
 from ..silence import changing_filters
@@ -205,6 +206,7 @@ def _checked(file: str | Path, overrides: dict[str, Any], member: Member) -> Cas
     try:
         case = load_case(file, overrides, origin=f"member {member.name}")
         case.problem.check(case.grid)
+        check_seams(case.problem, case.grid)
         require_room(case)
     except CaseError as error:
         if str(error.file or "").startswith("member "):
