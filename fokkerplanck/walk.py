@@ -10,7 +10,7 @@ import numpy as np
 from .case import Case
 from .particles import METHODS, Client, Gaussian, Keeper, ensemble, stability_bound
 from .particles.ensemble import Pieces
-from .particles.methods import DEFAULT_STEP, fastest_rate
+from .particles.methods import DEFAULT_STEP, fastest_rate, longest_step
 from .store import EnsembleRecord
 
 # Share of the sampling noise 1/sqrt(particles) that the error of the time steps may take, for an
@@ -122,7 +122,8 @@ def _step(case: Case, method: str, visited: np.ndarray) -> float | None:
     share = float((BIAS / np.sqrt(case.ensemble.particles)) ** (1.0 / row.order))
     assert case.density is not None
     rate = fastest_rate(case.problem, case.grid, visited)
-    return min(share, DEFAULT_STEP[row.order]) / max(rate, 1.0 / case.density.end)
+    step = min(share, DEFAULT_STEP[row.order]) / max(rate, 1.0 / case.density.end)
+    return min(step, longest_step(case.problem, case.grid, visited))
 
 
 def walkers_notes(case: Case, found: EnsembleRecord) -> list[str]:
