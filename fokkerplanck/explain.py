@@ -30,6 +30,7 @@ from .errors import CaseError, NumericalFailure
 from .observables import moments
 from .problem.tails import gradient_tail
 from .run import require_room
+from .stability import stability_caution
 from .start import initial_density, scheme_of
 from .steering import objective_of
 from .transit import check_regions
@@ -46,8 +47,9 @@ def explain(case: Case) -> str:
     require_room(case)
     require_disk(case, Path("runs") / case.name / f"{case.name}.h5")
     grid, problem = case.grid, case.problem
+    edge = [("caution", text) for text in stability_caution(problem, grid)]
     if problem.jumps is not None:
-        return _table(_levy_lines(case))
+        return _table(_levy_lines(case) + edge)
     system = System(problem, grid)
     generator = system.at(0.0)
     rates, potential = generator.rates, system.potential
@@ -92,6 +94,7 @@ def explain(case: Case) -> str:
     there = f" of {available / 2**30:.3g} GiB available" if available else ""
     lines.append(("memory", f"about {needed / 2**20:.3g} MiB{there}"))
     lines.append(("result file", f"up to about {disk_needed(case) / 2**20:.3g} MiB"))
+    lines += edge
     if grid.domain.closed and system.autonomous:
         lines += [("caution", text) for text in _cautions(generator, case, scheme.order)]
     return _table(lines)

@@ -8,7 +8,7 @@ from dataclasses import fields
 import numpy as np
 
 from .case import Case
-from .particles import METHODS, Client, Gaussian, Keeper, ensemble, stability_bound
+from .particles import METHODS, Client, Gaussian, Keeper, ensemble
 from .particles.ensemble import Pieces
 from .particles.methods import DEFAULT_STEP, fastest_rate, longest_step
 from .store import EnsembleRecord
@@ -131,12 +131,6 @@ def walkers_notes(case: Case, found: EnsembleRecord) -> list[str]:
     notes = []
     rate = case.problem.learning_rate
     if METHODS[found.method].sgd and rate is not None:
-        bound = stability_bound(case.problem, case.grid)
-        if rate > bound:
-            notes.append(
-                f"the learning rate {rate:g} is above 2/lambda_max = {bound:.3g} at the minimum of "
-                "the loss, where SGD diverges"
-            )
         assert case.density is not None
         assert case.ensemble is not None
         asked = np.array(case.ensemble.times(case.density))

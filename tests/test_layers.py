@@ -29,6 +29,7 @@ LAYERS = {
     "particles": 4,
     "observables": 5,
     "cautions": 5,
+    "stability": 5,
     "control": 5,
     "smoothing": 5,
     "relations": 5,

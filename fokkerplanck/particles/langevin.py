@@ -17,7 +17,7 @@ from .elementary import copy
 from .factor import factorise
 from .fields import VARIABLE_SIGMA, drift, sigma
 from .jit import inline, kernel
-from .near_sides import any_wall, find_near, move_near
+from .near_sides import any_near, any_wall, find_near, move_near
 from .random import S1, fill_normals, fill_words
 from .sides import any_absorbing, catch_between, confine
 
@@ -91,7 +91,8 @@ def advance_euler(
                 factorise(factor, noise[0, 0])
                 if walled:
                     step_variance(factor, h, variance)
-            if walled:
+            touching = walled and any_near(y, slope, variance, h, sides)
+            if touching:
                 copy(y, before)
                 count = find_near(y, slope, variance, h, sides, near)
             if VARIABLE_SIGMA:
@@ -106,7 +107,7 @@ def advance_euler(
             for a in range(d):
                 for i in range(n):
                     y[a, i] += h * slope[a, i]
-            if walled and count > 0:
+            if touching:
                 move_near(
                     before, y, near, count, now, h, c, data, noise, sides, state, absorbed[k]
                 )
@@ -282,13 +283,14 @@ def advance_weak_2(
                             gain[a, i] += root * (mean * z[m, i] + half_gap)
             else:
                 add_noise(gain, factor, z, root)
-            if walled:
+            touching = walled and any_near(y, slope, variance, h, sides)
+            if touching:
                 copy(y, before)
                 count = find_near(y, slope, variance, h, sides, near)
             for a in range(d):
                 for i in range(n):
                     y[a, i] += gain[a, i]
-            if walled and count > 0:
+            if touching:
                 move_near(
                     before, y, near, count, now, h, c, data, noise, sides, state, absorbed[k]
                 )

@@ -272,20 +272,6 @@ def fastest_rate(problem: Problem, grid: Grid, where: np.ndarray | None = None) 
     return rate
 
 
-def stability_bound(problem: Problem, grid: Grid) -> float:
-    """2/lambda at the cell of smallest loss: plain SGD diverges for larger learning rates.
-
-    inf where no direction is curved upwards.
-    """
-    loss = problem.loss_at(grid.points)
-    cell = np.unravel_index(int(np.argmin(loss)), grid.shape)
-    free = grid.ndim if problem.friction is None else grid.ndim // 2
-    place = [centers[i] for centers, i in zip(grid.centers, cell, strict=True)]
-    hessian = problem.hessian_at([np.array(p) for p in place])[:free, :free]
-    largest = float(np.linalg.eigvalsh(hessian)[-1])
-    return 2.0 / largest if largest > 0.0 else math.inf
-
-
 def _isotropic(problem: Problem) -> bool:
     """Constant Sigma = s I, extra drift allowed."""
     sigma = problem.constant_sigma
