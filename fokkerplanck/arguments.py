@@ -19,7 +19,8 @@ def parser_of(actions: Mapping[str, Command]) -> argparse.ArgumentParser:
     parser = argparse.ArgumentParser(
         prog="fokkerplanck",
         description="Fokker-Planck densities of stochastic gradient descent.",
-        epilog="exit status: 0 success; 1 an expected number or a validation failed; 2 bad input; "
+        epilog="exit status: 0 success; 1 an expected number is missed, or walkers and density "
+        "differ unexplained; 2 bad input; "
         "3 numerical failure; 130 interrupted",
     )
     parser.add_argument("--version", action="version", version=f"fokkerplanck {__version__}")
