@@ -16,7 +16,7 @@ from scipy import ndimage
 from .grid import Grid
 from .problem import Problem
 
-# Newton steps from the cell of a minimum to the minimum, each at most this many cells along an axis.
+# Newton steps from the cell of a minimum to it, each at most this many cells along an axis.
 STEPS, REACH = 12, 0.5
 # Below this ratio of eigenvalues a direction is flat, and Newton leaves it alone.
 SINGULAR = 1e-10

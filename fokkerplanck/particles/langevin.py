@@ -108,9 +108,7 @@ def advance_euler(
                 for i in range(n):
                     y[a, i] += h * slope[a, i]
             if touching:
-                move_near(
-                    before, y, near, count, now, h, c, data, noise, sides, state, absorbed[k]
-                )
+                move_near(before, y, near, count, now, h, c, data, noise, sides, state, absorbed[k])
             confine(y, sides, absorbed[k])
 
 
@@ -291,9 +289,7 @@ def advance_weak_2(
                 for i in range(n):
                     y[a, i] += gain[a, i]
             if touching:
-                move_near(
-                    before, y, near, count, now, h, c, data, noise, sides, state, absorbed[k]
-                )
+                move_near(before, y, near, count, now, h, c, data, noise, sides, state, absorbed[k])
             confine(y, sides, absorbed[k])
 
 

@@ -37,7 +37,7 @@ AFTER = 1.0 / (2.0 * FIRST * (1.0 - FIRST))
 @inline
 def is_wall(kind: float) -> bool:
     """Whether a side reflects or absorbs."""
-    return kind == REFLECTING or kind == ABSORBING
+    return (kind == REFLECTING) | (kind == ABSORBING)
 
 
 @inline
