@@ -12,7 +12,8 @@ from .cli_sweep import add_sweep
 FORMATS = ("vtkhdf", "xdmf")
 
 STATUS = (
-    "exit status: 0 success; 1 an expected number or a validation failed, all results are there; "
+    "exit status: 0 success; 1 an expected number is missed, or walkers and density differ "
+    "unexplained, all results are there; "
     "2 bad input; 3 numerical failure: of the density, which is there up to that time, or of an "
     "analysis, then all else is there; 130 interrupted"
 )

@@ -14,11 +14,12 @@ from .density.transfer import TransferOperator, transfer_operator
 from .errors import CaseError, NumericalFailure
 from .grid import Grid
 from .observables import grid_moments
-from .particles import METHODS, stability_bound
+from .particles import METHODS
 from .problem.field import FormulaField
 from .problem.formula import parse
 from .problem.names import Names
 from .relations import Field, Relation, coarse_grid, relation_sides, relations, with_grid_error
+from .stability import stability_edge
 from .store import Discrete, EnsembleRecord, RelationRow
 from .validation import cell_masses, coarsened, extrapolated, judge
 
@@ -131,21 +132,19 @@ def _notes(case: Case, operator: TransferOperator, state: Invariant) -> list[str
     """
     notes = []
     rate, folded = operator.rate, operator.folded_share(state.density)
-    bound = stability_bound(case.problem, case.grid)
-    edge = f"2/lambda_max = {bound:.4g} at the minimum of the loss"
     if folded > FOLDED_MOST:
-        if rate > bound:
-            reason = f"it is above the stability edge {edge}, and nothing but the box holds them"
+        edge = stability_edge(case.problem, case.grid)
+        if edge is not None and rate > edge.limit:
+            reason = (
+                f"it is above the stability edge 2/lambda_max = {edge.limit:.4g} at the minimum of "
+                "the loss, and nothing but the box holds them"
+            )
         else:
             reason = "enlarge the range, or lower it"
         raise CaseError(
             f"{rate:g} lets {100.0 * folded:.2g} % of the density step out of the box in every "
             f"iteration: {reason}",
             "noise.learning_rate",
-        )
-    if rate > bound:
-        notes.append(
-            f"the learning rate {rate:g} is above {edge}: steps overshoot and move away from it"
         )
     if folded > FOLDED_NOTED:
         notes.append(

@@ -31,6 +31,7 @@ from .observables import moments
 from .problem.seams import check_seams
 from .problem.tails import gradient_tail
 from .run import require_room
+from .stability import stability_caution
 from .start import initial_density, scheme_of
 from .steering import objective_of
 from .transit import check_regions
@@ -48,8 +49,9 @@ def explain(case: Case) -> str:
     require_room(case)
     require_disk(case, Path("runs") / case.name / f"{case.name}.h5")
     grid, problem = case.grid, case.problem
+    edge = [("caution", text) for text in stability_caution(problem, grid)]
     if problem.jumps is not None:
-        return _table(_levy_lines(case))
+        return _table(_levy_lines(case) + edge)
     system = System(problem, grid)
     generator = system.at(0.0)
     rates, potential = generator.rates, system.potential
@@ -95,6 +97,7 @@ def explain(case: Case) -> str:
     lines.append(("memory", f"about {needed / 2**20:.3g} MiB{there}"))
     lines.append(("result file", f"up to about {disk_needed(case) / 2**20:.3g} MiB"))
     lines += [("caution", text) for text in coefficient_cautions(problem, grid)]
+    lines += edge
     if grid.domain.closed and system.autonomous:
         lines += [("caution", text) for text in _cautions(generator, case, scheme.order)]
     return _table(lines)

@@ -326,16 +326,19 @@ def _complex(value: complex) -> str:
 
 
 def _verdict(comparison: ValidationRecord) -> str:
-    """Agreement, agreement but for what was measured and taken out, or neither."""
-    found = f"p = {comparison.p_value:.2g} (level {comparison.level:g})"
-    if not comparison.agrees:
-        return f"they DIFFER, {found}"
+    """One of three: agreement, a difference that the budget explains, or one that it does not."""
+    found = f"p = {comparison.p_value:.2g}, level {comparison.level:g}"
     if comparison.p_value >= comparison.level:
-        return f"walkers and density agree, {found}"
+        return f"walkers and density agree ({found})"
     remaining = dependent(list(comparison.series["remaining_p_value"]))
+    if comparison.agrees:
+        return (
+            f"explained: walkers and density differ ({found}), but agree once what is measured "
+            f"below is taken out (p = {remaining:.2g})"
+        )
     return (
-        f"walkers and density differ, {found}, by the measured gap between SGD and its diffusion; "
-        f"without it they agree, p = {remaining:.2g}"
+        f"UNEXPLAINED: walkers and density differ ({found}), and not by what is measured below "
+        f"(without it p = {remaining:.2g}); exit status 1"
     )
 
 

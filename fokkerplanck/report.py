@@ -132,7 +132,10 @@ def disagreement(case: Case, result: Result) -> list[str]:
     stated = any(name.startswith("validation.") for name in case.expect)
     if comparison is None or comparison.agrees or stated:
         return []
-    return [f"walkers and density differ, p = {comparison.p_value:.2g}"]
+    return [
+        f"walkers and density differ, p = {comparison.p_value:.2g}, and nothing measured beside "
+        "them explains it"
+    ]
 
 
 def number_of(name: str, result: Result) -> float:

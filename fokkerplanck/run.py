@@ -34,6 +34,7 @@ from .provenance import header_of, is_complete
 from .result import Result, open_result
 from .sink import Sink
 from .smoothed import smooth
+from .stability import stability_caution
 from .start import initial_density, scheme_of
 from .steering import objective_of, steer
 from .store import PassageRecord, settle
@@ -111,11 +112,19 @@ def run(
             return open_result(path)
         sink = Sink(case, header, path, resume, overwrite, stopped)
         try:
-            notes = _solve(case, sink, clock, client)
+            notes = _told(stability_caution(case.problem, case.grid))
+            notes += _solve(case, sink, clock, client)
         except BaseException:
             sink.abandon(clock.seconds())
             raise
         return sink.finish(clock.seconds(), notes)
+
+
+def _told(cautions: list[str]) -> list[str]:
+    """The cautions, each given as a warning."""
+    for sentence in cautions:
+        warnings.warn(sentence, CaseWarning, stacklevel=3)
+    return cautions
 
 
 def require_case(case: Any) -> None:

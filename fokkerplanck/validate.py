@@ -15,6 +15,7 @@ from .density.levy_march import evolve_levy
 from .errors import CaseError, StoreError
 from .grid import Grid
 from .particles import METHODS
+from .particles.methods import REFLECTED
 from .problem import Problem
 from .progress import Progress, advanced
 from .result import Result
@@ -27,6 +28,8 @@ from .walk import chosen_method, walk
 FRAMES = 3
 # Walkers with weighted batches are fewer by this factor: each of their steps costs more.
 SHARE = 3
+# Walkers that meet sides are not to be seen below this share of the sampling noise 1/sqrt(n).
+VISIBLE = 0.1
 # Order of the scheme high-order that the grid error is judged by.
 COUNTED_ORDER = 4
 
@@ -45,10 +48,20 @@ class Masses:
 
 @dataclass(frozen=True, eq=False)
 class Others:
-    """Further ensembles at the frames compared, as :func:`error_budget` wants them."""
+    """Further ensembles at the frames compared, as :func:`error_budget` wants them.
+
+    ``sides`` may be the number 0 instead, where walkers hardly meet a side.
+    """
 
     halved: list[Halved] | None = None
     symmetric: list[Halved] | None = None
+    sides: list[Halved] | float | None = None
+    sides_order: int | None = None
+
+    @property
+    def explain(self) -> bool:
+        """Whether there is one, so that a difference may be explained."""
+        return any(isinstance(one, list) for one in (self.halved, self.symmetric, self.sides))
 
 
 def validate(
@@ -63,7 +76,8 @@ def validate(
     The grid error is taken out by Richardson's extrapolation from a grid of half as many cells
     along every axis. For SGD the gap to the diffusion is measured: what mini-batches have beyond
     their covariance with walkers whose noise has no third moment, and what the learning rate
-    makes with half of it.
+    makes with half of it. Where walkers meet sides, what finite steps do there is measured besides:
+    for SGD with walkers that sides push back as they do the diffusion, else with half the step.
 
     Parameters
     ----------
@@ -82,7 +96,7 @@ def validate(
     progress = progress or Progress()
     with progress.stage("density on half as many cells"):
         masses = _masses(case, [density(k) for k in frames], frames, asked.budget)
-    others = _others(case, masses, frames, progress) if asked.budget else Others()
+    others = _others(case, walkers, masses, frames, progress) if asked.budget else Others()
     return _judged(walkers, frames, masses, others, asked.significance)
 
 
@@ -141,6 +155,8 @@ def _judged(
                 better=None if masses.better is None else masses.better[number],
                 halved=None if others.halved is None else others.halved[number],
                 symmetric=None if others.symmetric is None else others.symmetric[number],
+                sides=others.sides[number] if isinstance(others.sides, list) else others.sides,
+                sides_order=others.sides_order,
                 level=level,
             )
         )
@@ -152,7 +168,7 @@ def _judged(
         p_value=p_value,
         level=level,
         # A gap that is measured and accounted for is no disagreement.
-        agrees=max(p_value, remaining if others.halved is not None else 0.0) >= level,
+        agrees=max(p_value, remaining if others.explain else 0.0) >= level,
         sentences=tuple(verdict.sentence for verdict in verdicts),
     )
 
@@ -215,22 +231,17 @@ def _masses(
     return Masses(half.grid, [pooled for pooled, _ in pairs], [better for _, better in pairs])
 
 
-def _others(case: Case, masses: Masses, frames: list[int], progress: Progress) -> Others:
-    """The ensembles that tell the gap between SGD and its diffusion; none where it is not SGD."""
+def _others(
+    case: Case, walkers: EnsembleRecord, masses: Masses, frames: list[int], progress: Progress
+) -> Others:
+    """The ensembles that tell what steps at sides do, and the gap between SGD and its diffusion."""
     method = chosen_method(case)
     assert case.ensemble is not None
-    if not METHODS[method].sgd:
-        return Others()
-    batches = METHODS[method].batches
-    kind = "sgd-symmetric" if batches == "drawn" else method
-    # Weighted batches take more samples for the same noise.
-    share = SHARE if batches == "drawn" else 1
-    asked = replace(
-        case.ensemble, method=kind, trajectories=0, particles=case.ensemble.particles // share
-    )
+    touched = _meet_sides(case, masses, walkers.step)
+    asked = replace(case.ensemble, method=method, trajectories=0)
 
-    def walked(other: Case, number: int, words: str) -> list[Halved]:
-        own = replace(asked, seed=asked.seed + number)
+    def walked(other: Case, held: Ensemble, number: int, words: str) -> list[Halved]:
+        own = replace(held, seed=held.seed + number)
         assert other.density is not None
         with progress.bar(f"walkers {words}", own.times(other.density)[-1]) as bar:
             record, _ = walk(
@@ -244,11 +255,57 @@ def _others(case: Case, masses: Masses, frames: list[int], progress: Progress) -
             for k, values in zip(frames, masses.values, strict=True)
         ]
 
-    slower = _slower(case, epochs=kind == "sgd-epochs")
+    if not METHODS[method].sgd:
+        if not touched:
+            return Others(sides=0.0)
+        finer = replace(asked, step=0.5 * walkers.step)
+        return Others(
+            sides=walked(case, finer, 3, "at half the step"), sides_order=METHODS[method].order
+        )
+    batches = METHODS[method].batches
+    if batches == "epochs":
+        # Their noise is that of no diffusion, so none of its walkers tells what sides do to it.
+        touched, sides = False, None
+    else:
+        touched, sides = touched and method != REFLECTED, 0.0
+    symmetric, drawn = None, asked
+    if batches == "drawn":
+        # Weighted batches take more samples for the same noise.
+        drawn = replace(asked, method="sgd-symmetric", particles=asked.particles // SHARE)
+        symmetric = walked(case, drawn, 2, "with symmetric noise")
+    held = replace(asked, method=REFLECTED) if touched else drawn
+    slower = _slower(case, epochs=batches == "epochs")
     return Others(
-        halved=None if slower is None else walked(slower, 1, "at half the learning rate"),
-        symmetric=walked(case, 2, "with symmetric noise") if batches == "drawn" else None,
+        halved=None if slower is None else walked(slower, held, 1, "at half the learning rate"),
+        symmetric=symmetric,
+        sides=walked(case, held, 3, "reflected as the diffusion is") if touched else sides,
     )
+
+
+def _meet_sides(case: Case, masses: Masses, step: float) -> bool:
+    """Whether enough walkers are within one step of a side, or absorbed, to be seen."""
+    assert case.ensemble is not None
+    grid = masses.grid
+    problem = case.problem
+    drift = np.abs(problem.drift_at(grid.points))
+    visible = VISIBLE / math.sqrt(case.ensemble.particles)
+    density = np.max(masses.values, axis=0)
+    if not grid.domain.closed and any(values.sum() < 1.0 - visible for values in masses.values):
+        return True
+    for a, axis in enumerate(grid.domain.axes):
+        if axis.periodic:
+            continue
+        if problem.jumps is not None:
+            spread = (problem.jumps.strengths[a] * step) ** (1.0 / problem.jumps.alpha)
+        else:
+            spread = np.sqrt(2.0 / problem.beta * problem.sigma_at(grid.points)[a, a] * step)
+        reach = np.broadcast_to(spread + drift[a] * step, grid.shape) / grid.spacing[a]
+        number = np.arange(grid.shape[a]).reshape([-1 if b == a else 1 for b in range(grid.ndim)])
+        for cells in (number, grid.shape[a] - 1 - number):
+            share = np.clip(reach - cells, 0.0, 1.0)
+            if float((share * density).sum()) > visible:
+                return True
+    return False
 
 
 def _slower(case: Case, epochs: bool) -> Case | None:
@@ -290,6 +347,7 @@ def _series(verdicts: list[Verdict]) -> dict[str, np.ndarray]:
                 "sampling": budget.sampling,
                 "grid_error": math.nan if budget.grid is None else budget.grid,
                 "noise_shape": math.nan if budget.shape is None else budget.shape,
+                "sides": math.nan if budget.sides is None else budget.sides,
                 "diffusion_gap": math.nan if budget.diffusion is None else budget.diffusion,
                 "unexplained": budget.unexplained,
                 "remaining_p_value": budget.p_value,

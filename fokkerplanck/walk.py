@@ -8,9 +8,9 @@ from dataclasses import fields
 import numpy as np
 
 from .case import Case
-from .particles import METHODS, Client, Gaussian, Keeper, ensemble, stability_bound
+from .particles import METHODS, Client, Gaussian, Keeper, ensemble
 from .particles.ensemble import Pieces, require_steerable
-from .particles.methods import DEFAULT_STEP, fastest_rate, settings
+from .particles.methods import DEFAULT_STEP, fastest_rate, longest_step, settings
 from .store import EnsembleRecord
 
 # Share of the sampling noise 1/sqrt(particles) that the error of the time steps may take, for an
@@ -138,7 +138,8 @@ def _step(case: Case, method: str, visited: np.ndarray) -> float | None:
     share = float((BIAS / np.sqrt(case.ensemble.particles)) ** (1.0 / row.order))
     assert case.density is not None
     rate = fastest_rate(case.problem, case.grid, visited)
-    return min(share, DEFAULT_STEP[row.order]) / max(rate, 1.0 / case.density.end)
+    step = min(share, DEFAULT_STEP[row.order]) / max(rate, 1.0 / case.density.end)
+    return min(step, longest_step(case.problem, case.grid, visited))
 
 
 def walkers_notes(case: Case, found: EnsembleRecord) -> list[str]:
@@ -146,12 +147,6 @@ def walkers_notes(case: Case, found: EnsembleRecord) -> list[str]:
     notes = []
     rate = case.problem.learning_rate
     if METHODS[found.method].sgd and rate is not None:
-        bound = stability_bound(case.problem, case.grid)
-        if rate > bound:
-            notes.append(
-                f"the learning rate {rate:g} is above 2/lambda_max = {bound:.3g} at the minimum of "
-                "the loss, where SGD diverges"
-            )
         assert case.density is not None
         assert case.ensemble is not None
         asked = np.array(case.ensemble.times(case.density))

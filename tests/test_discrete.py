@@ -204,7 +204,7 @@ def test_notes(tmp_path: Path) -> None:
     text = TEXT.replace("rates = [0.1, 0.2, 0.4]\n", "")
     soft = text.replace("x**2/2 + x**4/40", "sqrt(1 + x**2)")
     noted = run(case(tmp_path, soft, **edge, **{"initial.std": 0.6, "domain.x.cells": 120}))
-    assert any("overshoot" in note for note in noted.notes)
+    assert any("2/lambda_max" in note for note in noted.notes)
     thin = run(case(tmp_path, text, **{"noise.sigma": 0.01, "initial.std": 0.4}))
     assert any("narrower than half a cell" in note for note in thin.notes)
 

@@ -31,6 +31,7 @@ LAYERS = {
     "particles": 4,
     "observables": 5,
     "cautions": 5,
+    "stability": 5,
     "control": 5,
     "smoothing": 5,
     "relations": 5,

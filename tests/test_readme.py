@@ -13,6 +13,7 @@ from measures import compiled_only
 from fokkerplanck.case import load_case
 from fokkerplanck.density import STEPPERS
 from fokkerplanck.run import run
+from fokkerplanck.stability import stability_caution
 
 README = Path(__file__).resolve().parents[1] / "README.md"
 
@@ -55,8 +56,9 @@ def test_case_file_runs(tmp_path: Path) -> None:
     file.write_text(text, encoding="utf-8")
     small = {"domain.x.cells": 64, "domain.y.cells": 64}
     result = run(load_case(file, small))
-    assert result.beta == pytest.approx(2 * 16 / 4.0)
+    assert result.beta == pytest.approx(2 * 1 / 0.2)
     assert np.all(np.diff(result.free_energy) < 0.0)
+    assert not stability_caution(load_case(file).problem, load_case(file).grid)
 
 
 def test_table_of_steppers_is_that_of_the_code() -> None:

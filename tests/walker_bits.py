@@ -61,7 +61,8 @@ def heavy_ball(**more: object) -> fp.Problem:
 
 def quadratic(**more: object) -> fp.Problem:
     domain = {"x": WIDE, "y": WIDE}
-    return fp.Problem("0.5*(x**2 + 2*y**2)", 1.0, 2.0, **{"domain": domain, **more})
+    settings = {"sigma": 1.0, "domain": domain, **more}
+    return fp.Problem("0.5*(x**2 + 2*y**2)", beta=2.0, **settings)
 
 
 def moved(problem: fp.Problem, method: str, **more: object) -> Ensemble:
@@ -74,6 +75,7 @@ def moved(problem: fp.Problem, method: str, **more: object) -> Ensemble:
     )
 
 
+SMALL = box((NARROW, "reflecting"), (NARROW, "reflecting"))
 ABSORBING = box((NARROW, "absorbing"), (NARROW, ("reflecting", "absorbing")))
 TURNED = [["1 + x**2", "0.4*x"], ["0.4*x", "2 + sin(y)"]]
 THREE = [["2", "0.3*x", "0"], ["0.3*x", "1 + z**2", "0.2"], ["0", "0.2", "1"]]
@@ -110,6 +112,14 @@ RUNS: dict[str, Callable[[], Ensemble]] = {
     "weak-2, varying Sigma": lambda: moved(
         fp.Problem("x**2 + y**2", TURNED, 2.0, ABSORBING, drift=["-y", "x*cos(t)"]), "weak-2"
     ),
+    "weak-2, oblique between sides": lambda: moved(
+        fp.Problem("x**2 + y**2", TURNED, 2.0, SMALL, drift=["-y", "x*cos(t)"]), "weak-2"
+    ),
+    "langevin, oblique between sides": lambda: moved(
+        quadratic(sigma=[[1, 0.5], [0.5, 2]], domain=SMALL), "langevin"
+    ),
+    "sgd-reflected": lambda: moved(of_data(domain=SMALL), "sgd-reflected"),
+    "sgd-reflected with momentum": lambda: moved(heavy_ball(), "sgd-reflected"),
     "weak-2, one parameter": lambda: moved(
         fp.Problem("x**4", "1 + x**2", 2.0, {"x": WIDE}), "weak-2"
     ),
@@ -127,6 +137,7 @@ RUNS: dict[str, Callable[[], Ensemble]] = {
 COMPILED_ELSEWHERE = (
     "langevin", "leimkuhler-matthews", "weak-2", "stable", "sgd", "sgd, distinct", "sgd-epochs",
     "sgd-symmetric", "sgd-gaussian", "langevin, absorbing", "weak-2, absorbing",
+    "weak-2, oblique between sides", "sgd-reflected",
 )  # fmt: skip
 
 

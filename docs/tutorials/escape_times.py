@@ -72,5 +72,5 @@ axes.set(xlabel="x", ylabel="y")
 figure.colorbar(drawn, label="chance to reach the flat core first")
 
 # %%
-# On the command line: ``fokkerplanck run sharp_flat --set noise.batch_size=16``. Only the ratio of batch size and learning rate matters
+# On the command line: ``fokkerplanck run sharp_flat --set noise.batch_size=4``. Only the ratio of batch size and learning rate matters
 # for the diffusion.

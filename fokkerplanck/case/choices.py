@@ -22,6 +22,7 @@ METHODS = (
     "sgd-epochs",
     "sgd-symmetric",
     "sgd-gaussian",
+    "sgd-reflected",
     "langevin",
     "leimkuhler-matthews",
     "weak-2",

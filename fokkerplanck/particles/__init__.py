@@ -1,7 +1,7 @@
 """Walkers: real SGD and its diffusion, counted on the solver's grid."""
 
 from .ensemble import ensemble
-from .methods import METHODS, Method, stability_bound
+from .methods import METHODS, Method
 from .parts import Client
 from .recorder import Ensemble
 from .start import Gaussian
@@ -17,5 +17,4 @@ __all__ = [
     "Method",
     "State",
     "ensemble",
-    "stability_bound",
 ]

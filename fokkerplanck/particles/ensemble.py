@@ -92,8 +92,8 @@ def ensemble(
 
     Notes
     -----
-    Walkers fold at reflecting sides; where Sigma is not diagonal there, the density's side
-    pushes along Sigma's column and not along the normal, and both differ within a step of it.
+    The density's reflecting side pushes along Sigma's column and not along the normal. So does that
+    of "langevin", "weak-2" and "sgd-reflected", within a step; the others fold where a step ends.
     """
     times = [float(time) for time in times]
     if not times or times[0] != 0.0 or any(not b > a for a, b in itertools.pairwise(times)):

@@ -17,6 +17,7 @@ from .elementary import copy
 from .factor import factorise
 from .fields import VARIABLE_SIGMA, drift, sigma
 from .jit import inline, kernel
+from .near_sides import any_near, any_wall, find_near, move_near
 from .random import S1, fill_normals, fill_words
 from .sides import any_absorbing, catch_between, confine
 
@@ -75,7 +76,7 @@ def advance_euler(
     slope, before, variance = np.empty((d, n)), np.empty((d, n)), np.empty((d, n))
     factor = np.empty((d * (d + 1) // 2, n))
     root = math.sqrt(h)
-    absorbing = any_absorbing(sides)
+    near, walled = np.empty(n, np.int64), any_wall(sides)
     if not VARIABLE_SIGMA:
         spread_constant(noise, factor)
         step_variance(factor, h, variance)
@@ -88,10 +89,12 @@ def advance_euler(
             if VARIABLE_SIGMA:
                 sigma(y, now, c, data, factor)
                 factorise(factor, noise[0, 0])
-                if absorbing:
+                if walled:
                     step_variance(factor, h, variance)
-            if absorbing:
+            touching = walled and any_near(y, slope, variance, h, sides)
+            if touching:
                 copy(y, before)
+                count = find_near(y, slope, variance, h, sides, near)
             if VARIABLE_SIGMA:
                 add_noise(y, factor, z, root)
             else:
@@ -104,9 +107,9 @@ def advance_euler(
             for a in range(d):
                 for i in range(n):
                     y[a, i] += h * slope[a, i]
+            if touching:
+                move_near(before, y, near, count, now, h, c, data, noise, sides, state, absorbed[k])
             confine(y, sides, absorbed[k])
-            if absorbing:
-                catch_between(y, before, variance, sides, state, words[:n], absorbed[k])
 
 
 @kernel
@@ -206,7 +209,7 @@ def advance_weak_2(
     factor, plus, minus = np.empty((triangle, n)), np.empty((triangle, n)), np.empty((triangle, n))
     signs, pair = np.empty((d, n)), np.empty(n)
     root = math.sqrt(h)
-    absorbing = any_absorbing(sides)
+    near, walled = np.empty(n, np.int64), any_wall(sides)
     if not VARIABLE_SIGMA:
         spread_constant(noise, factor)
         step_variance(factor, h, variance)
@@ -219,7 +222,7 @@ def advance_weak_2(
             if VARIABLE_SIGMA:
                 sigma(y, now, c, data, factor)
                 factorise(factor, noise[0, 0])
-                if absorbing:
+                if walled:
                     step_variance(factor, h, variance)
             for a in range(d):
                 for i in range(n):
@@ -278,14 +281,16 @@ def advance_weak_2(
                             gain[a, i] += root * (mean * z[m, i] + half_gap)
             else:
                 add_noise(gain, factor, z, root)
-            if absorbing:
+            touching = walled and any_near(y, slope, variance, h, sides)
+            if touching:
                 copy(y, before)
+                count = find_near(y, slope, variance, h, sides, near)
             for a in range(d):
                 for i in range(n):
                     y[a, i] += gain[a, i]
+            if touching:
+                move_near(before, y, near, count, now, h, c, data, noise, sides, state, absorbed[k])
             confine(y, sides, absorbed[k])
-            if absorbing:
-                catch_between(y, before, variance, sides, state, words[:n], absorbed[k])
 
 
 @inline

@@ -15,6 +15,8 @@ from .weights import symmetric_weights
 
 # The method for heavy-tailed noise, and for no other.
 STABLE = "stable"
+# The method that shows what folding at sides does to SGD.
+REFLECTED = "sgd-reflected"
 METHOD_KEY, STEP_KEY = "ensemble.method", "ensemble.step"
 # Default steps in units of 1/|Jacobian of the drift|, by weak order: errors of about a percent.
 DEFAULT_STEP = {1: 0.02, 2: 0.1}
@@ -22,6 +24,8 @@ DEFAULT_STEP = {1: 0.02, 2: 0.1}
 JUMP, JUMP_ROUNDING = 8.0, 1e-6
 # Share of an axis that noise crosses in the time scale of a jump.
 JUMP_SHARE = 0.1
+# Share of a box that the noise of a step may spread over, as a standard deviation.
+QUARTER = 0.25
 
 
 @dataclass(frozen=True)
@@ -69,6 +73,15 @@ METHODS = {
             "SGD on the model's data, weighted so that the noise has no third moment",
         ),
         Method("sgd-gaussian", 1, 1, True, "", False, "SGD with Gaussian gradient noise"),
+        Method(
+            "sgd-reflected",
+            1,
+            1,
+            True,
+            "",
+            False,
+            "SGD with Gaussian gradient noise, at sides pushed back as the diffusion is",
+        ),
         Method("langevin", 1, 1, False, "", False, "Euler-Maruyama"),
         Method(
             "leimkuhler-matthews",
@@ -198,9 +211,36 @@ def _sgd_settings(
 
 
 def default_step(problem: Problem, grid: Grid, order: int) -> float:
-    """A step small against the shortest time scale on the grid; inf where nothing varies."""
+    """A step small against the shortest time scale on the grid; inf where nothing limits it."""
     rate = fastest_rate(problem, grid)
-    return DEFAULT_STEP[order] / rate if rate > 0.0 else math.inf
+    step = DEFAULT_STEP[order] / rate if rate > 0.0 else math.inf
+    return min(step, longest_step(problem, grid))
+
+
+def longest_step(problem: Problem, grid: Grid, where: np.ndarray | None = None) -> float:
+    """Longest step that knows of one side at a time: its noise spreads over a quarter of the box.
+
+    A step from end to end of an axis of width w has then a probability of exp(-8).
+
+    Parameters
+    ----------
+    problem : Problem
+    grid : Grid
+    where : bool ndarray of the grid's shape, optional
+        Cells that walkers visit.
+    """
+    if problem.jumps is not None:
+        return math.inf
+    sigma = problem.constant_sigma
+    if sigma is None:
+        sigma = problem.sigma_at(grid.points)
+    longest = math.inf
+    for a, axis in enumerate(grid.domain.axes):
+        entry = np.broadcast_to(sigma[a, a], grid.shape)
+        largest = float((entry if where is None else entry[where]).max(initial=0.0))
+        if not axis.periodic and largest > 0.0:
+            longest = min(longest, (QUARTER * axis.length) ** 2 * problem.beta / (2.0 * largest))
+    return longest
 
 
 def fastest_rate(problem: Problem, grid: Grid, where: np.ndarray | None = None) -> float:
@@ -254,20 +294,6 @@ def _without_jumps(change: np.ndarray, axis: int) -> tuple[np.ndarray, np.ndarra
     jump = lines > np.maximum(JUMP * around, JUMP_ROUNDING * lines.max(initial=0.0))
     found = np.where(jump, around, lines)
     return np.moveaxis(found, -1, axis), np.moveaxis(jump, -1, axis)
-
-
-def stability_bound(problem: Problem, grid: Grid) -> float:
-    """2/lambda at the cell of smallest loss: plain SGD diverges for larger learning rates.
-
-    inf where no direction is curved upwards.
-    """
-    loss = problem.loss_at(grid.points)
-    cell = np.unravel_index(int(np.argmin(loss)), grid.shape)
-    free = grid.ndim if problem.friction is None else grid.ndim // 2
-    place = [centers[i] for centers, i in zip(grid.centers, cell, strict=True)]
-    hessian = problem.hessian_at([np.array(p) for p in place])[:free, :free]
-    largest = float(np.linalg.eigvalsh(hessian)[-1])
-    return 2.0 / largest if largest > 0.0 else math.inf
 
 
 def _isotropic(problem: Problem) -> bool:

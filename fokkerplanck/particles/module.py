@@ -27,7 +27,17 @@ from ..compiling import cache_folder
 from .jit import COMPILED
 
 # In the order in which they refer to each other; the fields come before those that use them.
-BEFORE, AFTER = ("elementary", "random", "factor"), ("sides", "langevin", "sgd", "stable", "frame")
+BEFORE, AFTER = (
+    ("elementary", "random", "factor"),
+    (
+        "sides",
+        "near_sides",
+        "langevin",
+        "sgd",
+        "stable",
+        "frame",
+    ),
+)
 HEADER = '''"""Kernels of one problem, written by fokkerplanck; may be deleted at any time."""
 
 import functools

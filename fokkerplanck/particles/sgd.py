@@ -17,6 +17,7 @@ from .factor import factorise
 from .fields import EXTRA_FORCE, VARIABLE_SIGMA, batch_gradient, drift, force, sigma
 from .jit import inline, kernel
 from .langevin import add_noise, spread_constant
+from .near_sides import columns_at_sides, diffusion, entry, hold, tilts
 from .random import LANES, LOW_HALF, S32, fill_indices, fill_normals, fill_words
 from .sides import confine
 
@@ -225,11 +226,13 @@ def advance_gaussian(
     momentum: float,
     noise: np.ndarray,
     sides: np.ndarray,
+    reflected: bool,
 ) -> None:
     """The same recursions with Gaussian gradients, of the mean and covariance of a mini-batch's.
 
     ``drift`` is that of the diffusion, (grad Phi, f and for heavy ball the friction included), and
-    ``noise`` is its factor B; both hold per unit time, a step of which is eta, or sqrt(eta).
+    ``noise`` is its factor B; both hold per unit time, a step of which is eta, or sqrt(eta). Where
+    ``reflected``, sides act during a step as those of the diffusion do, not on where it ends.
     """
     d, n = x.shape[1], x.shape[2]
     m = d if momentum < 0.0 else d // 2
@@ -237,6 +240,9 @@ def advance_gaussian(
     words, z = np.empty(d * n, np.uint64), np.empty((d, n))
     slope, factor = np.empty((d, n)), np.empty((d * (d + 1) // 2, n))
     root = math.sqrt(h)
+    before, variance = np.empty((d, n)), np.empty((d, n))
+    column, tilt = np.empty((d * d, n)), np.empty((d * d, n))
+    inside, there = np.empty((d * (d + 1) // 2, n)), np.empty((d * (d + 1) // 2, n))
     if not VARIABLE_SIGMA:
         spread_constant(noise, factor)
     for k in range(first, last):
@@ -245,6 +251,14 @@ def advance_gaussian(
             now = t + step * h
             fill_normals(state, words, z.reshape(d * n))
             drift(y, now, c, data, slope)
+            if reflected:
+                diffusion(y, now, c, data, noise, inside)
+                columns_at_sides(y, inside, now, c, data, noise, sides, before, there, column)
+                tilts(column, d, tilt)
+                copy(y, before)
+                for a in range(d):
+                    for i in range(n):
+                        variance[a, i] = h * inside[entry(a, a), i]
             if VARIABLE_SIGMA:
                 sigma(y, now, c, data, factor)
                 factorise(factor, noise[0, 0])
@@ -256,4 +270,6 @@ def advance_gaussian(
             for a in range(d - m):
                 for i in range(n):
                     y[a, i] += h * y[m + a, i]
+            if reflected:
+                hold(before, y, variance, tilt, sides, state, words[:n], absorbed[k])
             confine(y, sides, absorbed[k])

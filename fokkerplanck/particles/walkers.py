@@ -15,7 +15,7 @@ from ..grid import Grid
 from ..problem import Problem
 from ..problem.jumps import Jumps
 from .formulas import Numbers
-from .methods import Settings
+from .methods import REFLECTED, Settings
 from .module import common, kernels_of
 from .random import LANES
 from .sgd import DISTINCT, EPOCHS, REPLACED
@@ -231,7 +231,7 @@ class Walkers:
             elif chosen.method.sgd:
                 kernels.advance_gaussian(
                     first, last, states, x, absorbed, t, steps, c, data,
-                    rate, chosen.momentum, noise, sides,
+                    rate, chosen.momentum, noise, sides, chosen.method.name == REFLECTED,
                 )  # fmt: skip
             elif jumps is not None:
                 kernels.advance_stable(

@@ -23,6 +23,9 @@ THRESHOLDS = 60
 REJECTED = 0.1
 # A power law that holds over less than this ratio of sizes is a name for any falling curve.
 SHORT_RANGE = 3.0
+# A power law that is not better than an exponential by this many standard errors of their ratio of
+# likelihoods is no sign of a heavy tail.
+BETTER = 2.0
 
 
 @dataclass(frozen=True)
@@ -43,6 +46,9 @@ class Tail:
         Largest size over the threshold.
     p_value : float
         Probability of a worse fit if the law were true.
+    advantage : float
+        Log likelihood of the law less that of an exponential above the threshold, in standard
+        errors (Vuong, Econometrica 57 (1989), 307): above ``BETTER`` the exponential is ruled out.
     """
 
     alpha: float
@@ -51,6 +57,7 @@ class Tail:
     count: int
     reach: float
     p_value: float
+    advantage: float
 
     @property
     def power_law(self) -> bool:
@@ -67,6 +74,11 @@ class Tail:
             return (
                 f"no power law to be seen: the {self.count} largest sizes span a factor of "
                 f"{self.reach:.2g} only, too little for a {law}"
+            )
+        if self.advantage < BETTER:
+            return (
+                f"no heavy tail to be seen: an exponential fits the {self.count} largest sizes as "
+                f"well as a power law of {law}"
             )
         if self.alpha - 2.0 * self.error > 2.0:
             return f"{law}, above 2: the variance is finite and sums tend to Gaussian noise"
@@ -129,7 +141,19 @@ def tail_of(sizes: np.ndarray, seed: int = 20261, repeats: int = 200) -> Tail:
         count,
         float(positive[-1] / threshold),
         worse / repeats,
+        _advantage(positive[positive.size - count :] / threshold, alpha),
     )
+
+
+def _advantage(sizes: np.ndarray, alpha: float) -> float:
+    """Standardised log ratio of likelihoods, power law over exponential, of sizes above 1."""
+    mean = float(sizes.mean()) - 1.0
+    if not mean > 0.0:
+        return 0.0
+    power = np.log(alpha) - (alpha + 1.0) * np.log(sizes)
+    ratio = power - (-np.log(mean) - (sizes - 1.0) / mean)
+    spread = float(ratio.std()) * np.sqrt(sizes.size)
+    return float(ratio.sum()) / spread if spread > 0.0 else 0.0
 
 
 def _fitted(rising: np.ndarray) -> tuple[float, float, int, float]:

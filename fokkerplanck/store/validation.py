@@ -24,6 +24,7 @@ _SERIES = {
     "sampling": "what the number of walkers alone contributes to it",
     "grid_error": "what the grid contributes to it",
     "noise_shape": "what the shape of the mini-batches' noise contributes to it",
+    "sides": "what finite steps at reflecting and absorbing sides contribute to it",
     "diffusion_gap": "what the gap between SGD and diffusion contributes to it",
     "unexplained": "what is left",
     "remaining_p_value": "p-value of what is left",

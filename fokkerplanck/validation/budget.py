@@ -22,9 +22,14 @@ NAMES = {
     "sampling": "sampling noise",
     "grid": "the grid error",
     "shape": "the shape of the mini-batches' noise",
+    "sides": "what finite steps do at the sides",
     "diffusion": "the gap between SGD and diffusion",
     "unexplained": "a difference that nothing here explains",
 }
+# Parts that ensembles of their own measure: where there is one, a difference may be explained.
+MEASURED = ("shape", "sides", "diffusion")
+# Relative differences from here on are told as multiples.
+LARGE = 1.0
 
 
 @dataclass(frozen=True)
@@ -64,6 +69,12 @@ class Budget:
     shape : float or None
         What mini-batches have beyond their covariance, from walkers whose noise has no third
         moment; 0 where sampling noise hides it. No diffusion knows of it, at any learning rate.
+    sides : float or None
+        What finite steps do at reflecting and absorbing sides, where the density has a boundary
+        condition and walkers fold or leave when a step ends; 0 where they hardly meet a side, or
+        sampling noise hides it.
+    sides_limit : float or None
+        What that does not exceed, at two standard errors.
     diffusion : float or None
         SGD against its diffusion limit, from two learning rates; 0 where noise hides it.
     diffusion_limit : float or None
@@ -90,6 +101,8 @@ class Budget:
     total_variation: float
     expected_total_variation: float
     shape: float | None = None
+    sides: float | None = None
+    sides_limit: float | None = None
 
     @property
     def parts(self) -> Mapping[str, float]:
@@ -98,6 +111,7 @@ class Budget:
             "sampling": self.sampling,
             "grid": self.grid,
             "shape": self.shape,
+            "sides": self.sides,
             "diffusion": self.diffusion,
             "unexplained": self.unexplained,
         }
@@ -115,25 +129,55 @@ class Budget:
         return (self.bins - 1) / largest**2 if largest > 0.0 else math.inf
 
     @property
-    def sentence(self) -> str:
-        """The parts in words, the dominant one first."""
-        dominant = self.dominant
-        rest = [self._phrase(name) for name in self.parts if name not in (dominant, "unexplained")]
-        if self.unexplained > 0.0 and dominant != "unexplained":
-            rest.append(self._phrase("unexplained"))
-        listed = f"; {', '.join(rest)}" if rest else ""
-        head = NAMES[dominant][0].upper() + NAMES[dominant][1:]
-        return (
-            f"{head} dominates: {self.parts[dominant]:.2%} of the {self.observed:.2%} by which "
-            f"the masses of {self.bins} bins differ (root mean square){listed}"
-        )
+    def shares(self) -> Mapping[str, float]:
+        """Shares of the parts, which add up to one: their squares over the sum of the squares."""
+        total = sum(size**2 for size in self.parts.values())
+        if not total > 0.0:
+            return dict.fromkeys(self.parts, 0.0)
+        return {name: size**2 / total for name, size in self.parts.items()}
 
-    def _phrase(self, name: str) -> str:
-        if name == "diffusion" and self.diffusion == 0.0:
-            return f"{NAMES[name]} is below {self.diffusion_limit:.2%}"
-        if name == "shape" and self.shape == 0.0:
-            return f"{NAMES[name]} is lost in sampling noise"
-        return f"{NAMES[name]} is {self.parts[name]:.2%}"
+    @property
+    def measured(self) -> bool:
+        """Whether other ensembles were moved, so that it may explain a difference."""
+        return any(getattr(self, name) is not None for name in MEASURED)
+
+    @property
+    def seen(self) -> bool:
+        """Whether one of them stands out of sampling noise."""
+        return any(self.parts.get(name, 0.0) > 0.0 for name in MEASURED)
+
+    @property
+    def sentence(self) -> str:
+        """The difference, and the shares of its square, the largest one first."""
+        shares = whole_percents(self.shares)
+        ranked = sorted(shares, key=lambda name: -self.parts[name])
+        listed = ", ".join(f"{NAMES[name]} {shares[name]} %" for name in ranked if shares[name])
+        found = (
+            f"Masses of {self.bins} bins differ by {size_in_words(self.observed)} (root mean "
+            f"square); shares of its square: {listed}"
+        )
+        limits = {"diffusion": self.diffusion_limit, "sides": self.sides_limit}
+        for name in MEASURED:
+            if self.parts.get(name) == 0.0:
+                limit = limits.get(name)
+                hidden = "not to be seen" if limit is None else f"below {size_in_words(limit)}"
+                found += f"; {NAMES[name]} is {hidden}"
+        return found
+
+
+def size_in_words(size: float) -> str:
+    """A relative difference: as a percentage, or where it is large as a multiple."""
+    return f"{size:.2%}" if size < LARGE else f"{size:.3g} times their size"
+
+
+def whole_percents(shares: Mapping[str, float]) -> dict[str, int]:
+    """Shares as whole percentages with the same sum: the largest remainders are rounded up."""
+    exact = {name: 100.0 * share for name, share in shares.items()}
+    whole = {name: math.floor(value) for name, value in exact.items()}
+    missing = round(sum(exact.values())) - sum(whole.values())
+    for name in sorted(exact, key=lambda name: whole[name] - exact[name])[:missing]:
+        whole[name] += 1
+    return whole
 
 
 def error_budget(
@@ -146,6 +190,8 @@ def error_budget(
     better: np.ndarray | None = None,
     halved: Halved | None = None,
     symmetric: Halved | None = None,
+    sides: Halved | float | None = None,
+    sides_order: int | None = None,
     order: int = 2,
     weak_order: int = 1,
     bins: Bins | None = None,
@@ -169,6 +215,11 @@ def error_budget(
     symmetric : Halved, optional
         An ensemble at the same learning rate whose noise has the same covariance, but no third
         moment.
+    sides : Halved or float, optional
+        An ensemble whose sides act as those of the density, else like the first, or like
+        ``symmetric``; ``halved`` must then be so too. Or its part where that is known, such as 0.
+    sides_order : int, optional
+        Where there is no such ensemble: ``sides`` is one with half the step, of this weak order.
     order, weak_order : int
         Declared orders of the density's scheme in the spacing and of the walkers' gap in the
         learning rate.
@@ -204,7 +255,8 @@ def error_budget(
         return float((vector**2 / p).sum())
 
     rest, variance = difference, 1.0 / particles
-    grid_error = shape = diffusion = limit = None
+    grid_error = shape = diffusion = limit = sides_limit = None
+    at_sides = sides if isinstance(sides, float) else None
     if finer is not None:
         error = (p - _pooled(bins, grid, finer)) / (1.0 - _ratio(grid, finer) ** -order)
     elif better is not None:
@@ -226,13 +278,28 @@ def error_budget(
         gap, variance = difference - base, 1.0 / walkers
         shape = _beyond_noise(square(gap), degrees, 1.0 / particles + variance)[0]
         rest = rest - gap
+
+    def extrapolated(half: Halved, order: int) -> tuple[np.ndarray, float, float]:
+        """Gap between a step and none, the noise in it, and the variance without the gap."""
+        factor = 1.0 / (1.0 - 2.0**-order)
+        noise = factor**2 * (1.0 / walkers + 1.0 / half.particles)
+        left = (factor - 1.0) ** 2 / walkers + factor**2 / half.particles
+        return factor * (base - against(half)), noise, left
+
+    if isinstance(sides, Halved):
+        if sides_order is None:
+            held = against(sides)
+            gap, noise = base - held, 1.0 / walkers + 1.0 / sides.particles
+            base, walkers = held, sides.particles
+            variance = 1.0 / walkers
+        else:
+            gap, noise, variance = extrapolated(sides, sides_order)
+        at_sides, sides_limit = _beyond_noise(square(gap), degrees, noise)
+        rest = rest - gap
     if halved is not None:
-        factor = 1.0 / (1.0 - 2.0**-weak_order)
-        gap = factor * (base - against(halved))
-        noise = factor**2 * (1.0 / walkers + 1.0 / halved.particles)
+        gap, noise, variance = extrapolated(halved, weak_order)
         diffusion, limit = _beyond_noise(square(gap), degrees, noise)
         rest = rest - gap
-        variance = (factor - 1.0) ** 2 / walkers + factor**2 / halved.particles
     chi_square = square(rest) / variance
     p_value = float(special.chdtrc(degrees, chi_square)) if degrees else 1.0
     left = math.sqrt((chi_square - degrees) * variance) if p_value < DOUBT else 0.0
@@ -243,6 +310,8 @@ def error_budget(
         shape=shape,
         diffusion=diffusion,
         diffusion_limit=limit,
+        sides=at_sides,
+        sides_limit=sides_limit,
         unexplained=left,
         p_value=p_value,
         bins=p.size,

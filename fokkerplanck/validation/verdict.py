@@ -46,6 +46,11 @@ class Verdict:
         return self.p_value >= self.level
 
     @property
+    def explained(self) -> bool:
+        """Whether nothing is left once what the budget measures is taken out."""
+        return self.budget.measured and self.budget.p_value >= self.level
+
+    @property
     def p_values(self) -> dict[str, float]:
         """p-values by test."""
         result = {"fit": self.fit.p_value, "energy": self.energy.p_value}
@@ -57,11 +62,17 @@ class Verdict:
     def sentence(self) -> str:
         """The verdict, its power or its size, and what dominates the difference."""
         single = ", ".join(f"{name} {value:.2g}" for name, value in self.p_values.items())
-        found = (
-            f"{self.particles:,} walkers "
-            f"{'agree with' if self.agrees else 'differ from'} the density "
-            f"(p = {self.p_value:.2g}; {single})"
-        )
+        tests = f"(p = {self.p_value:.2g}; {single})"
+        if self.agrees:
+            found = f"{self.particles:,} walkers agree with the density {tests}"
+        elif self.explained:
+            how = "by" if self.budget.seen else "by no more than the noise in"
+            found = (
+                f"{self.particles:,} walkers differ from the density {tests} {how} what is "
+                f"measured here, without which they agree (p = {self.budget.p_value:.2g})"
+            )
+        else:
+            found = f"{self.particles:,} walkers differ from the density {tests}, unexplained"
         if self.agrees and self.moments is not None:
             found += f"; a covariance wrong by {self.moments.effect:.2%} would have shown"
         return f"{found}. {self.budget.sentence}."
@@ -79,6 +90,8 @@ def judge(
     better: np.ndarray | None = None,
     halved: Halved | None = None,
     symmetric: Halved | None = None,
+    sides: Halved | float | None = None,
+    sides_order: int | None = None,
     level: float = 0.01,
 ) -> Verdict:
     """Test one frame of an ensemble against one of a density.
@@ -94,7 +107,7 @@ def judge(
     mean, covariance : ndarrays, shapes (d,) and (d, d), optional
         Of the walkers in ``counts``, at their true places; left out where the density is too
         narrow for the grid to know its moments.
-    finer, better, halved, symmetric
+    finer, better, halved, symmetric, sides, sides_order
         As for :func:`error_budget`. Where ``better`` masses are given the tests are of those, and
         ``masses`` are what the budget is of.
     level : float
@@ -130,6 +143,8 @@ def judge(
         better=better,
         halved=halved,
         symmetric=symmetric,
+        sides=sides,
+        sides_order=sides_order,
         bins=bins,
     )
     tests = [fit.p_value, energy.p_value, *([] if moments is None else [moments.p_value])]
