@@ -10,9 +10,12 @@ from functools import cached_property
 import numpy as np
 
 from .case import Case
-from .density import Generator, StationaryState, System
+from .density import Generator, StationaryState, System, spectrum
 from .error_estimate import LOW_ORDER, coarser_grids, factor_of, number_errors
 from .errors import CaseError, CaseWarning, NumericalFailure
+from .observables import entropy_production
+from .store import PassageRecord, SpectrumRecord, Stationary
+from .transit import transit
 
 Numbers = Callable[[Case, Generator, StationaryState | None], np.ndarray]
 
@@ -81,3 +84,53 @@ class CoarseAnalyses:
                 for i in range(values.size)
             ]
         )
+
+
+def add_stationary_errors(coarse: CoarseAnalyses, record: Stationary) -> None:
+    """Estimate the error of the entropy production, where there is any."""
+    if record.detailed_balance or not np.isfinite(record.entropy_production):
+        return
+
+    def produced(case: Case, generator: Generator, rest: StationaryState | None) -> np.ndarray:
+        return np.array([] if rest is None else [entropy_production(generator, rest.density)])
+
+    found = coarse.errors(np.array([record.entropy_production]), produced)
+    if found is not None:
+        record.numbers["error_entropy_production"] = float(found[0])
+
+
+def add_spectrum_errors(coarse: CoarseAnalyses, record: SpectrumRecord) -> None:
+    """Estimate the errors of the eigenvalues, each by its absolute value."""
+    values = record.eigenvalues
+
+    def moved(case: Case, generator: Generator, rest: StationaryState | None) -> np.ndarray:
+        known = None if rest is None else rest.log_density
+        return spectrum(generator, values.size, known).eigenvalues
+
+    record.error_real = coarse.errors(values, moved)
+
+
+def add_passage_errors(coarse: CoarseAnalyses, record: PassageRecord) -> None:
+    """Estimate the errors of mean times from the starts, and of the rate between two regions."""
+    if record.start is None or record.start_mean_time is None:
+        return
+    places = tuple(tuple(float(x) for x in place) for place in record.start)
+    rates = ("transition_rate", "reactive_flux")
+    between = all(name in record.numbers for name in rates)
+
+    def listed(one: PassageRecord) -> np.ndarray:
+        times = np.asarray(one.start_mean_time, dtype=float)
+        return np.append(times, [one.numbers[name] for name in rates] if between else [])
+
+    def arrived(case: Case, generator: Generator, rest: StationaryState | None) -> np.ndarray:
+        assert case.passage is not None
+        asked = replace(case.passage, start=places, times=None)
+        return listed(transit(replace(case, passage=asked), generator, rest))
+
+    found = coarse.errors(listed(record), arrived)
+    if found is None:
+        return
+    record.error_start_mean_time = found[: len(places)]
+    if between:
+        for name, error in zip(rates, found[len(places) :], strict=True):
+            record.numbers[f"error_{name}"] = float(error)

@@ -17,7 +17,7 @@ from .store import (
     Stationary,
     ValidationRecord,
 )
-from .table import by_axis
+from .table import by_axis, measured
 from .validation import dependent
 
 # Modes that are named one by one.
@@ -46,7 +46,8 @@ def stationary_rows(names: tuple[str, ...], state: Stationary) -> list[tuple[str
         rows.append(("drift at rest", f"{text} (rms, relative)"))
     if not state.detailed_balance:
         if math.isfinite(state.entropy_production):
-            rows.append(("entropy production", f"{state.entropy_production:.6g} per unit time"))
+            text = measured(state.entropy_production, numbers.get("error_entropy_production"))
+            rows.append(("entropy production", f"{text} per unit time"))
         if "turnover" in numbers:
             rows.append(
                 ("circulation", f"{numbers['turnover']:.4g} per unit time is carried around")
@@ -77,9 +78,13 @@ def spectrum_rows(spectrum: SpectrumRecord) -> list[tuple[str, str]]:
     # Of a pair one tells all.
     shown = [j for j in range(first, len(values)) if values[j].imag >= 0.0][:NAMED_MODES]
     for j in shown:
-        text = f"{values[j].real:.6g}"
+        error = None if spectrum.error_real is None else float(spectrum.error_real[j])
         if values[j].imag:
-            text += f" +- {values[j].imag:.6g} i, frequency {values[j].imag / (2.0 * np.pi):.4g}"
+            text = f"{values[j].real:.6g} +- {values[j].imag:.6g} i"
+            text += "" if error is None else f", error {error:.1g}"
+            text += f", frequency {values[j].imag / (2.0 * np.pi):.4g}"
+        else:
+            text = measured(float(values[j].real), error)
         if abs(values[j]) < spectrum.floor:
             text += " (rounding)"
         else:
@@ -108,9 +113,11 @@ def passage_rows(result: Result) -> list[tuple[str, str]]:
         assert found.start_deviation is not None
         where = "the boundary" if found.target == "boundary" else found.target
         for number, place in enumerate(found.start[:NAMED_POINTS]):
+            errors = found.error_start_mean_time
+            late = None if errors is None else float(errors[number])
             text = (
                 f"{_place(result.names, place)} to {where}: "
-                f"{found.start_mean_time[number]:.6g}, standard deviation "
+                f"{measured(found.start_mean_time[number], late)}, standard deviation "
                 f"{found.start_deviation[number]:.4g}"
             )
             if found.start_committor is not None:
@@ -125,7 +132,8 @@ def passage_rows(result: Result) -> list[tuple[str, str]]:
         rows.append(
             (
                 "transition rate",
-                f"{rate:.6g} from {found.source} to {found.target}; flux {flux:.6g}",
+                f"{measured(rate, found.numbers.get('error_transition_rate'))} from "
+                f"{found.source} to {found.target}; flux {flux:.6g}",
             )
         )
     if found.escape is not None:

@@ -318,7 +318,7 @@ def summary(case: Case, result: Result) -> str:
     rows += [("NOT COMPUTED", f"[{key}]: {why}") for key, why in result.failed.items()]
     for note in result.notes:
         word, _, rest_of_note = note.partition(" ")
-        told = word in ("scheme", "stepper")
+        told = word in ("scheme", "stepper", "error")
         rows.append((word, rest_of_note) if told else ("caution", note))
     if "limited" in result.observables and len(result.time) > 1:
         faces, flux = result.limited[-1], result.limited_flux[-1]
@@ -353,6 +353,8 @@ def evolution_rows(result: Result) -> list[tuple[str, str]]:
         _mass_row(result),
         ("minimum", f"{np.min(result.minimum):.1e}"),
     ]
+    if "error" in result.observables:
+        rows.append(("estimated error", f"{_error_text(result)} of the density (L1)"))
     if "free_energy" in result.observables:
         rise = free_energy_increase(result)
         fell = "fell throughout" if rise <= 1e-12 else f"ROSE by {rise:.1e} of its size"
@@ -364,9 +366,23 @@ def evolution_rows(result: Result) -> list[tuple[str, str]]:
         rows += _naive_row(result)
     lengths = np.array([axis.length for axis in result.grid.domain.axes])
     mean = np.where(np.abs(result.mean[-1]) < ROUNDING * lengths, 0.0, result.mean[-1])
-    rows.append(("mean", f"{by_axis(result.names, mean)} at {at}"))
+    errors = result.observables.get("error_mean")
+    known = None if errors is None else errors[-1]
+    rows.append(("mean", f"{by_axis(result.names, mean, known)} at {at}"))
     rows.append(("expected loss", f"{measured(result.expected_loss[-1])} at {at}"))
     return rows
+
+
+def _error_text(result: Result) -> str:
+    """The error of the last frame, and the largest one where it is notably larger."""
+    error = result.observables["error"]
+    if not np.isfinite(error[-1]):
+        return "not known"
+    text = f"{error[-1]:.1e} at t = {result.time[-1]:g}"
+    worst = int(np.nanargmax(error))
+    if error[worst] > 2.0 * error[-1]:
+        text += f", at most {error[worst]:.1e} (at t = {result.time[worst]:.4g})"
+    return text
 
 
 def _naive_row(result: Result) -> list[tuple[str, str]]:

@@ -14,6 +14,12 @@ from .analysis import analyse, record_of, spectrum_of
 from .case import Case, Need, memory_needs, require_disk, require_memory
 from .cautions import coefficient_cautions, levy_cautions
 from .clock import Clock
+from .coarse_analyses import (
+    CoarseAnalyses,
+    add_passage_errors,
+    add_spectrum_errors,
+    add_stationary_errors,
+)
 from .density import SCHEME_TABLE, Generator, Scheme, StationaryState, System, stationary
 from .density.controlled import ControlledSystem
 from .density.force import Force
@@ -245,6 +251,7 @@ def _solve_gaussian(case: Case, sink: Sink, clock: Clock, client: Client | None)
         # Under a control F need not fall, and nothing rests.
         steered = _steered(case, sink, clock, observer)
         observer = Observer(case.problem, None)
+    coarse = CoarseAnalyses(case, lambda other, its: rest_state(other, its, scheme))
     if scheme is not None:
         notes.insert(0, f"scheme {scheme.name}: {why}")
         notes += march_density(case, sink, clock, steered, observer, scheme, rest)
@@ -254,6 +261,7 @@ def _solve_gaussian(case: Case, sink: Sink, clock: Clock, client: Client | None)
             if case.stationary is not None:
                 within = partial(analyse, case.problem, generator, rest, record)
                 notes += sink.attempt("stationary", within)
+                add_stationary_errors(coarse, record)
             if case.density is None:
                 notes += cautioned(case, generator, rest.density)
             sink.stationary(record)
@@ -262,10 +270,12 @@ def _solve_gaussian(case: Case, sink: Sink, clock: Clock, client: Client | None)
             notes += sink.attempt("smoothing", lambda: sink.smoothing(smooth(case)))
     if case.spectrum is not None:
         with clock("modes"):
-            notes += sink.attempt("spectrum", partial(_spectrum, case, sink, generator, rest))
+            notes += sink.attempt(
+                "spectrum", partial(_spectrum, case, sink, generator, rest, coarse)
+            )
     if case.passage is not None:
         with clock("passage"):
-            notes += _passage(case, sink, generator, rest)
+            notes += _passage(case, sink, generator, rest, coarse)
     notes += _walk(case, sink, clock, rest, steered, client)
     if case.discrete is not None:
         with clock("discrete"):
@@ -274,16 +284,25 @@ def _solve_gaussian(case: Case, sink: Sink, clock: Clock, client: Client | None)
 
 
 def _spectrum(
-    case: Case, sink: Sink, generator: Generator, rest: StationaryState | None
+    case: Case,
+    sink: Sink,
+    generator: Generator,
+    rest: StationaryState | None,
+    coarse: CoarseAnalyses,
 ) -> list[str]:
     assert case.spectrum is not None
     modes, notes = spectrum_of(generator, case.spectrum.count, rest)
+    add_spectrum_errors(coarse, modes)
     sink.spectrum(modes)
     return notes
 
 
 def _passage(
-    case: Case, sink: Sink, generator: Generator, rest: StationaryState | None
+    case: Case,
+    sink: Sink,
+    generator: Generator,
+    rest: StationaryState | None,
+    coarse: CoarseAnalyses,
 ) -> list[str]:
     """First passage and escape, each without the other where that fails."""
     assert case.passage is not None
@@ -292,6 +311,7 @@ def _passage(
     def arrive() -> None:
         nonlocal record
         record = transit(case, generator, rest)
+        add_passage_errors(coarse, record)
 
     def leave() -> list[str]:
         record.escape, notes = wells_of(case, generator, rest)

@@ -53,6 +53,7 @@ LAYERS = {
     "discrete": 7,
     "transit": 7,
     "error_estimate": 8,
+    "coarse_analyses": 9,
     "numerical_diffusion": 6,
     "evolution": 9,
     "validate": 8,
