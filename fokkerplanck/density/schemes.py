@@ -251,6 +251,7 @@ def march_of(
         that of detailed balance is taken where there is one.
     """
     horizon = times[-1] - times[0]
+    system.watch(times[0], times[-1])
     if scheme.name == "high-order":
         if rest is None:
             rest = gibbs(system)

@@ -9,6 +9,7 @@ import numpy as np
 
 from ..errors import CaseError
 from . import steps
+from .magnus import step_magnus
 from .shifted import DIRECT_CELLS
 from .system import System
 
@@ -112,6 +113,17 @@ STEPPERS = {
             gibbs_exact=True,
             needs_detailed_balance=False,
             summary="exp(tA) by rational Krylov spaces, cost independent of q t",
+        ),
+        Stepper(
+            "magnus",
+            step_magnus,
+            order=4,
+            exact=True,
+            positive="rounding",
+            entropy_decaying=True,
+            gibbs_exact=True,
+            needs_detailed_balance=False,
+            summary="commutator-free Magnus exponentials of the moving generator",
         ),
         Stepper(
             "split",

@@ -10,6 +10,7 @@ from ..problem import Problem
 from .chains import Chains, chains_of
 from .force import Force, Potential, find_potential
 from .generator import Generator, assemble_generator
+from .separated import Separated
 from .shifted import ShiftedSolver
 
 
@@ -30,6 +31,7 @@ class System:
     counts: Counter[str] = field(default_factory=Counter)
     _generator: Generator | None = field(default=None, init=False)
     _time: float = field(default=0.0, init=False)
+    _separated: Separated | None = field(default=None, init=False)
     _chains: list[Chains] | None = field(default=None, init=False)
     _solver: ShiftedSolver | None = field(default=None, init=False)
 
@@ -53,12 +55,20 @@ class System:
     def at(self, time: float) -> Generator:
         """Generator with the coefficients of one time; the last one is kept."""
         if self._generator is None or (not self.autonomous and time != self._time):
-            self._generator = assemble_generator(self.problem, self.grid, time, self.potential)
+            quick = None if self._separated is None else self._separated.generator(time)
+            self._generator = quick or assemble_generator(
+                self.problem, self.grid, time, self.potential
+            )
             self._time = time
             self._chains = None
             self._solver = None
             self.counts["assemblies"] += 1
         return self._generator
+
+    def watch(self, start: float, stop: float) -> None:
+        """Prepare for coefficients that change between two times."""
+        if not self.autonomous and self.problem.time_dependent:
+            self._separated = Separated(self.problem, self.grid, self.potential, start, stop)
 
     def adopt(self, generator: Generator) -> None:
         """Take another generator for all times, of coefficients that do not change."""
