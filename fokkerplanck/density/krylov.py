@@ -17,8 +17,9 @@ from .shifted import ShiftedSolver
 # The pole sits at t/POLE_SHARE; values between 5 and 20 differ little for sectorial operators.
 POLE_SHARE = 10.0
 MAX_DIMENSION = 120
-# The error estimate is looked at every so many steps.
+# The error estimate is looked at every so many steps, from the first on that may be enough.
 ESTIMATE_EVERY = 4
+FIRST_ESTIMATE = 12
 
 
 def rational_krylov(
@@ -47,32 +48,33 @@ def rational_krylov(
     gamma = pole(duration)
     closed = solver.generator.closed
     scale = float(np.linalg.norm(density))
-    basis = [density / scale]
+    # Rows that are not reached take no memory.
+    basis = np.empty((MAX_DIMENSION + 1, density.size))
+    basis[0] = density / scale
     hessenberg = np.zeros((MAX_DIMENSION + 1, MAX_DIMENSION))
     previous = None
     for m in range(1, MAX_DIMENSION + 1):
-        vector = solver.solve(basis[-1], gamma)
+        vector = solver.solve(basis[m - 1], gamma)
         # Twice, since one pass of Gram-Schmidt loses orthogonality to rounding.
         for _ in range(2):
-            for i, direction in enumerate(basis):
-                overlap = float(direction @ vector)
-                hessenberg[i, m - 1] += overlap
-                vector = vector - overlap * direction
+            overlaps = basis[:m] @ vector
+            hessenberg[:m, m - 1] += overlaps
+            vector = vector - overlaps @ basis[:m]
         norm = float(np.linalg.norm(vector))
         hessenberg[m, m - 1] = norm
         exhausted = norm <= 1e-14
-        if m % ESTIMATE_EVERY == 0 or exhausted:
+        if (m >= FIRST_ESTIMATE and m % ESTIMATE_EVERY == 0) or exhausted:
             small = hessenberg[:m, :m]
             compressed = (np.eye(m) - np.linalg.inv(small)) * (duration / gamma)
             coordinates = expm(compressed)[:, 0] * scale
-            result = np.tensordot(coordinates, np.array(basis), axes=1)
+            result = coordinates @ basis[:m]
             if previous is not None or exhausted:
                 change = np.inf if previous is None else float(np.abs(result - previous).sum())
                 if exhausted or change <= tolerance * float(np.abs(result).sum()):
                     mass = float(density.sum()) if closed else None
                     return cut_rounding(result, mass, "the Krylov method"), m
             previous = result
-        basis.append(vector / norm)
+        basis[m] = vector / norm
     raise NumericalFailure(
         f"the Krylov space of dimension {MAX_DIMENSION} is too small",
         "use the stepper split, or more frames",

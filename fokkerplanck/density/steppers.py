@@ -205,6 +205,8 @@ def choose_stepper(name: str, system: System, times: Sequence[float]) -> tuple[S
             )
         return STEPPERS[name], "as the case asks"
     s = system.at(times[0]).q * (times[-1] - times[0])
+    if not system.piecewise and (s <= AFFORDABLE_PRODUCTS or system.grid.ndim == 1):
+        return STEPPERS["magnus"], "the coefficients change with time"
     if balanced:
         return STEPPERS["exponential"], (
             f"detailed balance holds, so Chebyshev covers s = q t = {s:.3g} in few products"
