@@ -30,7 +30,7 @@ from .errors import CaseError, NumericalFailure
 from .observables import moments
 from .problem.tails import gradient_tail
 from .run import require_room
-from .start import initial_density, scheme_of
+from .start import initial_density, scheme_of, system_of
 from .steering import objective_of
 from .transit import check_regions
 
@@ -48,7 +48,7 @@ def explain(case: Case) -> str:
     grid, problem = case.grid, case.problem
     if problem.jumps is not None:
         return _table(_levy_lines(case))
-    system = System(problem, grid)
+    system = system_of(case)
     generator = system.at(0.0)
     rates, potential = generator.rates, system.potential
     lines = [

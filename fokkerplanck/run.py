@@ -32,7 +32,7 @@ from .provenance import header_of, is_complete
 from .result import Result, open_result
 from .sink import Sink
 from .smoothed import smooth
-from .start import initial_density, scheme_of
+from .start import initial_density, scheme_of, system_of
 from .steering import objective_of, steer
 from .store import settle
 from .transit import check_regions, transit
@@ -182,7 +182,7 @@ def _solve(
     if case.problem.jumps is not None:
         return _solve_levy(case, sink, clock, progress, client)
     with clock("assemble"):
-        system = System(case.problem, case.grid)
+        system = system_of(case)
         generator = system.at(0.0)
         check_regions(case, generator)
         scheme, why, rest = _scheme_and_rest(case, system)

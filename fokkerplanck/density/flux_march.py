@@ -116,6 +116,14 @@ class FluxMarch:
             If the tolerance cannot be met.
         """
         self.activity = Activity()
+        for first, last in self.system.pieces(start, stop):
+            density, step = self._piece(density, first, last, step)
+        return density, 0.0 if self.system.autonomous else step
+
+    def _piece(
+        self, density: np.ndarray, start: float, stop: float, step: float
+    ) -> tuple[np.ndarray, float]:
+        """As :meth:`advance` where the coefficients are smooth in time."""
         mass = float(density.sum())
         time = start
         autonomous = self.system.autonomous
@@ -123,8 +131,9 @@ class FluxMarch:
         step = longest if autonomous or step <= 0.0 else step
         while time < stop:
             remaining = stop - time
+            most = min(step, longest, self.system.longest(time))
             # Equal steps up to the end, so that none is much shorter than the others.
-            pieces = max(1, math.ceil(remaining / min(step, longest) - 1e-9))
+            pieces = max(1, math.ceil(remaining / most - 1e-9))
             dt = remaining / pieces
             try:
                 fluxes, ratio = self._unlimited(density, time, dt)
@@ -151,7 +160,7 @@ class FluxMarch:
             else:
                 # A step cut short by the output time says little about longer ones.
                 step = max(step, dt * factor) if factor > 1.0 else dt * factor
-        return density, 0.0 if autonomous else step
+        return density, step
 
     def _longest(self, time: float) -> float:
         return min(longest_step(self.operator(time)), longest_low_step(self.system.at(time)))

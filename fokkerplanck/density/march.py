@@ -109,7 +109,9 @@ class March:
         step = step if step > 0.0 else FIRST_STEP / self.system.at(start).q
         order = self.stepper.order
         while time < stop:
-            step = min(step, self.stepper.largest_step(self.system, time))
+            step = min(
+                step, self.stepper.largest_step(self.system, time), self.system.longest(time)
+            )
             # Equal steps up to the end, so that none is much shorter than the others.
             remaining = stop - time
             pieces = max(1, math.ceil(remaining / step - 1e-9))
@@ -153,7 +155,7 @@ class March:
             return fine, 2.0 * share * alone
         if alone < 1.0:
             return fine, alone
-        later, products = uniformize(self.system.at(time + dt), off, dt)
+        later, products = uniformize(self.system.at(time + 0.5 * dt), off, dt)
         self.system.counts["products"] += products
         return fine, min(alone, share * _ratio(allowed, later))
 

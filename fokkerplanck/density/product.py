@@ -226,9 +226,9 @@ def product_wrapped(source, target, forward, backward, x, a, total, weight, out)
 
 @numba.njit(cache=True)
 def powers_serial(
-    forward, backward, shifts, leaving, source, target, ahead, behind, x, y, a, weights, begin,
-    end, total,
-):
+    forward, backward, shifts, leaving, source, target, ahead, behind, x, y, a, weights, begin, end,
+    total,
+):  # fmt: skip
     """Products ``begin`` to ``end`` of :func:`product_serial` with A + 1/a, one after the other.
 
     Parameters

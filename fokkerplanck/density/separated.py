@@ -1,8 +1,8 @@
 """Generators at many times from those at a few, where drift and Sigma are sums of products.
 
-With b(x, t) = sum_k g_k(t) b_k(x) and Sigma(x, t) = s(t) Sigma_0(x) the conductance c of an edge and
-c P, with P the integral of the force along it, are linear in the coefficients. So the weights that
-make the coefficients of a time out of those of a few others make its generator, too. They are
+With b(x, t) = sum_k g_k(t) b_k(x) and Sigma(x, t) = s(t) Sigma_0(x) the conductance c of an edge
+and c P, with P the integral of the force along it, are linear in the coefficients. So the weights
+that make the coefficients of a time out of those of a few others make its generator, too. They are
 fitted at all cells; where they leave more than rounding, the generator is assembled as ever.
 """
 
@@ -91,7 +91,9 @@ class Separated:
 
     def _scaled(self, pair: tuple[np.ndarray, np.ndarray]) -> np.ndarray:
         assert self._scales is not None
-        return np.concatenate([part / scale for part, scale in zip(pair, self._scales, strict=True)])
+        return np.concatenate(
+            [part / scale for part, scale in zip(pair, self._scales, strict=True)]
+        )
 
     def _fitted(self, column: np.ndarray) -> tuple[np.ndarray, float]:
         """Weights of the basis, and the largest difference that they leave."""

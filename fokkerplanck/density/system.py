@@ -3,10 +3,12 @@
 from __future__ import annotations
 
 from collections import Counter
+from collections.abc import Sequence
 from dataclasses import dataclass, field
 
 from ..grid import Grid
 from ..problem import Problem
+from ..problem.timeline import Timeline, timeline_of
 from .chains import Chains, chains_of
 from .force import Force, Potential, find_potential
 from .generator import Generator, assemble_generator
@@ -23,15 +25,19 @@ class System:
     problem : Problem
         Checked before.
     grid : Grid
+    breakpoints : sequence of float
+        Times that steps must meet, beside those at which the coefficients are seen to jump.
     """
 
     problem: Problem
     grid: Grid
+    breakpoints: Sequence[float] = ()
     potential: Potential = field(init=False)
     counts: Counter[str] = field(default_factory=Counter)
     _generator: Generator | None = field(default=None, init=False)
     _time: float = field(default=0.0, init=False)
     _separated: Separated | None = field(default=None, init=False)
+    _timeline: Timeline = field(default_factory=Timeline, init=False)
     _chains: list[Chains] | None = field(default=None, init=False)
     _solver: ShiftedSolver | None = field(default=None, init=False)
 
@@ -45,7 +51,11 @@ class System:
 
     def pieces(self, start: float, stop: float) -> list[tuple[float, float]]:
         """Stretches between two times on each of which the coefficients are smooth in time."""
-        return [(start, stop)]
+        return self._timeline.pieces(start, stop)
+
+    def longest(self, time: float) -> float:
+        """Longest step from a time over which the coefficients are still seen."""
+        return self._timeline.longest(time)
 
     @property
     def piecewise(self) -> bool:
@@ -66,8 +76,15 @@ class System:
         return self._generator
 
     def watch(self, start: float, stop: float) -> None:
-        """Prepare for coefficients that change between two times."""
-        if not self.autonomous and self.problem.time_dependent:
+        """Look at coefficients that change between two times, all those that will be covered.
+
+        Raises
+        ------
+        NumericalFailure
+            If they change too often to be followed.
+        """
+        if self.problem.time_dependent:
+            self._timeline = timeline_of(self.problem, self.grid, start, stop, self.breakpoints)
             self._separated = Separated(self.problem, self.grid, self.potential, start, stop)
 
     def adopt(self, generator: Generator) -> None:

@@ -15,7 +15,7 @@ from ..errors import CaseError
 from ..grid import Grid
 from .callables import CallableField
 from .checks import check
-from .field import Field, in_block, shape_of
+from .field import Field, FormulaField, in_block, shape_of
 from .forces import Drift, Loss, drift_field, loss_field
 from .formula import read_parameters
 from .jumps import Jumps, read_jumps
@@ -254,6 +254,16 @@ class Problem:
         """Whether Sigma depends on t."""
         given = self._given.get("div_sigma")
         return self._sigma.time_dependent or (given is not None and given.time_dependent)
+
+    @property
+    def fields(self) -> tuple[Field, ...]:
+        """What the coefficients are made of: slope of the loss, drift, Sigma."""
+        # Differences of a function cost more than the function, and show nothing more in time.
+        formula = isinstance(self._loss, FormulaField) or "gradient" in self._given
+        loss = self._gradient if formula else self._loss
+        drift = () if self._drift is None else (self._drift,)
+        divergence = [self._given["div_sigma"]] if "div_sigma" in self._given else []
+        return (loss, *drift, self._sigma, *divergence)
 
     @property
     def minibatch_noise(self) -> bool:
