@@ -240,9 +240,11 @@ def _solve_levy(
     if case.control is not None:
         raise CaseError("steers Gaussian noise; leave noise.alpha out", "control")
     with clock("assemble"):
-        system = LevySystem(case.problem, case.grid)
+        asked = case.density
+        system = LevySystem(case.problem, case.grid, asked.breakpoints if asked else ())
+        if asked is not None:
+            system.watch(0.0, asked.end)
     notes: list[str] = []
-    asked = case.density
     if asked is not None:
         march = LevyMarch(system, asked.rtol, asked.end)
         start = partial(initial_density, case)

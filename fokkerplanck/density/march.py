@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import itertools
 import math
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 from typing import Protocol
 
@@ -139,25 +139,47 @@ class March:
         """Two steps of dt/2, and the allowed over the estimated error.
 
         The L1 distance to one step of dt, scaled to the error of the two, is what they are off.
-        Errors of each step may add up to ``rtol`` over the horizon. Those at sides where
-        coefficients change fade within a step: of the linear steppers only what is left of them
-        a step later has to add up, as long as no step is off by half of ``rtol`` by itself.
         """
         step = self.stepper.step
         middle = step(self.system, density, time, 0.5 * dt)
         fine = step(self.system, middle, time + 0.5 * dt, 0.5 * dt)
         coarse = step(self.system, density, time, dt)
         off = (fine - coarse) / (2.0**self.stepper.order - 1.0)
-        allowed = 0.5 * self.rtol * float(density.sum())
-        share = dt / self.horizon
-        alone = _ratio(allowed, off)
+        allowed, share = self.rtol * float(density.sum()), dt / self.horizon
         if not self.stepper.exact:
-            return fine, 2.0 * share * alone
-        if alone < 1.0:
-            return fine, alone
-        later, products = uniformize(self.system.at(time + 0.5 * dt), off, dt)
+            return fine, share * _ratio(allowed, off)
+        return fine, fading_ratio(allowed, share, off, lambda: self._later(off, time, dt))
+
+    def _later(self, off: np.ndarray, time: float, dt: float) -> np.ndarray:
+        """What is left of a difference of densities a step later."""
+        generator = self.system.at(time + 0.5 * dt)
+        later, products = uniformize(generator, off, dt)
         self.system.counts["products"] += products
-        return fine, min(alone, share * _ratio(allowed, later))
+        return later
+
+
+def fading_ratio(
+    allowed: float, share: float, off: np.ndarray, later: Callable[[], np.ndarray]
+) -> float:
+    """Allowed over estimated error of a linear step whose error fades.
+
+    Errors at sides where coefficients change are mostly gone a step later. Only what is left of
+    them then adds up over the steps, in L1 without growing; no step may be off by more than half
+    of what is allowed in all.
+
+    Parameters
+    ----------
+    allowed : float
+        In all, in L1.
+    share : float
+        Of the step in the time to cover.
+    off : ndarray
+        What the step is off by.
+    later : callable
+        What is left of that a step later.
+    """
+    alone = 0.5 * _ratio(allowed, off)
+    return alone if alone < 1.0 else min(alone, 0.5 * share * _ratio(allowed, later()))
 
 
 def _ratio(allowed: float, off: np.ndarray) -> float:
