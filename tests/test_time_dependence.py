@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+import itertools
 from pathlib import Path
 from typing import Any
 
@@ -37,7 +37,7 @@ OPEN = {"x": {"range": (-1.0, 1.0), "boundary": "absorbing"}}
 def twin(problem: Problem, cells: int, start: np.ndarray, times: list[float]) -> np.ndarray:
     """Radau on the generator's matrix, from one of the times to the next."""
     grid, density = problem.grid(cells), start.reshape(-1)
-    for first, last in zip(times[:-1], times[1:], strict=True):
+    for first, last in itertools.pairwise(times):
         # The coefficients at the ends are those of the inside.
         inside = 1e-12 * (last - first)
 
@@ -346,9 +346,7 @@ def test_powers_against_single_products(sides: str, rng: np.random.Generator) ->
     start, weights = rng.random(42), rng.random(9)
     for end in (8, 9):
         total, wanted = start.copy(), start.copy()
-        x, y, change = found.powers(
-            start.copy(), np.empty(42), 0.01, weights, 2, end, total
-        )
+        x, y, change = found.powers(start.copy(), np.empty(42), 0.01, weights, 2, end, total)
         value, before = start, start
         for k in range(2, end):
             value, before = value + 0.01 * found.matvec(value), value
