@@ -42,8 +42,8 @@ FIRST = 1e-3
 GROWTH = 4.0
 # What a frame takes to be measured and written: at all, and per cell.
 FRAME, FRAME_CELL = 2e-3, 6e-8
-# Walkers that are timed, and steps of theirs.
-WALKERS, STEPS = 20_000, 20
+# Walkers that are timed, hardly any and some, and their steps.
+NO_WALKERS, WALKERS, STEPS = 100, 40_000, 40
 # Coarse grids of the analyses: cells per axis are divided by these.
 DIVISORS = (8, 4)
 # Times may grow with the cells to powers between these.
@@ -187,11 +187,17 @@ def _walkers(case: Case) -> float | None:
     step = step_of(case, chosen_method(case), visited)
     length = step or case.problem.learning_rate or end / STEPS
     span = min(end, STEPS * length)
-    few = replace(asked, particles=WALKERS, trajectories=0, end=None, step=step)
-    tried = replace(case, ensemble=few, density=replace(frames, times=(0.0, span)))
-    walk(tried, start, visited)
-    once = _timed(lambda: walk(tried, start, visited))
-    return once * (asked.particles / WALKERS) * (end / span)
+    seconds = []
+    for particles in (NO_WALKERS, WALKERS):
+        few = replace(asked, particles=particles, trajectories=0, end=None, step=step)
+        tried = replace(case, ensemble=few, density=replace(frames, times=(0.0, span)))
+        move = partial(walk, tried, start, visited)
+        move()
+        seconds.append(min(_timed(move), _timed(move)))
+    # What hardly any walkers take is the time to set up, which is needed once.
+    none, many = seconds
+    each = max(many - none, 0.0) / (WALKERS - NO_WALKERS)
+    return none + each * asked.particles * (end / span)
 
 
 def _validation(case: Case, found: dict[str, float]) -> float:
