@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import replace
+from typing import Any
 
 import numpy as np
 
@@ -28,7 +29,7 @@ def mixture(one: Generator, share: float, other: Generator, rest: float) -> Gene
     share, rest : float
     """
     first, second = _alike(one.rates, other.rates)
-    rates = {
+    rates: dict[str, Any] = {
         name: np.maximum(share * getattr(first, name) + rest * getattr(second, name), 0.0)
         for name in ("forward", "backward", "wrap_forward", "wrap_backward", "exit_rate")
     }
@@ -80,7 +81,7 @@ def _joined(
     place, cut = place.reshape(-1), getattr(one, keys[0]).size
     found = []
     for rates, where in ((one, place[:cut]), (other, place[cut:])):
-        parts: dict[str, np.ndarray] = dict(zip(keys, unique, strict=True))
+        parts: dict[str, Any] = dict(zip(keys, unique, strict=True))
         for name in values:
             parts[name] = np.bincount(where, getattr(rates, name), unique.shape[1])
         found.append(replace(rates, **parts))

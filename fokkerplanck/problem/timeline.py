@@ -11,7 +11,8 @@ coefficient; steps are not longer than these.
 
 from __future__ import annotations
 
-from bisect import bisect_right
+import math
+from bisect import bisect_left, bisect_right
 from collections.abc import Sequence
 from dataclasses import dataclass
 from itertools import pairwise
@@ -72,7 +73,8 @@ class Timeline:
 
     def pieces(self, start: float, stop: float) -> list[tuple[float, float]]:
         """From one time to another, cut at the breaks between."""
-        return list(pairwise([start, *distinct(self.breaks, start, stop), stop]))
+        between = self.breaks[bisect_right(self.breaks, start) : bisect_left(self.breaks, stop)]
+        return list(pairwise([start, *distinct(between, start, stop), stop]))
 
     def longest(self, time: float) -> float:
         """Longest step from a time: a stretch, and not past the end of the next one."""
@@ -114,7 +116,7 @@ def timeline_of(
     formulas = [field for field in fields if isinstance(field, FormulaField)]
     known = distinct([*named, *switching_times(formulas, start, stop)], start, stop)
     look = _Look(fields, grid)
-    evidence = _evidence(look, grid, [start, *known, stop])
+    evidence = _evidence(look, [start, *known, stop])
     edges, jumps = _stretches(look, evidence, [start, *known, stop], SHORTEST)
     if len(jumps) > MOST_JUMPS:
         edges, _ = _stretches(look, evidence, [start, *known, stop], 1.0 / FRONT)
@@ -137,15 +139,16 @@ class _Look:
             centers[np.unique(np.linspace(0, centers.size - 1, most).astype(int))]
             for centers in grid.centers
         ]
-        self.entries = sum(int(np.prod(field.shape, dtype=int)) for field in fields)
-        self.first: np.ndarray | None = None
+        self.entries = sum(math.prod(field.shape) for field in fields)
+        self.box, self.slopes = _slopes(fields, grid)
+        self.first: list[np.ndarray] = []
         # The largest change since the first time, and the largest value, of each entry.
         self.change = np.zeros(self.entries)
         self.largest = np.zeros(self.entries)
 
     def __call__(self, times: np.ndarray) -> np.ndarray:
         """(times, entries, SUMS) float64."""
-        cells = int(np.prod([centers.size for centers in self.centers]))
+        cells = math.prod(centers.size for centers in self.centers)
         rows = max(1, 2_000_000 // (cells * self.entries))
         blocks = [self._block(times[i : i + rows]) for i in range(0, len(times), rows)]
         return np.concatenate(blocks)
@@ -161,9 +164,9 @@ class _Look:
                 values = np.moveaxis(values, len(field.shape), 0)
             else:
                 values = np.stack([field(mesh, float(time)) for time in times])
-            count = int(np.prod(field.shape, dtype=int))
+            count = math.prod(field.shape)
             parts.append(np.nan_to_num(values.reshape(len(times), count, -1), posinf=0, neginf=0))
-        self.first = [part[0] for part in parts] if self.first is None else self.first
+        self.first = self.first or [part[0] for part in parts]
         changes = [
             np.abs(part - first).max(axis=(0, 2))
             for part, first in zip(parts, self.first, strict=True)
@@ -177,31 +180,39 @@ class _Look:
             sums.append(part @ signs)
         return np.concatenate(sums, axis=1)
 
-    def room(self, grid: Grid, low: np.ndarray, high: np.ndarray) -> np.ndarray:
+    def room(self, low: np.ndarray, high: np.ndarray) -> np.ndarray:
         """How much formulas may change within intervals of time, relative to the largest change."""
+        boxes = {**self.box, TIME: Interval(low, high)}
+        scales = np.maximum(self.change, ROUNDING * self.largest)
         most = np.zeros(low.size)
-        boxes: dict[sp.Symbol, Interval] = {TIME: Interval(low, high)}
-        entry = 0
-        for field in self.fields:
-            if isinstance(field, FormulaField):
-                for symbol, axis in zip(field.symbols, grid.domain.axes, strict=False):
-                    boxes[symbol] = Interval(np.float64(axis.lower), np.float64(axis.upper))
-                for number, expression in enumerate(field.expressions):
-                    if TIME in expression.free_symbols:
-                        slope = expression.diff(TIME).replace(sp.DiracDelta, lambda *_: sp.S.Zero)
-                        bounds = enclosure(slope, boxes)
-                        steepest = np.maximum(np.abs(bounds.low), np.abs(bounds.high))
-                        scale = max(
-                            self.change[entry + number], ROUNDING * self.largest[entry + number]
-                        )
-                        most = np.maximum(most, steepest * (high - low) / (scale or 1.0))
-            entry += int(np.prod(field.shape, dtype=int))
+        for entry, slope in self.slopes:
+            bounds = enclosure(slope, boxes)
+            steepest = np.maximum(np.abs(bounds.low), np.abs(bounds.high))
+            most = np.maximum(most, steepest * (high - low) / (scales[entry] or 1.0))
         return most
 
     @property
     def tolerance(self) -> np.ndarray:
         """What a polynomial may be off by, for each entry, (entries, 1)."""
         return np.maximum(TOLERANCE * self.change, ROUNDING * self.largest)[:, None]
+
+
+def _slopes(
+    fields: Sequence[Field], grid: Grid
+) -> tuple[dict[sp.Symbol, Interval], list[tuple[int, sp.Expr]]]:
+    """The box of the axes, and the slopes in time of the formulas with the number of the entry."""
+    box: dict[sp.Symbol, Interval] = {}
+    slopes, entry = [], 0
+    for field in fields:
+        if isinstance(field, FormulaField):
+            for symbol, axis in zip(field.symbols, grid.domain.axes, strict=False):
+                box[symbol] = Interval(np.array(axis.lower), np.array(axis.upper))
+            for number, expression in enumerate(field.expressions):
+                if TIME in expression.free_symbols:
+                    slope = expression.diff(TIME).replace(sp.DiracDelta, lambda *_: sp.S.Zero)
+                    slopes.append((entry + number, slope))
+        entry += math.prod(field.shape)
+    return box, slopes
 
 
 def axes_of(field: Field, ndim: int) -> int:
@@ -211,7 +222,7 @@ def axes_of(field: Field, ndim: int) -> int:
     return len(field.lengths) if isinstance(field, CallableField) else ndim
 
 
-def _evidence(look: _Look, grid: Grid, edges: Sequence[float]) -> tuple[np.ndarray, np.ndarray]:
+def _evidence(look: _Look, edges: Sequence[float]) -> tuple[np.ndarray, np.ndarray]:
     """Times in order and what is seen there: equally spaced, and more where formulas may turn."""
     cuts = np.unique(np.concatenate([np.linspace(edges[0], edges[-1], SAMPLES + 1), edges]))
     # A jump is known to one rounding: what lies between it and a time just beside it tells nothing.
@@ -220,7 +231,7 @@ def _evidence(look: _Look, grid: Grid, edges: Sequence[float]) -> tuple[np.ndarr
     times = [0.5 * (low + high)]
     seen = [look(times[0])]
     for _ in range(ROUNDS):
-        room = look.room(grid, low, high)
+        room = look.room(low, high)
         wide = np.flatnonzero((room > ROOM) & (high - low > SHORTEST * (edges[-1] - edges[0])))
         if not wide.size or sum(map(len, times)) > MOST_SAMPLES:
             break
