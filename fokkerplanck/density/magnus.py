@@ -63,6 +63,16 @@ def _exponential(
     return result
 
 
+def propagated(system: System, generator: Generator, values: np.ndarray, dt: float) -> np.ndarray:
+    """exp(dt A) applied to values of any sign, in the way of the steps."""
+    if krylov_seconds(generator) < uniformization_seconds(generator, dt):
+        gained = _exponential(system, generator, np.maximum(values, 0.0), dt)
+        return gained - _exponential(system, generator, np.maximum(-values, 0.0), dt)
+    result, products = uniformize(generator, values, dt)
+    system.counts["products"] += products
+    return result
+
+
 def uniformization_seconds(generator: Generator, dt: float) -> float:
     """About how long exp(dt A) takes by uniformization."""
     s = generator.q * dt

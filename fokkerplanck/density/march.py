@@ -11,7 +11,7 @@ from typing import Protocol
 import numpy as np
 
 from ..errors import NumericalFailure
-from .exponential import uniformize
+from .magnus import propagated
 from .steppers import Stepper
 from .system import System
 
@@ -152,10 +152,7 @@ class March:
 
     def _later(self, off: np.ndarray, time: float, dt: float) -> np.ndarray:
         """What is left of a difference of densities a step later."""
-        generator = self.system.at(time + 0.5 * dt)
-        later, products = uniformize(generator, off, dt)
-        self.system.counts["products"] += products
-        return later
+        return propagated(self.system, self.system.at(time + 0.5 * dt), off, dt)
 
 
 def fading_ratio(
