@@ -38,7 +38,8 @@ def switching_times(fields: Iterable[FormulaField], start: float, stop: float) -
     for field in fields:
         for expression in field.expressions:
             arguments |= _arguments(expression)
-    times = [time for argument in arguments for time in roots(argument, start, stop)]
+    alone = [argument for argument in arguments if argument.free_symbols == {TIME}]
+    times = [time for argument in alone for time in roots(argument, start, stop)]
     return distinct(times, start, stop)
 
 
@@ -52,20 +53,22 @@ def distinct(times: Iterable[float], start: float, stop: float) -> list[float]:
     return kept
 
 
+def moves_switches(field: FormulaField) -> bool:
+    """Whether an argument depends on time and place: then what switches moves through the box."""
+    every = set[sp.Expr]().union(*map(_arguments, field.expressions))
+    return any(TIME in one.free_symbols and len(one.free_symbols) > 1 for one in every)
+
+
 def _arguments(expression: sp.Expr) -> set[sp.Expr]:
-    """Functions of t whose roots are times of jumps or bends."""
+    """Functions whose roots are places and times of jumps or bends."""
     found = set()
     for node in sp.preorder_traversal(expression):
         if node.func in TWO_SIDED:
-            argument = node.args[0] - node.args[1]
+            found.add(node.args[0] - node.args[1])
         elif node.func in ONE_SIDED:
-            argument = node.args[0]
+            found.add(node.args[0])
         elif node.func == f.floor:
-            argument = sp.sin(sp.pi * node.args[0])
-        else:
-            continue
-        if argument.free_symbols == {TIME}:
-            found.add(argument)
+            found.add(sp.sin(sp.pi * node.args[0]))
     return found
 
 

@@ -27,7 +27,7 @@ from .field import Field, FormulaField
 from .intervals import Interval, enclosure
 from .names import TIME
 from .problem import Problem
-from .switches import distinct, switching_times
+from .switches import distinct, moves_switches, switching_times
 
 # Times at which coefficients are looked at, at least, and the most that intervals may add.
 SAMPLES = 8192
@@ -53,7 +53,9 @@ SHORTEST = 1e-13
 # More jumps than this are a front that moves from cell to cell: it is followed in so many steps.
 MOST_JUMPS = 100
 FRONT = 4096
+# The most stretches, and the most that are tried where a front may be the reason.
 MOST_STRETCHES = 20_000
+MOST_FRONTS = 4_000
 
 
 @dataclass(frozen=True)
@@ -117,16 +119,24 @@ def timeline_of(
     known = distinct([*named, *switching_times(formulas, start, stop)], start, stop)
     look = _Look(fields, grid)
     evidence = _evidence(look, [start, *known, stop])
-    edges, jumps = _stretches(look, evidence, [start, *known, stop], SHORTEST)
-    if len(jumps) > MOST_JUMPS:
-        edges, _ = _stretches(look, evidence, [start, *known, stop], 1.0 / FRONT)
-    elif jumps:
+    fronts = len(formulas) < len(fields) or any(map(moves_switches, formulas))
+    most = MOST_FRONTS if fronts else MOST_STRETCHES
+    found = _stretches(look, evidence, [start, *known, stop], SHORTEST, most)
+    if found is not None and 0 < len(found[1]) <= MOST_JUMPS:
         # Beside a time known already it is that one, off by rounding.
         close = 10.0 * SHORTEST * (stop - start)
-        new = [jump for jump in jumps if all(abs(jump - time) > close for time in known)]
+        new = [jump for jump in found[1] if all(abs(jump - time) > close for time in known)]
         known = distinct([*known, *new], start, stop)
-        edges, _ = _stretches(look, evidence, [start, *known, stop], SHORTEST)
-    return Timeline(tuple(known), tuple(edges))
+        found = _stretches(look, evidence, [start, *known, stop], SHORTEST, most)
+    elif fronts and (found is None or found[1]):
+        found = _stretches(look, evidence, [start, *known, stop], 1.0 / FRONT, MOST_STRETCHES)
+    if found is None:
+        raise NumericalFailure(
+            f"the coefficients change too often between t = {start:g} and {stop:g}: not even "
+            f"{MOST_STRETCHES} polynomials tell them",
+            "take an earlier density.end, or replace what oscillates by its mean over time",
+        )
+    return Timeline(tuple(known), tuple(found[0]))
 
 
 class _Look:
@@ -188,7 +198,8 @@ class _Look:
         for entry, slope in self.slopes:
             bounds = enclosure(slope, boxes)
             steepest = np.maximum(np.abs(bounds.low), np.abs(bounds.high))
-            most = np.maximum(most, steepest * (high - low) / (scales[entry] or 1.0))
+            with np.errstate(over="ignore"):
+                most = np.maximum(most, steepest * (high - low) / (scales[entry] or 1.0))
         return most
 
     @property
@@ -251,8 +262,12 @@ def _stretches(
     evidence: tuple[np.ndarray, np.ndarray],
     edges: Sequence[float],
     shortest: float,
-) -> tuple[list[float], list[float]]:
-    """Ends of stretches on which polynomials tell all that is seen, and times of jumps."""
+    most: int,
+) -> tuple[list[float], list[float]] | None:
+    """Ends of stretches on which polynomials tell all that is seen, and times of jumps.
+
+    None where more than ``most`` are needed.
+    """
     nodes = -np.cos(np.pi * (np.arange(NODES) + 0.5) / NODES)
     checks = interpolation(nodes, CHECKS)
     places = 0.5 * (1.0 + np.concatenate([nodes, CHECKS]))
@@ -277,12 +292,8 @@ def _stretches(
         low, high = low[~done], high[~done]
         middle = 0.5 * (low + high)
         low, high = np.concatenate([low, middle]), np.concatenate([middle, high])
-        if low.size + len(ends) > MOST_STRETCHES:
-            raise NumericalFailure(
-                f"the coefficients change too often between t = {edges[0]:g} and {edges[-1]:g}: "
-                f"not even {MOST_STRETCHES} stretches tell them",
-                "take an earlier density.end, or replace what oscillates by its mean over time",
-            )
+        if low.size + len(ends) > most:
+            return None
     return sorted(ends), jumps
 
 
