@@ -13,6 +13,7 @@ from scipy.integrate import solve_ivp
 from scipy.linalg import expm
 
 import fokkerplanck as fp
+from fokkerplanck import duration
 from fokkerplanck.density import System, evolve, gaussian_density, generator, point_density
 from fokkerplanck.density.fractional import Fractional
 from fokkerplanck.density.generator import assemble_generator
@@ -20,6 +21,7 @@ from fokkerplanck.density.levy_march import evolve_levy
 from fokkerplanck.density.mixture import mixture
 from fokkerplanck.density.separated import Separated
 from fokkerplanck.errors import CaseError, NumericalFailure
+from fokkerplanck.explain import explain
 from fokkerplanck.problem import Problem
 from fokkerplanck.problem.field import FormulaField
 from fokkerplanck.problem.formula import parse
@@ -396,3 +398,29 @@ def test_drift_and_jumps_out_of_a_box_whatever_the_frames() -> None:
     still = Problem("x**2/2", domain=OPEN, alpha=1.5)
     other = evolve_levy(still, grid, start, [0.0, 0.6], rtol=1e-4)[-1]
     assert grid.integrate(np.abs(found[0] - other)) > 0.02 * grid.integrate(other)
+
+
+@compiled_only
+@pytest.mark.parametrize(
+    ("name", "overrides", "parts"),
+    [
+        ("slow_time_dependent", {}, {"density", "frames"}),
+        ("levy_exit_default", {"density.frames": 21}, {"density", "frames"}),
+        (
+            "kick_in_time",
+            {
+                "domain.x.cells": 64, "density.end": 1.0, "ensemble.particles": 1000,
+                "ensemble.method": "langevin", "validation.significance": 1e-3, "expect": {},
+            },
+            {"density", "frames", "walkers", "validation"},
+        ),
+    ],
+)  # fmt: skip
+def test_check_tells_how_long_each_part_takes(
+    name: str, overrides: dict[str, Any], parts: set[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(duration, "SHOWN", 0.0)
+    monkeypatch.setattr(duration, "MOVING", 0.01)
+    text = explain(fp.load_case(INPUTS / f"{name}.toml", overrides))
+    told = next(line for line in text.splitlines() if line.startswith("expected time"))
+    assert {part for part in parts if f"{part} " in told} == parts
