@@ -2,9 +2,6 @@
 
 from __future__ import annotations
 
-import itertools
-import time
-from collections.abc import Callable
 from pathlib import Path
 
 import numpy as np
@@ -17,27 +14,23 @@ from .density import (
     Scheme,
     System,
     choose_stepper,
-    high_order,
     march_of,
     spectrum_method,
     stationary,
 )
-from .density.exponential import chebyshev_coefficients
-from .density.flux_march import expected_products
 from .density.force import Force
 from .density.levy import LEVY, LevySystem
+from .duration import durations
 from .errors import CaseError, NumericalFailure
 from .observables import moments
 from .problem.seams import check_seams
 from .problem.tails import gradient_tail
 from .run import require_room
 from .stability import stability_caution
-from .start import initial_density, scheme_of
+from .start import initial_density, scheme_of, system_of
 from .steering import objective_of
 from .transit import check_regions
 
-# Products timed for the estimate of the wall time.
-TIMED_PRODUCTS = 5
 # Largest grid whose stationary state is solved for, without detailed balance, to judge the grid.
 SOLVED_CELLS = 100_000
 
@@ -52,7 +45,7 @@ def explain(case: Case) -> str:
     edge = [("caution", text) for text in stability_caution(problem, grid)]
     if problem.jumps is not None:
         return _table(_levy_lines(case) + edge)
-    system = System(problem, grid)
+    system = system_of(case)
     generator = system.at(0.0)
     rates, potential = generator.rates, system.potential
     lines = [
@@ -89,13 +82,14 @@ def explain(case: Case) -> str:
         lines += _passage(case)
     lines += _control(case) + _smoothing(case)
     if case.density is not None:
-        lines += _steps(case, system, generator, scheme)
+        lines += _steps(case, system, scheme)
     if problem.model is not None:
         lines.append(("gradient noise", _tail(case)))
     needed, available = memory_needed(case, len(rates.offsets)), memory_available()
     there = f" of {available / 2**30:.3g} GiB available" if available else ""
     lines.append(("memory", f"about {needed / 2**20:.3g} MiB{there}"))
     lines.append(("result file", f"up to about {disk_needed(case) / 2**20:.3g} MiB"))
+    lines += _expected(case, system, scheme)
     lines += [("caution", text) for text in coefficient_cautions(problem, grid)]
     lines += edge
     if grid.domain.closed and system.autonomous:
@@ -167,6 +161,7 @@ def _levy_lines(case: Case) -> list[tuple[str, str]]:
         ("jumps", operator),
         ("stepper", f"{LEVY.name} ({LEVY.summary})"),
         ("memory", f"about {memory_needed(case, 0) / 2**20:.3g} MiB"),
+        *_expected(case, system),
     ]
 
 
@@ -201,29 +196,27 @@ def _passage(case: Case) -> list[tuple[str, str]]:
     return lines
 
 
-def _steps(
-    case: Case, system: System, generator: Generator, scheme: Scheme
-) -> list[tuple[str, str]]:
-    """How the density moves on in time, and how long that takes."""
+def _steps(case: Case, system: System, scheme: Scheme) -> list[tuple[str, str]]:
+    """How the density moves on in time."""
     asked = case.density
     assert asked is not None
     if scheme.name == "high-order":
         _, name, how = march_of(scheme, asked.stepper, system, asked.times, asked.rtol)
-        products = expected_products(system, asked.times)
-        operator = high_order(case.problem, case.grid)
-        return [
-            ("stepper", f"{name}: {how}"),
-            ("expected time", _words(products, _seconds(operator.combine, case))),
-        ]
+        return [("stepper", f"{name}: {how}")]
     stepper, reason = choose_stepper(asked.stepper, system, asked.times)
-    lines = [("stepper", f"{stepper.name} ({stepper.summary}): {reason}")]
-    if stepper.exact and system.autonomous:
-        products = 0.0
-        for before, after in itertools.pairwise(asked.times):
-            s = generator.q * (after - before)
-            products += chebyshev_coefficients(s).size if generator.detailed_balance else s
-        lines.append(("expected time", _words(products, _seconds(generator.combine, case))))
-    return lines
+    return [("stepper", f"{stepper.name} ({stepper.summary}): {reason}")]
+
+
+def _expected(
+    case: Case, system: System | LevySystem, scheme: Scheme | None = None
+) -> list[tuple[str, str]]:
+    """How long the case is expected to take, part by part."""
+    parts = durations(case, system, scheme)
+    if not parts:
+        return []
+    total = sum(parts.values())
+    told = ", ".join(f"{name} {seconds:.2g} s" for name, seconds in parts.items())
+    return [("expected time", f"about {total:.2g} s without compilation: {told}")]
 
 
 def _condition(case: Case) -> float:
@@ -255,18 +248,3 @@ def _cautions(generator: Generator, case: Case, order: int) -> list[str]:
 def _peclet(system: System) -> float:
     """Largest component of the thermodynamic force per cell, |gamma h|."""
     return float(np.abs(Force(system.problem, system.grid).gamma(system.grid.points)).max())
-
-
-def _seconds(combine: Callable[..., object], case: Case) -> float:
-    """Seconds per product, timed."""
-    x = np.ones(case.grid.size)
-    out = np.empty_like(x)
-    combine(x, 1.0, 0.0, x, 0.0, out)
-    start = time.perf_counter()
-    for _ in range(TIMED_PRODUCTS):
-        combine(x, 1.0, 0.0, x, 0.0, out)
-    return (time.perf_counter() - start) / TIMED_PRODUCTS
-
-
-def _words(products: float, one: float) -> str:
-    return f"about {products * one:.2g} s for {products:.3g} products, without compilation"

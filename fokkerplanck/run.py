@@ -41,7 +41,7 @@ from .result import Result, open_result
 from .sink import Sink
 from .smoothed import smooth
 from .stability import stability_caution
-from .start import initial_density, scheme_of
+from .start import initial_density, scheme_of, system_of
 from .steering import objective_of, steer
 from .store import PassageRecord, settle
 from .transit import check_regions, transit, wells_of
@@ -236,7 +236,7 @@ def _solve_gaussian(case: Case, sink: Sink, clock: Clock, client: Client | None)
     """All of it under Gaussian noise."""
     absent: list[str] = []
     with clock("assemble"):
-        system = System(case.problem, case.grid)
+        system = system_of(case)
         generator = system.at(0.0)
         check_regions(case, generator)
         scheme, why, rest = _scheme_and_rest(case, system, absent)
@@ -340,9 +340,11 @@ def _solve_levy(case: Case, sink: Sink, clock: Clock, client: Client | None) -> 
     if case.control is not None:
         raise CaseError("steers Gaussian noise; leave noise.alpha out", "control")
     with clock("assemble"):
-        system = LevySystem(case.problem, case.grid)
+        asked = case.density
+        system = LevySystem(case.problem, case.grid, asked.breakpoints if asked else ())
+        if asked is not None:
+            system.watch(0.0, asked.end)
     notes: list[str] = []
-    asked = case.density
     if asked is not None:
         march = LevyMarch(system, asked.rtol, asked.end)
         start = partial(initial_density, case)

@@ -48,6 +48,11 @@ def initial_density(case: Case, rest: StationaryState | None = None) -> np.ndarr
     return normalised(grid, np.ones(grid.shape))
 
 
+def system_of(case: Case) -> System:
+    """The problem of a case on its grid."""
+    return System(case.problem, case.grid, case.density.breakpoints if case.density else ())
+
+
 def scheme_of(case: Case, system: System) -> tuple[Scheme, str]:
     """The scheme of [density], and why that one."""
     asked = case.density

@@ -63,6 +63,7 @@ def study(case: Case, levels: int = 3) -> str:
             scheme=scheme.name,
             stepper=case.density.stepper,
             rtol=case.density.rtol,
+            breakpoints=case.density.breakpoints,
         )
         finals.append(evolution.density[-1])
     distances = [

@@ -42,6 +42,7 @@ frames = 41
 # times = [0.5, 1.0, 10.0]   # in place of frames
 # stepper = "auto"           # `fokkerplanck check` says what auto takes, and why
 # rtol = 1e-6
+# breakpoints = [2.0]        # times that steps must meet; jumps of formulas in t are found
 
 # [passage]                  # without keys: the wells of Phi~ and the times between them
 # target = "x > 1"           # mean time until there, from everywhere; "boundary": absorbing sides

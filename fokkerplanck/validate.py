@@ -209,7 +209,12 @@ def _masses(
     order = 1 if any(case.problem.noiseless) else 2
     if half.problem.jumps is not None:
         other_path = evolve_levy(
-            half.problem, half.grid, initial_density(half), times, rtol=asked.rtol
+            half.problem,
+            half.grid,
+            initial_density(half),
+            times,
+            rtol=asked.rtol,
+            breakpoints=asked.breakpoints,
         )
     else:
         scheme, _ = scheme_of(case, System(case.problem, grid))
@@ -223,6 +228,7 @@ def _masses(
             scheme=scheme.name,
             stepper=asked.stepper,
             rtol=asked.rtol,
+            breakpoints=asked.breakpoints,
         ).density
     pairs = [
         extrapolated(fine, cell_masses(half.grid, density), order)

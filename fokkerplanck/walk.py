@@ -72,7 +72,7 @@ def walk(
         method=method,
         particles=asked.particles,
         seed=asked.seed,
-        step=_step(case, method, visited),
+        step=step_of(case, method, visited),
         trajectories=asked.trajectories,
         progress=progress,
         pieces=pieces,
@@ -129,7 +129,7 @@ def visited_cells(densities: Iterable[np.ndarray]) -> np.ndarray:
     return np.asarray(np.any([rho > VISITED * rho.max() for rho in densities], axis=0))
 
 
-def _step(case: Case, method: str, visited: np.ndarray) -> float | None:
+def step_of(case: Case, method: str, visited: np.ndarray) -> float | None:
     """A step whose error hides in the sampling noise; None for SGD, which has its own."""
     assert case.ensemble is not None
     row = METHODS[method]

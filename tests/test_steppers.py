@@ -249,6 +249,10 @@ def test_choice() -> None:
     assert "1e+06" in reason
     moving = Problem("0.5*(1 + t)*x**2", 1.0, 1.0, {"x": (-2, 2)})
     system = System(moving, moving.grid(20))
+    assert choose_stepper("auto", system, [0.0, 1e7 / system.at(0.0).q])[0].name == "magnus"
+    moving = Problem("0.5*(1 + t)*(x**2 + y**2)", 1.0, 1.0, BOX)
+    system = System(moving, moving.grid(12))
+    assert choose_stepper("auto", system, [0.0, 1.0])[0].name == "magnus"
     assert choose_stepper("auto", system, [0.0, 1e7 / system.at(0.0).q])[0].name == "split"
     with pytest.raises(CaseError, match="'fast' is not a stepper"):
         choose_stepper("fast", circulating, [0.0, 1.0])

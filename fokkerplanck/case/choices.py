@@ -10,6 +10,7 @@ STEPPERS = (
     "uniformization",
     "chebyshev",
     "krylov",
+    "magnus",
     "split",
     "implicit",
     "extrapolated",

@@ -288,4 +288,6 @@ def _density(section: DensitySection) -> Density:
             times.insert(0, 0.0)
         if section.end is not None and section.end > times[-1]:
             times.append(section.end)
-    return Density(tuple(times), section.scheme, section.stepper, section.rtol)
+    return Density(
+        tuple(times), section.scheme, section.stepper, section.rtol, tuple(section.breakpoints)
+    )

@@ -51,12 +51,15 @@ class Density:
         One of ``choices.SCHEMES`` and ``choices.STEPPERS``.
     rtol : float
         Relative error allowed to a stepper that controls its error, between 0 and 1.
+    breakpoints : tuple of float
+        Times that steps must meet because coefficients jump there.
     """
 
     times: tuple[float, ...]
     scheme: str = "auto"
     stepper: str = "auto"
     rtol: float = 1e-6
+    breakpoints: tuple[float, ...] = ()
 
     @property
     def end(self) -> float:

@@ -185,6 +185,9 @@ class DensitySection(Section):
     scheme: Literal[SCHEMES] = "auto"  # type: ignore[valid-type]
     stepper: Literal[STEPPERS] = "auto"  # type: ignore[valid-type]
     rtol: Fraction = 1e-6
+    breakpoints: Annotated[list[Positive], Field(max_length=CASE_TIMES)] = Field(
+        default_factory=list
+    )
 
     @field_validator("times")
     @classmethod

@@ -58,6 +58,7 @@ def evolve(
     scheme: str = "auto",
     stepper: str = "auto",
     rtol: float = 1e-6,
+    breakpoints: Sequence[float] = (),
 ) -> Evolution:
     """Solve (48) from an initial density and return it at given times.
 
@@ -76,6 +77,9 @@ def evolve(
         "auto" or a name of ``STEPPERS``.
     rtol : float
         Bound on the time error in L1 relative to the mass, for steppers that have one.
+    breakpoints : sequence of float
+        Times at which coefficients jump that a Python function does not show for long enough to
+        be seen; those of formulas are found.
 
     Returns
     -------
@@ -100,7 +104,7 @@ def evolve(
     if not 0.0 < rtol < 1.0:
         raise CaseError(f"{rtol:g} is not allowed; take a number between 0 and 1", "density.rtol")
     problem.check(grid, times[0])
-    system = System(problem, grid)
+    system = System(problem, grid, breakpoints)
     row, _ = choose_scheme(scheme, stepper, system, times)
     march, name, reason = march_of(row, stepper, system, times, rtol)
     densities, activities = [initial], [Activity()]

@@ -79,16 +79,15 @@ def uniformize(
     x, y = density.copy(), np.empty_like(density)
     total = weights[0] * x if first == 0 else np.zeros_like(x)
     mass = float(x.sum())
-    for k in range(1, last + 1):
-        weight = float(weights[k - first]) if k >= first else 0.0
-        generator.combine(x, 1.0 / q, 1.0, x, 0.0, y, total, weight)
-        x, y = y, x
-        if k % SETTLED_EVERY == 0:
-            moved(k / last)
-            change = float(np.abs(x - y).sum())
-            if change * (last - k) <= SETTLED * mass:
-                total += max(0.0, float(weights[max(0, k + 1 - first) :].sum())) * x
-                return total, k
+    padded = np.zeros(last + 1)
+    padded[first:] = weights
+    for begin in range(1, last + 1, SETTLED_EVERY):
+        end = min(begin + SETTLED_EVERY, last + 1)
+        x, y, change = generator.powers(x, y, 1.0 / q, padded, begin, end, total)
+        moved(end / (last + 1))
+        if change * (last + 1 - end) <= SETTLED * mass:
+            total += max(0.0, float(padded[end:].sum())) * x
+            return total, end - 1
     return total, last
 
 

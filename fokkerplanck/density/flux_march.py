@@ -131,14 +131,24 @@ class FluxMarch:
         self.activity = Activity()
         if self.system.autonomous:
             return self._advance_constant(density, start, stop, step)
+        for first, last in self.system.pieces(start, stop):
+            density, step = self._piece(density, first, last, step)
+        return density, step
+
+    def _piece(
+        self, density: np.ndarray, start: float, stop: float, step: float
+    ) -> tuple[np.ndarray, float]:
+        """As :meth:`advance` where the coefficients are smooth in time."""
+        assert self.activity is not None
         mass = float(density.sum())
         time = start
         longest = self._longest(start)
         step = longest if step <= 0.0 else step
         while time < stop:
             remaining = stop - time
+            most = min(step, longest, self.system.longest(time))
             # Equal steps up to the end, so that none is much shorter than the others.
-            pieces = max(1, math.ceil(remaining / min(step, longest) - 1e-9))
+            pieces = max(1, math.ceil(remaining / most - 1e-9))
             dt = remaining / pieces
             try:
                 fluxes, ratio = self._unlimited(density, time, dt)

@@ -9,8 +9,7 @@ sides do is part of the operator:
   fractional Laplacian. Jumps fold at the sides, as those of walkers do. Diagonal under cosine
   transforms, so exp(t A) is exact and costs one pair of them.
 - absorbing boxes: the fractional Laplacian of the whole lattice restricted to the box: a jump that
-  lands outside is gone, wherever it would go next. A product costs one pair of transforms of
-  twice the cells per axis, and so does a step (`killed`).
+  lands outside is gone, wherever it would go next (`killed`).
 """
 
 from __future__ import annotations
@@ -133,7 +132,7 @@ class Fractional:
         return self._killed.product(density)
 
     def exponential(self, density: np.ndarray, time: float) -> np.ndarray:
-        """exp(tA) rho: exact in a closed box, of order 1 in an absorbing one (`killed`).
+        """exp(tA) rho, exact in time.
 
         Raises
         ------
@@ -168,15 +167,7 @@ class Fractional:
 
     @cached_property
     def _killed(self) -> KilledJumps:
-        grid = self.grid
-        parts = []
-        for a, (n, h) in enumerate(zip(grid.shape, grid.spacing, strict=True)):
-            shape = [1] * grid.ndim
-            shape[a] = -1
-            angles = 0.5 * np.pi * np.arange(1, n + 1) / n
-            parts.append(((2.0 / h * np.sin(angles)) ** 2).reshape(shape))
-        near = self._power(parts, self.jumps.alpha)
-        return KilledJumps(grid.shape, self.weights, self.lattice_symbol, near)
+        return KilledJumps(self.grid.shape, self.weights)
 
     @cached_property
     def weights(self) -> np.ndarray:

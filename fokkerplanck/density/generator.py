@@ -17,7 +17,7 @@ from ..grid import Grid
 from ..problem import Problem
 from .force import Force, Potential
 from .potential import find_potential
-from .product import product, product_serial, product_wrapped
+from .product import powers_serial, product, product_serial, product_wrapped
 from .rates import Rates, assemble
 
 # Below this size one thread is as fast: the arrays fit its cache, and waking others costs more.
@@ -165,6 +165,47 @@ class Generator:
                 (r.wrap_backward, r.wrap_forward) if adjoint else (r.wrap_forward, r.wrap_backward)
             )
             product_wrapped(r.wrap_source, r.wrap_target, ahead, back, x, a, sink, share, out)
+
+    def powers(
+        self,
+        x: np.ndarray,
+        y: np.ndarray,
+        a: float,
+        weights: np.ndarray,
+        begin: int,
+        end: int,
+        total: np.ndarray,
+    ) -> tuple[np.ndarray, np.ndarray, float]:
+        """x = a A x + x and total += weights[k] x for k from ``begin`` up to ``end``.
+
+        Parameters
+        ----------
+        x, y : (N,) float64, modified
+            Where the products begin, and room for one.
+        a : float
+        weights : float64 array
+        begin, end : int
+        total : (N,) float64, modified
+
+        Returns
+        -------
+        x, y : (N,) float64
+            The last product and the one before it.
+        change : float
+            Their L1 distance.
+        """
+        if x.size < SHARED_CELLS:
+            # The loop over the products is compiled too: the call of one would cost more than it.
+            r = self.rates
+            change = powers_serial(
+                r.forward, r.backward, r.shifts, self.leaving, r.wrap_source, r.wrap_target,
+                r.wrap_forward, r.wrap_backward, x, y, a, weights, begin, end, total,
+            )  # fmt: skip
+            return (x, y, change) if (end - begin) % 2 == 0 else (y, x, change)
+        for k in range(begin, end):
+            self.combine(x, a, 1.0, x, 0.0, y, total, float(weights[k]))
+            x, y = y, x
+        return x, y, float(np.abs(x - y).sum())
 
     def edge_currents(self, density: np.ndarray) -> np.ndarray:
         """Probability per unit time along each edge, x to x + e_k, shape (K, N).

@@ -38,6 +38,17 @@ def bernoulli(z):
     return z / math.expm1(z)
 
 
+@numba.njit(cache=True)
+def _edge_rates(conductance, force, forward, backward, n):
+    c = conductance[n]
+    if c > 0.0:
+        forward[n] = c * bernoulli(-force[n])
+        backward[n] = c * bernoulli(force[n])
+    else:
+        forward[n] = 0.0
+        backward[n] = 0.0
+
+
 @parallel
 def edge_rates(conductance, force, forward, backward):
     """Scharfetter-Gummel rates: forward = c B(-P), backward = c B(P).
@@ -52,13 +63,14 @@ def edge_rates(conductance, force, forward, backward):
         Rates per unit time; their ratio is exp(P).
     """
     for n in numba.prange(conductance.size):
-        c = conductance[n]
-        if c > 0.0:
-            forward[n] = c * bernoulli(-force[n])
-            backward[n] = c * bernoulli(force[n])
-        else:
-            forward[n] = 0.0
-            backward[n] = 0.0
+        _edge_rates(conductance, force, forward, backward, n)
+
+
+@numba.njit(cache=True)
+def edge_rates_serial(conductance, force, forward, backward):
+    """:func:`edge_rates` on one thread, for arrays too small to share."""
+    for n in range(conductance.size):
+        _edge_rates(conductance, force, forward, backward, n)
 
 
 @parallel

@@ -2,13 +2,13 @@
 
 d rho/dt = -div(b rho) - sum K (-Laplace)^(alpha/2) rho. A step is half of the jumps, all of the
 drift and the other half (Strang); halves of neighbouring steps are joined. Positive, conservative
-in a closed box, at one pair of transforms and one passage of the drift a step.
+in a closed box, at one exponential of the jumps and one passage of the drift a step.
 """
 
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
 from typing import cast
 
@@ -17,6 +17,7 @@ import numpy as np
 from ..errors import CaseError
 from ..grid import Grid
 from ..problem import Problem
+from ..problem.timeline import Timeline, timeline_of
 from .fractional import Fractional
 from .steppers import Stepper
 from .system import System, still
@@ -32,14 +33,18 @@ class LevySystem:
     problem : Problem
         With ``jumps``.
     grid : Grid
+    breakpoints : sequence of float
+        Times that steps must meet, beside those at which the coefficients are seen to jump.
     """
 
     problem: Problem
     grid: Grid
+    breakpoints: Sequence[float] = ()
     counts: Counter[str] = field(default_factory=Counter)
     moved: Callable[[float], object] = field(default_factory=lambda: still, init=False)
     fractional: Fractional = field(init=False)
     transport: Transport = field(init=False)
+    timeline: Timeline = field(default_factory=Timeline, init=False)
 
     def __post_init__(self) -> None:
         if self.problem.jumps is None:
@@ -51,6 +56,16 @@ class LevySystem:
     def autonomous(self) -> bool:
         """Whether the coefficients are the same at all times."""
         return not self.problem.time_dependent
+
+    def watch(self, start: float, stop: float) -> None:
+        """Look at coefficients that change between two times, all those that will be covered.
+
+        Raises
+        ------
+        NumericalFailure
+            If they change too often to be followed.
+        """
+        self.timeline = timeline_of(self.problem, self.grid, start, stop, self.breakpoints)
 
     def over_sides(self, density: np.ndarray) -> float:
         """Rate at which the density jumps over sides, per unit time, in a box without folds."""
@@ -67,11 +82,6 @@ class LevySystem:
                 rate = jumps.over_sides_rate(jumps.strengths[a], distance)
                 total += float(line @ rate)
         return total
-
-    @property
-    def order(self) -> int:
-        """Of the steps in time: that of the splitting, or of the jumps where sides absorb."""
-        return LEVY.order if self.fractional.closed else 1
 
     def steps(
         self, density: np.ndarray, time: float, dt: float, count: int, group: int = 1

@@ -18,7 +18,7 @@ import numpy as np
 from ..errors import CaseError, NumericalFailure
 from ..grid import Grid
 from ..problem import Problem
-from .levy import LevySystem
+from .levy import LEVY, LevySystem
 from .march import MAX_FACTOR, MIN_FACTOR, SAFETY, SMALLEST_STEP, frames
 
 # Steps of a block: the more there are, the less the halves at its ends cost.
@@ -64,16 +64,28 @@ class LevyMarch:
         NumericalFailure
             If the tolerance cannot be met.
         """
+        values = density.reshape(self.system.grid.shape)
+        for first, last in self.system.timeline.pieces(start, stop):
+            values, step = self._piece(values, first, last, step)
+        return values.reshape(-1), step
+
+    def _piece(
+        self, values: np.ndarray, start: float, stop: float, step: float
+    ) -> tuple[np.ndarray, float]:
+        """As :meth:`advance` where the coefficients are smooth in time."""
         # Frames that differ in length by rounding share their tables.
         span = float(f"{stop - start:.12e}")
         if step <= 0.0:
             slope = self.system.transport.slope(start)
             step = FIRST_STEP / slope if slope > 0.0 else span
         level = max(1, math.ceil(math.log2(span / step) - 1e-6))
-        values, place, end = density.reshape(self.system.grid.shape), 0, 1 << FINEST
+        place, end = 0, 1 << FINEST
         while place < end:
-            dt, count = span / 2.0**level, min(BLOCK, 1 << level)
             time = start + span * (place / end)
+            longest = self.system.timeline.longest(time)
+            while span / 2.0**level > longest:
+                level += 1
+            dt, count = span / 2.0**level, min(BLOCK, 1 << level)
             if level > FINEST - 1 or dt < SMALLEST_STEP * self.horizon:
                 raise NumericalFailure(
                     f"the time error cannot be brought below rtol = {self.rtol:g} near "
@@ -82,7 +94,7 @@ class LevyMarch:
                 )
             fine = self.system.steps(values, time, dt, count)
             coarse = self.system.steps(values, time, dt, count, group=2)
-            order = self.system.order
+            order = LEVY.order
             error = float(np.abs(fine - coarse).sum()) / (2.0**order - 1.0)
             allowed = self.rtol * float(values.sum()) * count * dt / self.horizon
             ratio = allowed / error if error > 0.0 else math.inf
@@ -99,7 +111,7 @@ class LevyMarch:
             while longer and (level - longer < 1 or place % _length(level - longer)):
                 longer -= 1
             level -= longer
-        return values.reshape(-1), span / 2.0**level
+        return values, span / 2.0**level
 
 
 def _length(level: int) -> int:
@@ -114,6 +126,7 @@ def evolve_levy(
     times: Sequence[float],
     *,
     rtol: float = 1e-4,
+    breakpoints: Sequence[float] = (),
 ) -> np.ndarray:
     """Densities (n, *grid.shape) at increasing times, from the one at the first of them.
 
@@ -126,6 +139,8 @@ def evolve_levy(
     times : increasing floats
     rtol : float
         Bound on the time error in L1, relative to the mass.
+    breakpoints : sequence of float
+        Times that steps must meet, beside those at which the coefficients are seen to jump.
 
     Raises
     ------
@@ -137,7 +152,9 @@ def evolve_levy(
     times = [float(time) for time in times]
     if not times or any(not b > a for a, b in itertools.pairwise(times)):
         raise CaseError("must increase strictly", "density.times")
-    march = LevyMarch(LevySystem(problem, grid), rtol, times[-1] - times[0])
+    system = LevySystem(problem, grid, breakpoints)
+    system.watch(times[0], times[-1])
+    march = LevyMarch(system, rtol, times[-1] - times[0])
     found = [np.asarray(initial, dtype=float)]
     for _, density, _ in frames(march, found[0].reshape(-1), times):
         found.append(density.reshape(grid.shape))

@@ -4,13 +4,14 @@ from __future__ import annotations
 
 import itertools
 import math
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, replace
 from typing import Any, Protocol
 
 import numpy as np
 
 from ..errors import NumericalFailure
+from .magnus import propagated
 from .steppers import STEPPERS, Stepper
 from .system import System
 
@@ -126,14 +127,14 @@ class March:
         step = step if step > 0.0 else FIRST_STEP / self.system.at(start).q
         order = self.stepper.order
         while time < stop:
-            step = min(step, self.stepper.largest_step(self.system, time))
+            step = min(
+                step, self.stepper.largest_step(self.system, time), self.system.longest(time)
+            )
             # Equal steps up to the end, so that none is much shorter than the others.
             remaining = stop - time
             pieces = max(1, math.ceil(remaining / step - 1e-9))
             dt = remaining / pieces
-            fine, error = self._doubled(density, time, dt)
-            allowed = self.rtol * float(density.sum()) * dt / self.horizon
-            ratio = allowed / error if error > 0.0 else math.inf
+            fine, ratio = self._doubled(density, time, dt)
             factor = min(MAX_FACTOR, max(MIN_FACTOR, SAFETY * ratio ** (1.0 / order)))
             if ratio >= 1.0:
                 density = fine
@@ -154,9 +155,49 @@ class March:
         return density, step
 
     def _doubled(self, density: np.ndarray, time: float, dt: float) -> tuple[np.ndarray, float]:
-        """Two steps of dt/2 and the L1 distance to one of dt, scaled to their own error."""
+        """Two steps of dt/2, and the allowed over the estimated error.
+
+        The L1 distance to one step of dt, scaled to the error of the two, is what they are off.
+        """
         step = self.stepper.step
         middle = step(self.system, density, time, 0.5 * dt)
         fine = step(self.system, middle, time + 0.5 * dt, 0.5 * dt)
         coarse = step(self.system, density, time, dt)
-        return fine, float(np.abs(fine - coarse).sum()) / (2.0**self.stepper.order - 1.0)
+        off = (fine - coarse) / (2.0**self.stepper.order - 1.0)
+        allowed, share = self.rtol * float(density.sum()), dt / self.horizon
+        if not self.stepper.exact:
+            return fine, share * _ratio(allowed, off)
+        return fine, fading_ratio(allowed, share, off, lambda: self._later(off, time, dt))
+
+    def _later(self, off: np.ndarray, time: float, dt: float) -> np.ndarray:
+        """What is left of a difference of densities a step later."""
+        return propagated(self.system, self.system.at(time + 0.5 * dt), off, dt)
+
+
+def fading_ratio(
+    allowed: float, share: float, off: np.ndarray, later: Callable[[], np.ndarray]
+) -> float:
+    """Allowed over estimated error of a linear step whose error fades.
+
+    Errors at sides where coefficients change are mostly gone a step later. Only what is left of
+    them then adds up over the steps, in L1 without growing; no step may be off by more than half
+    of what is allowed in all.
+
+    Parameters
+    ----------
+    allowed : float
+        In all, in L1.
+    share : float
+        Of the step in the time to cover.
+    off : ndarray
+        What the step is off by.
+    later : callable
+        What is left of that a step later.
+    """
+    alone = 0.5 * _ratio(allowed, off)
+    return alone if alone < 1.0 else min(alone, 0.5 * share * _ratio(allowed, later()))
+
+
+def _ratio(allowed: float, off: np.ndarray) -> float:
+    error = float(np.abs(off).sum())
+    return allowed / error if error > 0.0 else math.inf

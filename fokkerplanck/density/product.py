@@ -224,3 +224,55 @@ def product_wrapped(source, target, forward, backward, x, a, total, weight, out)
         out[i] += gain_i
         total[j] += weight * gain_j
         total[i] += weight * gain_i
+
+
+@numba.njit(cache=True)
+def powers_serial(
+    forward, backward, shifts, leaving, source, target, ahead, behind, x, y, a, weights, begin, end,
+    total,
+):  # fmt: skip
+    """Products ``begin`` to ``end`` of :func:`product_serial` with A + 1/a, one after the other.
+
+    Parameters
+    ----------
+    forward, backward, shifts, leaving
+        As in :func:`product`.
+    source, target, ahead, behind : (W,) arrays
+        As in :func:`product_wrapped`.
+    x, y : (N,) float64, modified
+        The density, and room for a product. The last product ends in ``y`` after an odd number
+        of them and in ``x`` after an even one, the last but one in the other.
+    a : float
+        x becomes a A x + x.
+    weights : (W,) float64
+        Product k is added to ``total`` with the weight weights[k].
+    begin, end : int
+        ``end`` is left out.
+    total : (N,) float64, modified
+
+    Returns
+    -------
+    float
+        L1 distance of the last two products.
+    """
+    reach = _reach(shifts)
+    for k in range(begin, end):
+        weight = weights[k]
+        for block in range((x.size + BLOCK - 1) // BLOCK):
+            _block(
+                forward, backward, shifts, reach, leaving, x, a, 1.0, x, 0.0, total, weight, y,
+                True, block * BLOCK,
+            )  # fmt: skip
+        for n in range(source.size):
+            i, j = source[n], target[n]
+            gain_j = a * ahead[n] * x[i]
+            gain_i = a * behind[n] * x[j]
+            y[j] += gain_j
+            y[i] += gain_i
+            total[j] += weight * gain_j
+            total[i] += weight * gain_i
+        x, y = y, x
+    change = 0.0
+    for i in range(x.size):
+        change += abs(x[i] - y[i])
+    return change

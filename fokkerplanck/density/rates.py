@@ -30,6 +30,8 @@ Law = Callable[[np.ndarray, np.ndarray], tuple[np.ndarray, np.ndarray]]
 
 # Selling weight of an edge at the end that has none, relative to the other end.
 SMALLEST_WEIGHT = 1e-12
+# Below this many edges one thread finds their rates.
+SHARED_EDGES = 20_000
 # Cells per axis that `sampled_offsets` looks at.
 SAMPLES = 24
 
@@ -203,7 +205,9 @@ def _join_corners(force: Force, potential: Potential, table: _Table, law: Law) -
 def _two_rates(conductance: np.ndarray, along: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
     flat = np.ascontiguousarray(conductance).reshape(-1)
     forward, backward = np.empty_like(flat), np.empty_like(flat)
-    kernels.edge_rates(flat, np.ascontiguousarray(along).reshape(-1), forward, backward)
+    # To wake other threads takes as long as some thousand edges.
+    kernel = kernels.edge_rates_serial if flat.size < SHARED_EDGES else kernels.edge_rates
+    kernel(flat, np.ascontiguousarray(along).reshape(-1), forward, backward)
     return forward.reshape(conductance.shape), backward.reshape(conductance.shape)
 
 

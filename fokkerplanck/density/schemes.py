@@ -186,6 +186,7 @@ def march_of(
     rtol : float
     """
     horizon = times[-1] - times[0]
+    system.watch(times[0], times[-1])
     if scheme.name == "high-order":
         rest = gibbs(system)
         flat = None if rest is None else np.ascontiguousarray(rest).reshape(-1)

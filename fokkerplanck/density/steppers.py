@@ -9,6 +9,7 @@ import numpy as np
 
 from ..errors import CaseError
 from . import steps
+from .magnus import step_magnus
 from .shifted import DIRECT_CELLS
 from .system import System
 
@@ -117,6 +118,17 @@ STEPPERS = {
             summary="exp(tA) by rational Krylov spaces, cost independent of q t",
         ),
         Stepper(
+            "magnus",
+            step_magnus,
+            order=4,
+            exact=True,
+            positive="rounding",
+            entropy_decaying=True,
+            gibbs_exact=True,
+            needs_detailed_balance=False,
+            summary="commutator-free Magnus exponentials of the moving generator",
+        ),
+        Stepper(
             "split",
             steps.step_split,
             order=2,
@@ -196,6 +208,8 @@ def choose_stepper(name: str, system: System, times: Sequence[float]) -> tuple[S
             )
         return STEPPERS[name], "as the case asks"
     s = system.at(times[0]).q * (times[-1] - times[0])
+    if not system.piecewise and (s <= AFFORDABLE_PRODUCTS or system.grid.ndim == 1):
+        return STEPPERS["magnus"], "the coefficients change with time"
     if balanced:
         return STEPPERS["exponential"], (
             f"detailed balance holds, so Chebyshev covers s = q t = {s:.3g} in few products"

@@ -3,15 +3,17 @@
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
 
 from ..grid import Grid
 from ..problem import Problem
+from ..problem.timeline import Timeline, timeline_of
 from .chains import Chains, chains_of
 from .force import Force, Potential
 from .generator import Generator, assemble_generator
 from .potential import find_potential
+from .separated import Separated
 from .shifted import ShiftedSolver
 
 
@@ -28,6 +30,8 @@ class System:
     problem : Problem
         Checked before.
     grid : Grid
+    breakpoints : sequence of float
+        Times that steps must meet, beside those at which the coefficients are seen to jump.
 
     Attributes
     ----------
@@ -39,11 +43,14 @@ class System:
 
     problem: Problem
     grid: Grid
+    breakpoints: Sequence[float] = ()
     potential: Potential = field(init=False)
     counts: Counter[str] = field(default_factory=Counter)
     moved: Callable[[float], object] = field(default_factory=lambda: still, init=False)
     _generator: Generator | None = field(default=None, init=False)
     _time: float = field(default=0.0, init=False)
+    _separated: Separated | None = field(default=None, init=False)
+    _timeline: Timeline = field(default_factory=Timeline, init=False)
     _chains: list[Chains] | None = field(default=None, init=False)
     _solver: ShiftedSolver | None = field(default=None, init=False)
 
@@ -61,7 +68,11 @@ class System:
 
     def pieces(self, start: float, stop: float) -> list[tuple[float, float]]:
         """Stretches between two times on each of which the coefficients are smooth in time."""
-        return [(start, stop)]
+        return self._timeline.pieces(start, stop)
+
+    def longest(self, time: float) -> float:
+        """Longest step from a time over which the coefficients are still seen."""
+        return self._timeline.longest(time)
 
     @property
     def piecewise(self) -> bool:
@@ -71,12 +82,27 @@ class System:
     def at(self, time: float) -> Generator:
         """Generator with the coefficients of one time; the last one is kept."""
         if self._generator is None or (not self.autonomous and time != self._time):
-            self._generator = assemble_generator(self.problem, self.grid, time, self.potential)
+            quick = None if self._separated is None else self._separated.generator(time)
+            self._generator = quick or assemble_generator(
+                self.problem, self.grid, time, self.potential
+            )
             self._time = time
             self._chains = None
             self._solver = None
             self.counts["assemblies"] += 1
         return self._generator
+
+    def watch(self, start: float, stop: float) -> None:
+        """Look at coefficients that change between two times, all those that will be covered.
+
+        Raises
+        ------
+        NumericalFailure
+            If they change too often to be followed.
+        """
+        if self.problem.time_dependent:
+            self._timeline = timeline_of(self.problem, self.grid, start, stop, self.breakpoints)
+            self._separated = Separated(self.problem, self.grid, self.potential, start, stop)
 
     def chains(self, time: float) -> list[Chains]:
         """The generator of one time as chains."""

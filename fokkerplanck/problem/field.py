@@ -106,8 +106,9 @@ class FormulaField:
         flags = [expression.is_zero is True for expression in self.expressions]
         return np.array(flags, dtype=bool).reshape(self.shape)
 
-    def __call__(self, points: Sequence[Any], t: float = 0.0) -> np.ndarray:
-        """Evaluate at points (one array per axis, which broadcast) and time t.
+    def __call__(self, points: Sequence[Any], t: float | np.ndarray = 0.0) -> np.ndarray:
+        """Evaluate at points (one array per axis, which broadcast) and time t, which may be an
+        array that broadcasts against them.
 
         Returns
         -------
@@ -115,11 +116,12 @@ class FormulaField:
             Where a formula has no value the result is nan or inf.
         """
         coordinates = [np.asarray(point, dtype=float) for point in points]
-        shape = np.broadcast_shapes(*(point.shape for point in coordinates))
+        # As a numpy scalar, t divides by zero and overflows quietly, as the points do.
+        time = np.asarray(t, dtype=float)[()]
+        shape = np.broadcast_shapes(*(point.shape for point in coordinates), np.shape(time))
         values = np.empty((len(self.expressions), *shape))
         with np.errstate(all="ignore"):
-            # As a numpy scalar, t divides by zero and overflows quietly, as the points do.
-            entries = self._compiled(*coordinates, np.float64(t))
+            entries = self._compiled(*coordinates, time)
         for i, entry in enumerate(entries):
             values[i] = entry
         return values.reshape(self.shape + shape)

@@ -80,8 +80,8 @@ floor = _elementary("floor", "floor", _zero)
 sinh: Any = _elementary("sinh", "sinh", lambda a: cosh(a))
 cosh: Any = _elementary("cosh", "cosh", lambda a: sinh(a))
 tanh: Any = _elementary("tanh", "tanh", lambda a: 1 - tanh(a) ** 2)
-_half_step = _elementary(
-    "_half_step", "heaviside", _zero, _zero, fold=lambda a, half: half * (1.0 + _float_sign(a))
+half_step = _elementary(
+    "half_step", "heaviside", _zero, _zero, fold=lambda a, half: half * (1.0 + _float_sign(a))
 )
 minimum = _elementary("min", "minimum", lambda a, b: step(b - a), lambda a, b: step(a - b))
 maximum = _elementary("max", "maximum", lambda a, b: step(a - b), lambda a, b: step(b - a))
@@ -102,7 +102,7 @@ logical_not = _elementary("logical_not", "logical_not", _zero, fold=lambda a: 1 
 
 def step(argument: sp.Expr) -> sp.Expr:
     """Heaviside's step with the value 1/2 at zero."""
-    return _half_step(argument, sp.Rational(1, 2))
+    return half_step(argument, sp.Rational(1, 2))
 
 
 def _pairwise(function: Callable[..., sp.Expr]) -> Callable[..., sp.Expr]:
@@ -149,7 +149,7 @@ FUNCTIONS: dict[str, FunctionEntry] = {
     "max": FunctionEntry(_pairwise(maximum), max, 2, variadic=True),
 }
 # Functions whose values jump where their arguments do not.
-JUMPING = (sign, floor, _half_step, where, arctan2, sp.sign, sp.floor)
+JUMPING = (sign, floor, half_step, where, arctan2, sp.sign, sp.floor)
 CONSTANTS: dict[str, sp.Expr] = {"pi": sp.pi, "e": sp.E}
 
 # Names that an axis or a parameter cannot take.

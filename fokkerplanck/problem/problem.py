@@ -256,6 +256,16 @@ class Problem:
         return self._sigma.time_dependent or (given is not None and given.time_dependent)
 
     @property
+    def fields(self) -> tuple[Field, ...]:
+        """What the coefficients are made of: slope of the loss, drift, Sigma."""
+        # Differences of a function cost more than the function, and show nothing more in time.
+        formula = isinstance(self._loss, FormulaField) or "gradient" in self._given
+        loss = self._gradient if formula else self._loss
+        drift = () if self._drift is None else (self._drift,)
+        divergence = [self._given["div_sigma"]] if "div_sigma" in self._given else []
+        return (loss, *drift, self._sigma, *divergence)
+
+    @property
     def minibatch_noise(self) -> bool:
         """Whether Sigma is the covariance of the sample gradients of the model."""
         return isinstance(self._sigma, ModelField)
