@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import itertools
 import time
 from collections.abc import Callable
 from pathlib import Path
@@ -22,10 +21,10 @@ from .density import (
     spectrum_method,
     stationary,
 )
-from .density.exponential import chebyshev_coefficients
 from .density.flux_march import expected_products
 from .density.force import Force
 from .density.levy import LEVY, LevySystem
+from .density.steppers import expected_products as expected
 from .errors import CaseError, NumericalFailure
 from .observables import moments
 from .problem.tails import gradient_tail
@@ -211,11 +210,9 @@ def _steps(
     stepper, reason = choose_stepper(asked.stepper, system, asked.times)
     lines = [("stepper", f"{stepper.name} ({stepper.summary}): {reason}")]
     if stepper.exact and system.autonomous:
-        products = 0.0
-        for before, after in itertools.pairwise(asked.times):
-            s = generator.q * (after - before)
-            products += chebyshev_coefficients(s).size if generator.detailed_balance else s
-        lines.append(("expected time", _words(products, _seconds(generator.combine, case))))
+        products = expected(stepper.name, system, asked.times)
+        if products is not None:
+            lines.append(("expected time", _words(products, _seconds(generator.combine, case))))
     return lines
 
 

@@ -10,7 +10,7 @@ from ..problem import Problem
 from .chains import Chains, chains_of
 from .force import Force, Potential, find_potential
 from .generator import Generator, assemble_generator
-from .shifted import ShiftedSolver
+from .shifted import DIRECT_CELLS, ShiftedSolver
 
 
 @dataclass
@@ -49,6 +49,11 @@ class System:
     def piecewise(self) -> bool:
         """Whether the coefficients are constant on each of the :meth:`pieces`."""
         return self.autonomous
+
+    @property
+    def factors(self) -> bool:
+        """Whether factors of shifted systems are affordable, and serve more than one step."""
+        return self.autonomous and self.grid.size <= DIRECT_CELLS[self.grid.ndim]
 
     def at(self, time: float) -> Generator:
         """Generator with the coefficients of one time; the last one is kept."""
