@@ -38,6 +38,7 @@ AT_REST = 1e-12
 # the call of a product: about ten hours.
 MOST_WORK = 3e13
 CALL_CELLS = 4000
+SHORTER = "take density.stepper = 'auto' or 'krylov', an earlier density.end, or fewer cells"
 
 
 def poisson_weights(s: float) -> tuple[int, np.ndarray]:
@@ -112,7 +113,7 @@ def chebyshev_products(s: float) -> float:
     return pieces * (7.7 * math.sqrt(s / pieces) + 10.0)
 
 
-def require_affordable(products: float, s: float, cells: int) -> None:
+def require_affordable(products: float, s: float, cells: int, advice: str = SHORTER) -> None:
     """Refuse a time that takes too many products.
 
     Raises
@@ -125,7 +126,7 @@ def require_affordable(products: float, s: float, cells: int) -> None:
         raise NumericalFailure(
             f"s = q t = {s:.3g} (the largest exit rate of a cell times the time) takes "
             f"{products:.2g} products, about {work / 3.6e12:.2g} hours",
-            "take density.stepper = 'auto' or 'krylov', an earlier density.end, or fewer cells",
+            advice,
         )
 
 

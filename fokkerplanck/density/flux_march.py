@@ -25,6 +25,7 @@ from .correction import (
     relative_entropy,
 )
 from .currents import face_fluxes
+from .exponential import at_rest
 from .high import HighOrder, high_order
 from .integral import TermsGrow, integral, interval, longest_step
 from .march import MAX_FACTOR, MIN_FACTOR, SAFETY, SMALLEST_STEP
@@ -143,6 +144,8 @@ class FluxMarch:
             else:
                 self._reject(time)
             if autonomous:
+                rest = at_rest(self.system.at(time), density)
+                density, time = (density, time) if rest is None else (rest, stop)
                 continue
             factor = min(MAX_FACTOR, max(MIN_FACTOR, SAFETY * ratio ** (1.0 / ORDER)))
             if ratio < 1.0:
