@@ -39,6 +39,8 @@ class Axis:
 
     def __post_init__(self) -> None:
         key = f"domain.{self.name}"
+        if not isinstance(self.name, str):
+            raise CaseError(f"{self.name!r} is not a name; an axis is named by a string", "domain")
         if not (math.isfinite(self.lower) and math.isfinite(self.upper)):
             raise CaseError(
                 f"the range [{self.lower}, {self.upper}] must have two finite ends", f"{key}.range"
@@ -94,6 +96,10 @@ class Domain:
 
         Values may also be :class:`Axis`. Raises :class:`CaseError` naming the axis.
         """
+        if not isinstance(mapping, Mapping):
+            raise CaseError(
+                f"{mapping!r} is no mapping of names to ranges; give {{'x': (-4, 4)}}", "domain"
+            )
         return cls(tuple(_axis(name, value) for name, value in mapping.items()))
 
     @property

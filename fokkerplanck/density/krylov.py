@@ -23,8 +23,8 @@ POLE_SHARE = 10.0
 # Eigenvalues of R below this belong to modes that have decayed by exp(-POLE_SHARE/DEAD).
 DEAD = 0.02
 MAX_DIMENSION = 120
-# The error estimate is looked at every so many steps.
-ESTIMATE_EVERY = 4
+# The error is estimated after so many steps, and then after a fifth more of them each time.
+FIRST_ESTIMATE, ESTIMATE_SHARE = 4, 5
 # What a vector keeps beside the others, relative, when they span all that R makes of the start.
 EXHAUSTED = 1e-14
 # Entries below this share of the largest are rounding of the basis.
@@ -97,7 +97,7 @@ def _piece(
     basis = np.empty((MAX_DIMENSION, density.size))
     basis[0] = density / scale
     hessenberg = np.zeros((MAX_DIMENSION, MAX_DIMENSION))
-    previous = None
+    previous, estimate = None, FIRST_ESTIMATE
     for m in range(1, MAX_DIMENSION + 1):
         vector = solver.solve(basis[m - 1], gamma, adjoint)
         before = float(np.linalg.norm(vector))
@@ -109,7 +109,8 @@ def _piece(
                 vector = vector - overlap * basis[i]
         norm = float(np.linalg.norm(vector))
         exhausted = norm <= EXHAUSTED * before
-        if m % ESTIMATE_EVERY == 0 or exhausted:
+        if m == estimate or exhausted:
+            estimate = min(MAX_DIMENSION, m + max(FIRST_ESTIMATE, m // ESTIMATE_SHARE))
             coordinates = _first_column(hessenberg[:m, :m], duration / gamma)
             result = scale * (coordinates @ basis[:m])
             size = float(np.abs(result).sum())
