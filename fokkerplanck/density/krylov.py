@@ -90,12 +90,15 @@ def _piece(
     solver: ShiftedSolver, density: np.ndarray, duration: float, tolerance: float, adjoint: bool
 ) -> tuple[np.ndarray, int]:
     """As :func:`rational_krylov` by one Krylov space."""
-    scale = float(np.linalg.norm(density))
-    if scale == 0.0:
+    # In this order: squares of what absorbing sides have left may underflow.
+    largest = float(np.abs(density).max())
+    if largest == 0.0:
         return density, 0
+    norm = float(np.linalg.norm(density / largest))
+    scale = largest * norm
     gamma = pole(duration)
     basis = np.empty((MAX_DIMENSION, density.size))
-    basis[0] = density / scale
+    basis[0] = density / largest / norm
     hessenberg = np.zeros((MAX_DIMENSION, MAX_DIMENSION))
     previous, estimate = None, FIRST_ESTIMATE
     for m in range(1, MAX_DIMENSION + 1):

@@ -110,7 +110,8 @@ def smoothing_bytes(problem: Problem, grid: Grid, gammas: Sequence[float]) -> in
         nodes, _ = _nodes(grid, gamma, curvature)
         size = min(math.prod(len(part) for part in nodes), MOST_NODES)
         summed = size * grid.shape[0] // len(nodes[0])
-        most = max(most, FORMULA_ARRAYS * size + 2 * moments * summed + 3 * CHUNK)
+        block = min(CHUNK, size * max(grid.shape))
+        most = max(most, FORMULA_ARRAYS * size + 2 * moments * summed + 3 * block)
     return FLOAT_BYTES * most
 
 

@@ -95,7 +95,8 @@ def _mapped(file: BinaryIO, pages: Mapping[int, bytes], size: int | None) -> mma
 
 
 def _heaps(data: mmap.mmap) -> Iterator[int]:
-    start = data.find(_HEAP)
+    # From the beginning, wherever the position of a map that was filled is.
+    start = data.find(_HEAP, 0)
     while start >= 0:
         yield start
         start = data.find(_HEAP, start + 1)
@@ -127,7 +128,7 @@ def _claims_more(data: mmap.mmap, start: int, sizes: Mapping[int, int]) -> bool:
     other bytes that look like one to an object that exists are as good as impossible.
     """
     address = start.to_bytes(8, "little")
-    place = data.find(address)
+    place = data.find(address, 0)
     while place >= 0:
         found = sizes.get(_integer(data, place + 8, 4), None) if place >= 4 else None
         if found is not None and _integer(data, place - 4, 4) > found:

@@ -25,10 +25,11 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
+from ..limits import JOURNAL_BYTES
 from ..machine import memory_available, read_regular
 
 # A file of the journal holds at least this much before the other one's turn.
-TURN_BYTES = 16 * 2**20
+TURN_BYTES = JOURNAL_BYTES
 # Of the memory that there is, what a journal may take at most.
 MEMORY_SHARE = 4
 SUFFIXES = (".journal-a", ".journal-b")
