@@ -210,9 +210,9 @@ def _steps(
     stepper, reason = choose_stepper(asked.stepper, system, asked.times)
     lines = [("stepper", f"{stepper.name} ({stepper.summary}): {reason}")]
     if stepper.exact and system.autonomous:
-        products = expected(stepper.name, system, asked.times)
-        if products is not None:
-            lines.append(("expected time", _words(products, _seconds(generator.combine, case))))
+        count = expected(stepper.name, system, asked.times)
+        if count is not None:
+            lines.append(("expected time", _words(count, _seconds(generator.combine, case))))
     return lines
 
 

@@ -202,12 +202,12 @@ def choose_stepper(name: str, system: System, times: Sequence[float]) -> tuple[S
     krylov = FACTORISATION + KRYLOV_FRAME * frames
     if balanced:
         products = frames * chebyshev_products(s / frames)
-        if system.factors and products > max(krylov, frames * steps.KRYLOV_PRODUCTS):
+        if system.affords_factors and products > max(krylov, frames * steps.KRYLOV_PRODUCTS):
             return STEPPERS["krylov"], _fewer_spaces(s, products, frames)
         return STEPPERS["exponential"], (
             f"detailed balance holds, so Chebyshev covers s = q t = {s:.3g} in few products"
         )
-    if system.factors and krylov < s:
+    if system.affords_factors and krylov < s:
         return STEPPERS["krylov"], _fewer_spaces(s, s, frames)
     if s <= AFFORDABLE_PRODUCTS:
         return STEPPERS["exponential"], (
@@ -250,6 +250,6 @@ def _require_affordable(name: str, system: System, times: Sequence[float]) -> No
     products = expected_products(name, system, times)
     generator = system.at(times[0])
     resting = generator.detailed_balance and generator.closed and name != "explicit"
-    if products is None or resting or (name == "exponential" and system.factors):
+    if products is None or resting or (name == "exponential" and system.affords_factors):
         return
     require_affordable(products, generator.q * (times[-1] - times[0]), system.grid.size)

@@ -61,7 +61,7 @@ def step_exponential(system: System, density: np.ndarray, time: float, dt: float
     """
     generator = system.at(time + 0.5 * dt)
     s = generator.q * dt
-    if uniformization_products(s) > KRYLOV_PRODUCTS and system.factors:
+    if uniformization_products(s) > KRYLOV_PRODUCTS and system.affords_factors:
         short = generator.detailed_balance and chebyshev_weight(generator, density) <= MAX_WEIGHT
         if not short or chebyshev_products(s) > KRYLOV_PRODUCTS:
             return step_krylov(system, density, time, dt)

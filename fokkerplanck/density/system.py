@@ -51,7 +51,7 @@ class System:
         return self.autonomous
 
     @property
-    def factors(self) -> bool:
+    def affords_factors(self) -> bool:
         """Whether factors of shifted systems are affordable, and serve more than one step."""
         return self.autonomous and self.grid.size <= DIRECT_CELLS[self.grid.ndim]
 

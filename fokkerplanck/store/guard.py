@@ -35,6 +35,9 @@ FILTERS = (h5z.FILTER_DEFLATE, h5z.FILTER_SHUFFLE, h5z.FILTER_FLETCHER32)
 # A collection of the global heap: signature, version, reserved; then its size.
 _HEAP = b"GCOL\x01\0\0\0"
 _HEAP_HEADER = _OBJECT_HEADER = 16
+# A node of a tree of chunks: signature, kind, level, count, two neighbours; then size and place of
+# its first chunk.
+_NODE, _NODE_HEADER = b"TREE", 24
 # Attributes of dimension scales and of what they belong to, and their classes of types.
 _SCALE = b"DIMENSION_SCALE"
 _SCALE_CLASSES = {
@@ -109,7 +112,7 @@ def _integer(data: mmap.mmap, place: int, size: int) -> int:
 def _objects(data: mmap.mmap, start: int) -> dict[int, int] | None:
     """Bytes of every object of a heap by its number; None where one takes no room."""
     end = min(start + _integer(data, start + len(_HEAP), 8), len(data))
-    place, sizes = start + _HEAP_HEADER, {}
+    place, sizes = start + _HEAP_HEADER, dict[int, int]()
     while place + _OBJECT_HEADER <= end:
         number, size = _integer(data, place, 2), _integer(data, place + 8, 8)
         # Object 0 is the free room, whose size counts its own header.
@@ -124,14 +127,16 @@ def _objects(data: mmap.mmap, start: int) -> dict[int, int] | None:
 def _claims_more(data: mmap.mmap, start: int, sizes: Mapping[int, int]) -> bool:
     """Whether a reference to an object of a heap claims a length beyond the object's.
 
-    A reference is the length (4 bytes), the address of the heap (8) and the number there (4);
-    other bytes that look like one to an object that exists are as good as impossible.
+    A reference is the length (4 bytes), the address of the heap (8) and the number there (4). What
+    looks like one at the head of a node of a tree is the size of its first chunk, behind a
+    neighbour that is none.
     """
     address = start.to_bytes(8, "little")
     place = data.find(address, 0)
     while place >= 0:
-        found = sizes.get(_integer(data, place + 8, 4), None) if place >= 4 else None
-        if found is not None and _integer(data, place - 4, 4) > found:
+        number, head = _integer(data, place + 8, 4), max(place - _NODE_HEADER, 0)
+        size = sizes.get(number, 0) if data[head : head + 4] != _NODE else 0
+        if size and place >= 4 and number and _integer(data, place - 4, 4) > size:
             return True
         place = data.find(address, place + 1)
     return False
