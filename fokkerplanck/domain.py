@@ -11,6 +11,8 @@ from .errors import CaseError
 
 BOUNDARIES = ("reflecting", "periodic", "absorbing")
 MAX_AXES = 3
+# Lengths whose squares, and the inverses of these, are numbers.
+LEAST_LENGTH, MOST_LENGTH = 1e-150, 1e150
 
 
 @dataclass(frozen=True)
@@ -49,6 +51,12 @@ class Axis:
             raise CaseError(
                 f"the range [{self.lower:g}, {self.upper:g}] is empty; the first number must be "
                 "below the second",
+                f"{key}.range",
+            )
+        if not LEAST_LENGTH <= self.length <= MOST_LENGTH:
+            raise CaseError(
+                f"the range [{self.lower:g}, {self.upper:g}] has a length of {self.length:.3g}; "
+                f"{LEAST_LENGTH:g} to {MOST_LENGTH:g} are possible",
                 f"{key}.range",
             )
         for side in self.boundary:

@@ -273,3 +273,20 @@ def test_times_and_names_from_python() -> None:
             Problem("1.0", 1.0, 2.0, domain)  # type: ignore[arg-type]
         assert caught.value.key == "domain"
     assert make_case(problem, 8).grid == grid
+
+
+def test_ranges_beyond_doubles() -> None:
+    for ends in ((0.0, 1e-200), (-1e200, 1e200), (-1e308, 1e308)):
+        with pytest.raises(CaseError) as caught:
+            Problem("1.0", 1.0, 2.0, {"x": ends})
+        assert caught.value.key == "domain.x.range"
+
+
+def test_potential_beyond_its_own_rounding() -> None:
+    """Which of four cells a density of this loss ends in is decided by the last bits."""
+    problem = Problem("1e30*(x**2 + y**2)", 1.0, 2.0, {"x": (-4, 4), "y": (-4, 4)})
+    result = run(make_case(problem, 10, density={"end": 1.0, "frames": 2}))
+    assert any("rounding" in note for note in result.notes)
+    calm = Problem("0.5*(x**2 + y**2)", 1.0, 2.0, {"x": (-4, 4), "y": (-4, 4)})
+    result = run(make_case(calm, 10, density={"end": 1.0, "frames": 2}))
+    assert not any("rounding" in note for note in result.notes)

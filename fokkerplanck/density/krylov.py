@@ -33,6 +33,8 @@ NOISE = 4 * np.finfo(float).eps
 # many pieces.
 MOST_HALVINGS = 40
 PATIENCE = 4
+# Solves beyond which a time is given up: turns by the million that hardly any noise damps.
+MOST_SOLVES = 100_000
 
 
 def rational_krylov(
@@ -73,14 +75,20 @@ def rational_krylov(
             density, count = _piece(solver, density, piece, tolerance, adjoint)
         except NumericalFailure:
             halvings += 1
-            if halvings > MOST_HALVINGS:
+            if halvings > MOST_HALVINGS or solves > MOST_SOLVES:
                 raise
             solves += MAX_DIMENSION
             piece, good = 0.5 * piece, 0
             continue
         solves += count
         left = left - piece if left > 1.5 * piece else 0.0
-        good += 1
+        if solves > MOST_SOLVES and left > 0.0:
+            raise NumericalFailure(
+                f"{solves} solves of the Krylov method have covered {duration - left:.3g} of "
+                f"{duration:.3g}",
+                "take more noise, more frames or an earlier density.end",
+            )
+        good, halvings = good + 1, 0
         if good == PATIENCE:
             piece, good = 2.0 * piece, 0
     return density, solves

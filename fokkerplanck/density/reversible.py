@@ -138,7 +138,7 @@ def time_to_rest(generator: Generator) -> float:
         return np.inf
     try:
         gap = float(reversible_modes(generator, 2).rates[1])
-    except NumericalFailure:
+    except (ArithmeticError, NumericalFailure, np.linalg.LinAlgError):
         return np.inf
     return DECADES * np.log(10.0) / gap if gap > 0.0 else np.inf
 

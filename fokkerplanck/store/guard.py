@@ -38,6 +38,8 @@ _HEAP_HEADER = _OBJECT_HEADER = 16
 # A node of a tree of chunks: signature, kind, level, count, two neighbours; then size and place of
 # its first chunk.
 _NODE, _NODE_HEADER = b"TREE", 24
+# Version and class of the layout of a virtual dataset.
+_VIRTUAL = b"\x04\x03"
 # Attributes of dimension scales and of what they belong to, and their classes of types.
 _SCALE = b"DIMENSION_SCALE"
 _SCALE_CLASSES = {
@@ -129,14 +131,15 @@ def _claims_more(data: mmap.mmap, start: int, sizes: Mapping[int, int]) -> bool:
 
     A reference is the length (4 bytes), the address of the heap (8) and the number there (4). What
     looks like one at the head of a node of a tree is the size of its first chunk, behind a
-    neighbour that is none.
+    neighbour that is none; and a virtual dataset, refused later, has no length there.
     """
     address = start.to_bytes(8, "little")
     place = data.find(address, 0)
     while place >= 0:
         number, head = _integer(data, place + 8, 4), max(place - _NODE_HEADER, 0)
-        size = sizes.get(number, 0) if data[head : head + 4] != _NODE else 0
-        if size and place >= 4 and number and _integer(data, place - 4, 4) > size:
+        other = data[head : head + 4] == _NODE or data[place - 2 : place] == _VIRTUAL
+        size = sizes.get(number, 0) if number and place >= 4 and not other else 0
+        if size and _integer(data, place - 4, 4) > size:
             return True
         place = data.find(address, place + 1)
     return False
