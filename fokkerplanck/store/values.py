@@ -10,10 +10,9 @@ from collections.abc import Mapping
 import h5py
 import numpy as np
 
+from ..limits import LARGEST_VALUE
 from .layout import axis_names
 
-# Of losses: differences of larger ones are beyond the largest double.
-LARGEST = 1e305
 # Of a density, relative to its largest value: results of other programs may have undershoots.
 NEGATIVE = 1e-6
 # Series that have a value at every time; others may be NaN where a density has none.
@@ -49,8 +48,8 @@ def check_values(file: h5py.File, frames: int, density: np.ndarray | None = None
         if label in file and (found := _texts(file[label])) != names:
             raise ValueError(f"/{label} names {', '.join(found)}, and the axes are {names}")
     for name in ("loss", "sigma", "drift"):
-        if name in file and not (np.abs(file[name][...]) <= LARGEST).all():
-            raise ValueError(f"/{name} has values that are no numbers, or beyond {LARGEST:g}")
+        if name in file and not (np.abs(file[name][...]) <= LARGEST_VALUE).all():
+            raise ValueError(f"/{name} has values that are no numbers, or beyond {LARGEST_VALUE:g}")
     series: Mapping[str, h5py.Dataset] = {name: file[name] for name in ALWAYS if name in file}
     for name, dataset in series.items():
         if not np.isfinite(dataset[:frames]).all():
