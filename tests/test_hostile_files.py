@@ -149,6 +149,8 @@ def spoil(file: h5py.File, kind: str) -> None:
         file["mass"][1] = np.nan
     elif kind == "one frame":
         file["density"][1, 3] = -1.0
+    elif kind == "no mass":
+        file.move("mass", "nass")
     elif kind == "beta text":
         file.attrs["beta"] = "two"
 
@@ -162,6 +164,7 @@ def spoil(file: h5py.File, kind: str) -> None:
         ("mass", "mass"),
         ("one frame", "density"),
         ("beta text", "beta"),
+        ("no mass", "/mass is absent"),
     ],
 )
 def test_values_at_the_door(kind: str, word: str, good: Path) -> None:

@@ -17,6 +17,8 @@ from .layout import axis_names
 NEGATIVE = 1e-6
 # Series that have a value at every time; others may be NaN where a density has none.
 ALWAYS = ("mass", "minimum", "free_energy", "kl_to_stationary")
+# What is measured of every density, or of none.
+MEASURED = ("mass", "minimum", "mean", "covariance")
 # Texts that name the axes.
 COMPONENTS = ("component", "component2", "row", "column")
 
@@ -50,6 +52,9 @@ def check_values(file: h5py.File, frames: int, density: np.ndarray | None = None
     for name in ("loss", "sigma", "drift"):
         if name in file and not (np.abs(file[name][...]) <= LARGEST_VALUE).all():
             raise ValueError(f"/{name} has values that are no numbers, or beyond {LARGEST_VALUE:g}")
+    lacking = [name for name in MEASURED if name not in file]
+    if lacking and len(lacking) < len(MEASURED):
+        raise ValueError(f"/{lacking[0]} is absent, and other observables are not")
     series: Mapping[str, h5py.Dataset] = {name: file[name] for name in ALWAYS if name in file}
     for name, dataset in series.items():
         if not np.isfinite(dataset[:frames]).all():
