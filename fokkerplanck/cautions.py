@@ -34,6 +34,8 @@ PECLET_WARNING = 1.0
 MOST_RAISED = 0.1
 # Below this |P| the mean of both rates is the conductance (f - b)/P to P^2/12.
 SMALL_WORK = 1e-5
+# Of the potential, in units of the noise, where the density is.
+ROUNDING_WARNING = 1e-3
 
 
 def mass_outside(problem: Problem, grid: Grid, density: np.ndarray, time: float = 0.0) -> float:
@@ -166,6 +168,16 @@ def cautions(
             f"the domain cuts off a tail of the density: about {min(outside, 1.0):.0e} of its mass "
             "would lie beyond the reflecting sides; enlarge domain ranges"
         )
+    psi = generator.potential.values
+    if psi is not None:
+        there = density > 0.0
+        energy = float((np.abs(psi[there]) * (density[there] / density.sum())).sum())
+        if np.finfo(float).eps * energy > ROUNDING_WARNING:
+            found.append(
+                f"beta Phi~ is {energy:.1e} where the density is, so large that its rounding "
+                "outweighs the noise; subtract a constant from the loss, or take a smaller beta or "
+                "domain"
+            )
     if order > 2:
         return found
     if singular:

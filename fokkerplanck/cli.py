@@ -6,6 +6,7 @@ Exit status: see ``arguments.STATUS``.
 from __future__ import annotations
 
 import argparse
+import io
 import os
 import signal
 import sys
@@ -37,8 +38,11 @@ SUCCESS, MISSED, BAD_INPUT, FAILED, INTERRUPTED = 0, 1, 2, 3, 130
 
 def main(arguments: Sequence[str] | None = None) -> int:
     """Run one command; returns the exit status."""
+    _open_streams()
     options = _parser().parse_args(arguments)
     try:
+        _check_texts(options)
+        _check_threads()
         with _warnings_in_one_line():
             status: int = options.command(options)
             sys.stdout.flush()
@@ -59,6 +63,56 @@ def main(arguments: Sequence[str] | None = None) -> int:
         return _complain(f"{place}{error.strerror or error}", BAD_INPUT)
     except MemoryError:
         return _complain("there is not enough memory; take fewer cells or frames", BAD_INPUT)
+    except ValueError as error:
+        # numba's, once it has tried to start its threads.
+        if "threading layer" not in str(error):
+            raise
+        layer = os.environ.get("NUMBA_THREADING_LAYER", "")
+        sentence = f"NUMBA_THREADING_LAYER: {layer!r} cannot be loaded here; leave it unset"
+        return _complain(sentence, BAD_INPUT)
+
+
+def _open_streams() -> None:
+    """Give closed streams a place to go, and signs that a stream does not know a spelling.
+
+    A file that is opened would otherwise take the number of a closed stream, and with it what a
+    library writes there.
+    """
+    while (number := os.open(os.devnull, os.O_RDWR)) < 3:
+        pass
+    os.close(number)
+    for number, name in ((1, "stdout"), (2, "stderr")):
+        stream = getattr(sys, name)
+        if stream is None:
+            stream = open(number, "w", encoding="utf-8", closefd=False)  # noqa: SIM115
+            setattr(sys, name, stream)
+        if isinstance(stream, io.TextIOWrapper):
+            stream.reconfigure(errors="backslashreplace")
+
+
+def _check_texts(options: argparse.Namespace) -> None:
+    """Refuse names that are not text, which neither a result nor a page could keep."""
+    for name, value in vars(options).items():
+        for text in value if isinstance(value, list) else [value]:
+            if isinstance(text, str) and not _encodes(text):
+                raise CaseError(
+                    f"{text!r} is not UTF-8 text; rename the file or folder", name.replace("_", "-")
+                )
+
+
+def _encodes(text: str) -> bool:
+    try:
+        text.encode()
+    except UnicodeEncodeError:
+        return False
+    return True
+
+
+def _check_threads() -> None:
+    """Refuse what numba would refuse when it is loaded."""
+    count = os.environ.get("NUMBA_NUM_THREADS")
+    if count is not None and not (count.strip().isdecimal() and int(count) >= 1):
+        raise CaseError(f"{count!r} is no number of threads; take 1 or more", "NUMBA_NUM_THREADS")
 
 
 def _complain(sentence: str, status: int) -> int:
@@ -328,6 +382,8 @@ def _new(options: argparse.Namespace) -> int:
     from .template import case_template
 
     path = Path(options.name)
+    if not path.name:
+        raise CaseError(f"{options.name!r} is no name for a file; take letters and digits", "NAME")
     if path.suffix != ".toml":
         path = path.with_name(f"{path.name}.toml")
     try:

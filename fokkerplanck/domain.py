@@ -11,6 +11,8 @@ from .errors import CaseError
 
 BOUNDARIES = ("reflecting", "periodic", "absorbing")
 MAX_AXES = 3
+# Lengths whose squares, and the inverses of these, are numbers.
+LEAST_LENGTH, MOST_LENGTH = 1e-150, 1e150
 
 
 @dataclass(frozen=True)
@@ -39,6 +41,8 @@ class Axis:
 
     def __post_init__(self) -> None:
         key = f"domain.{self.name}"
+        if not isinstance(self.name, str):
+            raise CaseError(f"{self.name!r} is not a name; an axis is named by a string", "domain")
         if not (math.isfinite(self.lower) and math.isfinite(self.upper)):
             raise CaseError(
                 f"the range [{self.lower}, {self.upper}] must have two finite ends", f"{key}.range"
@@ -47,6 +51,12 @@ class Axis:
             raise CaseError(
                 f"the range [{self.lower:g}, {self.upper:g}] is empty; the first number must be "
                 "below the second",
+                f"{key}.range",
+            )
+        if not LEAST_LENGTH <= self.length <= MOST_LENGTH:
+            raise CaseError(
+                f"the range [{self.lower:g}, {self.upper:g}] has a length of {self.length:.3g}; "
+                f"{LEAST_LENGTH:g} to {MOST_LENGTH:g} are possible",
                 f"{key}.range",
             )
         for side in self.boundary:
@@ -94,6 +104,10 @@ class Domain:
 
         Values may also be :class:`Axis`. Raises :class:`CaseError` naming the axis.
         """
+        if not isinstance(mapping, Mapping):
+            raise CaseError(
+                f"{mapping!r} is no mapping of names to ranges; give {{'x': (-4, 4)}}", "domain"
+            )
         return cls(tuple(_axis(name, value) for name, value in mapping.items()))
 
     @property

@@ -19,7 +19,7 @@ import numpy as np
 
 from .case import Case
 from .density import Generator, Scheme, System, gibbs, march_of
-from .density.exponential import chebyshev_coefficients
+from .density.exponential import chebyshev_products, uniformization_products
 from .density.flux_march import expected_products
 from .density.high import high_order
 from .density.levy import LevySystem
@@ -111,10 +111,8 @@ def _exact(case: Case, generator: Generator, stepper: str) -> float:
     if stepper == "krylov":
         return krylov_seconds(generator) * len(spans)
     fast = generator.detailed_balance and stepper != "uniformization"
-    products = sum(
-        chebyshev_coefficients(generator.q * span).size if fast else generator.q * span
-        for span in spans
-    )
+    count = chebyshev_products if fast else uniformization_products
+    products = sum(count(generator.q * span) for span in spans)
     return products * _product(generator.combine, case)
 
 

@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import errno
 import os
 import shutil
+import stat
 import sys
 from pathlib import Path
 
@@ -22,6 +24,36 @@ def disk_available(folder: Path) -> int | None:
         return None if there is None else shutil.disk_usage(there).free
     except OSError:
         return None
+
+
+def open_regular(path: str | Path, flags: int = os.O_RDONLY) -> int:
+    """Descriptor of a file; a pipe is not waited for and a device not read.
+
+    Raises
+    ------
+    OSError
+        Of the system, or for what is no regular file.
+    """
+    quick = getattr(os, "O_NONBLOCK", 0) | getattr(os, "O_CLOEXEC", 0)
+    descriptor = os.open(path, flags | quick)
+    if not stat.S_ISREG(os.fstat(descriptor).st_mode):
+        os.close(descriptor)
+        raise OSError(errno.EINVAL, "is a device, a pipe or a folder; a file is needed", str(path))
+    return descriptor
+
+
+def read_regular(path: Path, most: int, start: bytes = b"") -> bytes:
+    """All bytes of a regular file of at most ``most``; none where it does not begin as it should.
+
+    Raises
+    ------
+    OSError
+    """
+    with os.fdopen(open_regular(path), "rb") as file:
+        if os.fstat(file.fileno()).st_size > most:
+            raise OSError(errno.EFBIG, "is larger than the memory", str(path))
+        head = file.read(len(start))
+        return head + file.read() if head == start else b""
 
 
 def changed_at(path: Path) -> int | None:

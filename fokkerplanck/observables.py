@@ -29,6 +29,8 @@ class Observer:
     problem: Problem
     stationary: StationaryState | None
 
+    # What is beyond the largest number is inf or NaN, and kept as that.
+    @np.errstate(over="ignore", invalid="ignore")
     def measure(
         self,
         generator: Generator,

@@ -40,6 +40,7 @@ from .provenance import header_of, is_complete
 from .result import Result, open_result
 from .sink import Sink
 from .smoothed import smooth
+from .smoothing import smoothing_bytes
 from .stability import stability_caution
 from .start import initial_density, scheme_of, system_of
 from .steering import objective_of, steer
@@ -157,6 +158,9 @@ def require_room(case: Case) -> None:
     if case.discrete is not None:
         size = transfer_bytes(case.problem, case.grid, case.discrete.noise, case.discrete.draws)
         needs.append(Need("discrete", "the cells that the steps reach", size))
+    if case.smoothing is not None:
+        size = smoothing_bytes(case.problem, case.grid, case.smoothing.gamma)
+        needs.append(Need("smoothing.gamma", "the nodes of the smoothing kernels", size))
     require_memory(needs)
 
 

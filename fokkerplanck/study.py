@@ -79,6 +79,14 @@ def study(case: Case, levels: int = 3) -> str:
 def _ladder(case: Case, levels: int) -> list[Grid]:
     """Grids from coarse to the case's own."""
     grids = []
+    most = (min(case.grid.shape) // MIN_CELLS).bit_length()
+    if levels > most:
+        raise CaseError(
+            f"{levels} levels are too many: each halves the cells, and {MIN_CELLS} per axis have "
+            f"to be left; the case with {case.grid.shape} allows {most}",
+            "domain",
+            case.file,
+        )
     for level in reversed(range(levels)):
         shape = tuple(n // 2**level for n in case.grid.shape)
         exact = all(n % 2**level == 0 for n in case.grid.shape)

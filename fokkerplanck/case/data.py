@@ -13,6 +13,7 @@ import numpy as np
 from ..errors import CaseError
 from ..problem import DataModel
 from ..problem.names import nearest
+from .memory import Need, require_memory
 from .schema import ModelSection
 from .sources import Sources
 
@@ -22,6 +23,10 @@ MISSING = ("", "na", "n/a", "nan", "null", "none", "?")
 # A column whose spread is below its rounding is constant.
 CONSTANT = 16 * np.finfo(float).eps
 CLASSES_SHOWN = 5
+# Memory of a table while it is read: copies of its text, with up to four bytes per sign, and cells
+# as Python's strings in lists, twice.
+TABLE_SHARE = 6
+CELL_BYTES = 200
 
 
 @dataclass(frozen=True)
@@ -145,7 +150,11 @@ def read_table(name: str, sources: Sources) -> Table:
         With the key ``loss.data``.
     """
     key = "loss.data"
-    file = io.StringIO(sources.text(name, key), newline="")
+    text = sources.text(name, key)
+    cells = sum(map(text.count, DELIMITERS)) + text.count("\n")
+    words = f"{cells} cells of {name}"
+    require_memory([Need(key, words, TABLE_SHARE * len(text) + CELL_BYTES * cells)])
+    file = io.StringIO(text, newline="")
     delimiter = max(DELIMITERS, key=file.readline().count)
     file.seek(0)
     reader = csv.reader(file, delimiter=delimiter, strict=True)

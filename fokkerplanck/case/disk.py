@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+from glob import escape
 from pathlib import Path
 
 from ..errors import CaseError
+from ..limits import JOURNAL_BYTES
 from ..machine import disk_available, readable
-from .memory import FLOAT_BYTES
+from .memory import FLOAT_BYTES, GENERATOR_BYTES
 from .records import Case
 
 SINGLE_BYTES = 4
@@ -15,6 +17,10 @@ SINGLE_BYTES = 4
 FIXED_ARRAYS = 7
 # Right and left modes, with their imaginary parts.
 MODE_ARRAYS = 4
+# What the journal takes for one change besides its data: pages of names and tables.
+CHANGE_BYTES = 128 * 2**10
+# Changes besides those of the frames: the skeleton, analyses, the end.
+MORE_CHANGES = 8
 
 
 def disk_needed(case: Case) -> int:
@@ -42,10 +48,30 @@ def disk_needed(case: Case) -> int:
     return size
 
 
-def require_disk(case: Case, path: Path) -> None:
-    """Refuse a case whose result file does not fit on the disk of ``path``.
+def side_bytes(case: Case) -> int:
+    """Bytes of the files beside the result while it is written: its journal, and the walkers'.
 
-    What a file there already holds counts as free: it is continued or replaced.
+    The state of the walkers is written twice, the new one before the old one goes.
+    """
+    grid, frames = case.grid, 0
+    array = grid.size * FLOAT_BYTES
+    if case.density is not None:
+        frames = case.density.frames
+    # Each file of the journal takes a turn, and then the change that it is at.
+    turns = 2 * (JOURNAL_BYTES + array + CHANGE_BYTES)
+    size = min(turns, (frames + MORE_CHANGES) * CHANGE_BYTES + disk_needed(case))
+    if case.ensemble is not None and case.density is not None:
+        seen = len(case.ensemble.times(case.density))
+        each = grid.ndim * FLOAT_BYTES + GENERATOR_BYTES
+        size += 2 * (case.ensemble.particles * each + array * seen)
+        size += 2 * case.ensemble.trajectories * seen * grid.ndim * FLOAT_BYTES
+    return size
+
+
+def require_disk(case: Case, path: Path) -> None:
+    """Refuse a case whose result does not fit on the disk of ``path``, with the files beside it.
+
+    What such files there already hold counts as free: they are continued or replaced.
 
     Raises
     ------
@@ -55,8 +81,9 @@ def require_disk(case: Case, path: Path) -> None:
     free = disk_available(path.parent)
     if free is None:
         return
-    needed = disk_needed(case)
-    free += path.stat().st_size if path.is_file() else 0
+    needed = disk_needed(case) + side_bytes(case)
+    there = (path, *path.parent.glob(f"{escape(path.name)}.*"))
+    free += sum(file.lstat().st_size for file in there if file.is_file())
     if needed <= free:
         return
     frames = 0 if case.density is None or not case.output.every_frame else case.density.frames

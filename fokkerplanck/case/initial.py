@@ -29,6 +29,8 @@ OUTSIDE_WARNING = 1e-6
 INSIDE_LEAST = 1e-2
 # Relative asymmetry and smallest relative eigenvalue accepted in a covariance.
 SYMMETRY_TOLERANCE = 1e-12
+# Standard deviations whose squares, and the inverses of these, are numbers.
+LEAST_STD, MOST_STD = 1e-150, 1e150
 
 
 def initial_density(section: InitialSection, grid: Grid, constants: dict[str, float]) -> Initial:
@@ -106,12 +108,15 @@ def _covariance(section: InitialSection, ndim: int) -> np.ndarray:
                 f"has {len(section.std)} entries; give one number or {_per_axis(ndim)}",
                 "initial.std",
             )
+        for value in section.std:
+            _require_width(value, "initial.std")
         return np.diag(np.broadcast_to(np.square(section.std), (ndim,))).copy()
     rows = section.covariance or []
     if len(rows) != ndim or any(len(row) != ndim for row in rows):
         raise CaseError(f"must be a {ndim} x {ndim} matrix, a list of rows", "initial.covariance")
     matrix = np.array(rows, dtype=np.float64)
     scale = np.abs(matrix).max()
+    _require_width(math.sqrt(scale), "initial.covariance")
     if np.abs(matrix - matrix.T).max() > SYMMETRY_TOLERANCE * scale:
         raise CaseError(f"{rows} is not symmetric", "initial.covariance")
     smallest = np.linalg.eigvalsh(matrix)[0]
@@ -121,6 +126,15 @@ def _covariance(section: InitialSection, ndim: int) -> np.ndarray:
             "initial.covariance",
         )
     return matrix
+
+
+def _require_width(std: float, key: str) -> None:
+    if not LEAST_STD <= std <= MOST_STD:
+        raise CaseError(
+            f"a standard deviation of {std:.3g} is out of range, {LEAST_STD:g} to {MOST_STD:g}; "
+            "kind = 'point' is a point mass, kind = 'uniform' has no width",
+            key,
+        )
 
 
 def _per_axis(ndim: int) -> str:

@@ -92,7 +92,9 @@ def memory_needs(case: Case, directions: int = 0) -> list[Need]:
             add("control.feedback", "a feedback", array * frames)
     if case.smoothing is not None:
         count = len(case.smoothing.gamma) + len(case.smoothing.beta)
-        add("smoothing.gamma", f"{count} smoothed losses", array * count)
+        # Each with its gradient and Hessian, from which the minima are found.
+        parts = 1 + grid.ndim + grid.ndim**2
+        add("smoothing.gamma", f"{count} smoothed losses", array * count * parts)
     if case.discrete is not None:
         count = len(case.discrete.iterations)
         add("discrete.frames", f"{count} frames", array * count)

@@ -38,7 +38,7 @@ def stored_settings(text: str, attributes: Mapping[str, Any]) -> dict[str, Any]:
     try:
         data = read_toml(text)
         changes = json.loads(str(attributes.get("overrides", "{}")))
-    except ValueError as error:
+    except (ValueError, RecursionError) as error:
         raise CaseError(f"the case of this result cannot be read: {error}") from None
     if not isinstance(changes, dict):
         raise CaseError("the overrides of this result are no table of keys and values")

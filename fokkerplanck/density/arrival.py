@@ -191,7 +191,7 @@ def expectation(generator: Generator, values: np.ndarray, times: Sequence[float]
         raise CaseError("the times of an expectation must rise from t >= 0", "times")
     backward = transposed(generator)
     solver = (
-        ShiftedSolver(backward)
+        ShiftedSolver(generator)
         if generator.grid.size <= DIRECT_CELLS[generator.grid.ndim]
         else None
     )
@@ -229,4 +229,4 @@ def _advanced(
         return values
     if solver is None or backward.q * duration <= FEW_PRODUCTS:
         return uniformize(backward, values, duration)[0]
-    return rational_krylov(solver, values, duration, EXPECTATION_TOLERANCE)[0]
+    return rational_krylov(solver, values, duration, EXPECTATION_TOLERANCE, adjoint=True)[0]

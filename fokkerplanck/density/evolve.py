@@ -93,14 +93,12 @@ def evolve(
         If the stepper cannot keep its promise.
     """
     initial = np.ascontiguousarray(initial, dtype=np.float64)
-    times = [float(time) for time in times]
+    times = _increasing(times)
     check_scheme(scheme, stepper)
     if initial.shape != grid.shape:
         raise CaseError(f"has shape {initial.shape}, the grid has {grid.shape}", "initial")
     if not (np.isfinite(initial).all() and initial.min() >= 0.0 and initial.max() > 0.0):
         raise CaseError("must be finite and >= 0 with a positive mass", "initial")
-    if len(times) < 1 or any(b <= a for a, b in itertools.pairwise(times)):
-        raise CaseError("must increase strictly", "density.times")
     if not 0.0 < rtol < 1.0:
         raise CaseError(f"{rtol:g} is not allowed; take a number between 0 and 1", "density.rtol")
     problem.check(grid, times[0])
@@ -121,6 +119,28 @@ def evolve(
         np.array([activity.lost_share for activity in activities]),
         dict(system.counts),
     )
+
+
+def _increasing(times: Sequence[float]) -> list[float]:
+    """The output times as floats.
+
+    Raises
+    ------
+    CaseError
+        If they are not finite numbers that increase.
+    """
+    try:
+        found = [float(time) for time in times]
+    except (TypeError, ValueError):
+        raise CaseError(
+            f"{times!r} is no sequence of times; give increasing numbers, as in [0, 1, 2]",
+            "density.times",
+        ) from None
+    if not found or not np.isfinite(found).all():
+        raise CaseError(f"{found} must be finite, and one at least", "density.times")
+    if any(b <= a for a, b in itertools.pairwise(found)):
+        raise CaseError("must increase strictly", "density.times")
+    return found
 
 
 def fixed_steps(

@@ -28,6 +28,17 @@ SETTLED = 1e-15
 MAX_WEIGHT = 1e4
 # Negative mass that may be cut off as rounding.
 MAX_CUT = 1e-11
+# Longest s of one series: its coefficients then take a few MB. Longer times are covered in pieces
+# that grow from the first one up to it, so that a density that comes to rest soon costs little.
+LONGEST_SERIES, LONGEST_SUM = 1e8, 1e7
+FIRST_PIECE, GROWTH = 1e4, 4.0
+# L1 distance to the Gibbs state, relative to the mass, that is rounding.
+AT_REST = 1e-12
+# Products times cells beyond which a time is not begun, and the cells whose work costs as much as
+# the call of a product: about ten hours.
+MOST_WORK = 3e13
+CALL_CELLS = 4000
+SHORTER = "take density.stepper = 'auto' or 'krylov', an earlier density.end, or fewer cells"
 
 
 def poisson_weights(s: float) -> tuple[int, np.ndarray]:
@@ -73,6 +84,8 @@ def uniformize(
     Jensen (1953). Stops early once the density is stationary: in L1 each further product changes
     no more than the last one did.
     """
+    if generator.q * duration > LONGEST_SUM:
+        return _pieces(uniformize, generator, density, duration, LONGEST_SUM)
     q = generator.q
     first, weights = poisson_weights(q * duration)
     last = first + weights.size - 1
@@ -88,7 +101,82 @@ def uniformize(
         if change * (last + 1 - end) <= SETTLED * mass:
             total += max(0.0, float(padded[end:].sum())) * x
             return total, end - 1
+    if generator.closed:
+        # Millions of products would let the mass walk off by their rounding.
+        total *= mass / float(total.sum())
     return total, last
+
+
+def uniformization_products(s: float) -> float:
+    """Products of :func:`uniformize` for s = q t, where it does not settle earlier."""
+    return s + 6.0 * math.sqrt(s) + 10.0
+
+
+def chebyshev_products(s: float) -> float:
+    """Products of :func:`chebyshev` for s = q t, about."""
+    pieces = max(1.0, s / LONGEST_SERIES)
+    return pieces * (7.7 * math.sqrt(s / pieces) + 10.0)
+
+
+def require_affordable(products: float, s: float, cells: int, advice: str = SHORTER) -> None:
+    """Refuse a time that takes too many products.
+
+    Raises
+    ------
+    NumericalFailure
+        With the number of products, and how long they take.
+    """
+    work = products * (cells + CALL_CELLS)
+    if not work <= MOST_WORK:
+        raise NumericalFailure(
+            f"s = q t = {s:.3g} (the largest exit rate of a cell times the time) takes "
+            f"{products:.2g} products, about {work / 3.6e12:.2g} hours",
+            advice,
+        )
+
+
+def at_rest(generator: Generator, density: np.ndarray) -> np.ndarray | None:
+    """The Gibbs state of the density's mass, where the density differs from it by rounding only."""
+    if not (generator.detailed_balance and generator.closed):
+        return None
+    rest = np.square(_root_gibbs(generator))
+    mass = float(density.sum())
+    rest *= mass / float(rest.sum())
+    return rest if float(np.abs(density - rest).sum()) <= AT_REST * mass else None
+
+
+Method = Callable[[Generator, np.ndarray, float], tuple[np.ndarray, int]]
+
+
+def _pieces(
+    method: Method, generator: Generator, density: np.ndarray, duration: float, longest: float
+) -> tuple[np.ndarray, int]:
+    """Cover a long time in growing pieces, up to the rest state at most.
+
+    Raises
+    ------
+    NumericalFailure
+        If what is left takes too many products. Where there is a rest state to come to, that is
+        asked only once the pieces have grown to ``longest``.
+    """
+    q, left, products = generator.q, duration, 0
+    may_rest = generator.detailed_balance and generator.closed
+    piece = (FIRST_PIECE if may_rest else longest) / q
+    expected = chebyshev_products if method is chebyshev else uniformization_products
+    while left > 0.0:
+        if piece * q >= longest:
+            piece = longest / q
+            pieces = left / piece
+            require_affordable(pieces * expected(longest), q * left, density.size)
+        piece = min(piece, left)
+        density, count = method(generator, density, piece)
+        products += count
+        rest = at_rest(generator, density)
+        if rest is not None:
+            return rest, products
+        left = left - piece if left > piece else 0.0
+        piece *= GROWTH
+    return density, products
 
 
 def chebyshev_weight(generator: Generator, density: np.ndarray) -> float:
@@ -139,6 +227,8 @@ def chebyshev(
     With z = q t and T_k the Chebyshev polynomials of (A + q)/q, whose spectrum lies in [-1, 1],
     exp(t A) = sum_k (2 - delta_k0) exp(-z) I_k(z) T_k.
     """
+    if generator.q * duration > LONGEST_SERIES:
+        return _pieces(chebyshev, generator, density, duration, LONGEST_SERIES)
     if not generator.detailed_balance:
         raise NumericalFailure(
             "Chebyshev diverges without detailed balance", "use the stepper exponential or split"

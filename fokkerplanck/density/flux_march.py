@@ -27,6 +27,7 @@ from .correction import (
     low_update,
     relative_entropy,
 )
+from .exponential import at_rest
 from .high import HighOrder, high_order
 from .integral import TermsGrow, integral, interval, longest_step
 from .march import MAX_FACTOR, MIN_FACTOR, SAFETY, SMALLEST_STEP
@@ -221,6 +222,9 @@ class FluxMarch:
             self.activity += activity
             self.system.counts["steps"] += 1
             time = stop if dt == remaining else time + dt
+            rest = at_rest(self.system.at(start), density)
+            if rest is not None:
+                return rest, step
         return density, step
 
     def _limited(self, density: np.ndarray, time: float, dt: float) -> tuple[np.ndarray, Activity]:

@@ -85,4 +85,6 @@ def formula_density(
 
 def normalised(grid: Grid, values: np.ndarray) -> np.ndarray:
     """Scale values to mass one."""
+    # By a power of two first, which changes no bit: sums of values like 1e308 are not numbers.
+    values = np.ldexp(values, -int(np.frexp(values.max())[1]))
     return values / grid.integrate(values)

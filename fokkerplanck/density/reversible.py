@@ -40,6 +40,8 @@ EXTENSION = 1e-6
 MAX_SWEEPS = 5000
 # Rates below q times this are rounding of the functions' differences.
 ROUNDING = 1e-30
+# By which a distance to the Gibbs state falls from half the range of doubles to rounding.
+DECADES = 170.0
 
 
 @dataclass(frozen=True)
@@ -123,6 +125,22 @@ def reversible_modes(
         weight / total,
         ROUNDING * generator.q * root.size,
     )
+
+
+def time_to_rest(generator: Generator) -> float:
+    """Time after which any density of a closed box with detailed balance is its Gibbs state.
+
+    To rounding: the chi-square distance falls by exp(-2 gap t) at least, and begins below the
+    inverse of the smallest double. Infinite without detailed balance, with absorbing sides, and
+    where the gap is not found.
+    """
+    if not (generator.detailed_balance and generator.closed):
+        return np.inf
+    try:
+        gap = float(reversible_modes(generator, 2).rates[1])
+    except (ArithmeticError, NumericalFailure, np.linalg.LinAlgError):
+        return np.inf
+    return DECADES * np.log(10.0) / gap if gap > 0.0 else np.inf
 
 
 def _without(known: np.ndarray) -> Project:

@@ -9,11 +9,13 @@ from typing import Protocol
 
 import numpy as np
 
-from ..errors import CaseError
+from ..errors import CaseError, NumericalFailure
 from .correction import Activity
+from .exponential import CALL_CELLS, require_affordable
 from .flux_march import FluxMarch, expected_products
 from .march import Advancing, March
 from .regularity import irregularity
+from .reversible import time_to_rest
 from .steppers import choose_stepper
 from .system import System
 
@@ -22,8 +24,6 @@ FEWEST_CELLS = 16
 # Above this many products of the high-order operator, times cells, the other scheme is the better
 # bargain: about half a minute.
 AFFORDABLE_WORK = 4.5e9
-# Cells whose work costs as much as the call of a product.
-CALL_CELLS = 4000
 
 
 @dataclass(frozen=True)
@@ -188,6 +188,7 @@ def march_of(
     horizon = times[-1] - times[0]
     system.watch(times[0], times[-1])
     if scheme.name == "high-order":
+        _require_affordable(system, times)
         rest = gibbs(system)
         flat = None if rest is None else np.ascontiguousarray(rest).reshape(-1)
         how = (
@@ -198,6 +199,22 @@ def march_of(
         return FluxMarch(system, rtol, horizon, flat), "flux-corrected", how
     chosen, reason = choose_stepper(stepper, system, times)
     return March(system, chosen, rtol, horizon), chosen.name, reason
+
+
+def _require_affordable(system: System, times: Sequence[float]) -> None:
+    """Refuse the scheme high-order for times that take too many of its products.
+
+    Where a spectral gap says that the run is at rest before its end, the way to rest counts.
+    """
+    products, generator = expected_products(system, times), system.at(times[0])
+    horizon = times[-1] - times[0]
+    s = generator.q * horizon
+    advice = "take density.scheme = 'auto', an earlier density.end, or fewer cells"
+    try:
+        require_affordable(products, s, system.grid.size, advice)
+    except NumericalFailure:
+        share = min(1.0, time_to_rest(generator) / horizon)
+        require_affordable(share * products, s, system.grid.size, advice)
 
 
 def gibbs(system: System) -> np.ndarray | None:

@@ -7,6 +7,7 @@ from scipy import sparse
 from scipy.sparse.linalg import LinearOperator, SuperLU, bicgstab, splu
 
 from ..errors import NumericalFailure
+from .backward import BackwardSolver
 from .generator import Generator
 
 # Above these sizes the fill-in of a factorisation costs more than an iteration.
@@ -14,6 +15,8 @@ DIRECT_CELLS = {1: 10_000_000, 2: 300_000, 3: 20_000}
 # Residual of the iteration, relative to the right side; the defect then shows as mass drift.
 ITERATION_RTOL = 1e-13
 MAX_ITERATIONS = 2000
+# Beyond this q dt rounding of the pivots would be seen: they are then summed, not subtracted.
+LONG_STEP = 1e7
 
 
 class ShiftedSolver:
@@ -22,7 +25,8 @@ class ShiftedSolver:
     I - dt A is an M-matrix with unit column sums in a closed box, so x inherits positivity and
     mass from b. Direct (SuperLU) for small grids; else matrix-free BiCGStab scaled by the
     diagonal, which needs no memory beyond a few arrays and, in three dimensions, some tens of
-    iterations even where q dt is large.
+    iterations even where q dt is large. Beyond q dt = 1e7 elimination without subtraction, which
+    is accurate entry by entry for any dt.
 
     Parameters
     ----------
@@ -36,7 +40,7 @@ class ShiftedSolver:
         self.direct = generator.grid.size <= DIRECT_CELLS[generator.grid.ndim]
         self.keep = keep
         self.matrix = generator.to_scipy() if self.direct else None
-        self.factors: dict[float, SuperLU] = {}
+        self.factors: dict[float, SuperLU | BackwardSolver] = {}
 
     def solve(self, right: np.ndarray, dt: float, adjoint: bool = False) -> np.ndarray:
         """x with (I - dt A) x = right, any sign; with ``adjoint`` A^T stands in place of A.
@@ -44,10 +48,13 @@ class ShiftedSolver:
         Raises
         ------
         NumericalFailure
-            If the iteration does not converge.
+            If the iteration does not converge, or the factors would be too large.
         """
-        if self.direct:
-            return self._factor(dt).solve(right, "T" if adjoint else "N")
+        if self.direct or self._long(dt):
+            factor = self._factor(dt)
+            if isinstance(factor, BackwardSolver):
+                return _eliminated(factor, right, dt, adjoint)
+            return factor.solve(right, "T" if adjoint else "N")
         generator, shape = self.generator, self.generator.shape
 
         def shifted(x: np.ndarray) -> np.ndarray:
@@ -84,10 +91,16 @@ class ShiftedSolver:
             x *= float(right.sum()) / float(x.sum())
         return x
 
-    def _factor(self, dt: float) -> SuperLU:
+    def _long(self, dt: float) -> bool:
+        return dt * self.generator.q > LONG_STEP
+
+    def _factor(self, dt: float) -> SuperLU | BackwardSolver:
         if dt not in self.factors:
             while len(self.factors) >= self.keep:
                 self.factors.pop(next(iter(self.factors)))
+            if self._long(dt):
+                self.factors[dt] = BackwardSolver(self.generator, shift=1.0 / dt)
+                return self.factors[dt]
             assert self.matrix is not None
             self.factors[dt] = splu(
                 sparse.identity(self.matrix.shape[0], format="csc") - dt * self.matrix,
@@ -98,3 +111,11 @@ class ShiftedSolver:
                 options={"SymmetricMode": True},
             )
         return self.factors[dt]
+
+
+def _eliminated(factor: BackwardSolver, right: np.ndarray, dt: float, adjoint: bool) -> np.ndarray:
+    """x with (1/dt - A) (dt x) = right, column by column."""
+    if right.ndim == 2:
+        columns = [_eliminated(factor, column, dt, adjoint) for column in right.T]
+        return np.stack(columns, axis=1)
+    return (factor.solve(right) if adjoint else factor.solve_forward(right)) / dt

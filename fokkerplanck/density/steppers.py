@@ -9,8 +9,8 @@ import numpy as np
 
 from ..errors import CaseError
 from . import steps
+from .exponential import chebyshev_products, require_affordable, uniformization_products
 from .magnus import step_magnus
-from .shifted import DIRECT_CELLS
 from .system import System
 
 Step = Callable[[System, np.ndarray, float, float], np.ndarray]
@@ -19,8 +19,10 @@ Step = Callable[[System, np.ndarray, float, float], np.ndarray]
 # factorisation in two dimensions.
 KRYLOV_FRAME = 1500.0
 FACTORISATION = 4000.0
-# Above this cost the split stepper with its time error is the better bargain.
+# Above this cost the split stepper with its time error is the better bargain ...
 AFFORDABLE_PRODUCTS = 3.0e5
+# ... up to this s = q t, beyond which its steps are too many.
+SPLIT_PRODUCTS = 1.0e8
 
 
 @dataclass(frozen=True)
@@ -82,7 +84,7 @@ STEPPERS = {
             entropy_decaying=True,
             gibbs_exact=True,
             needs_detailed_balance=False,
-            summary="exp(tA): Chebyshev under detailed balance, else uniformization",
+            summary="exp(tA): Chebyshev under detailed balance, else uniformization or Krylov",
         ),
         Stepper(
             "uniformization",
@@ -192,6 +194,8 @@ def choose_stepper(name: str, system: System, times: Sequence[float]) -> tuple[S
     CaseError
         For a name that does not exist, or a method that needs detailed balance where there is
         none.
+    NumericalFailure
+        If the named one would take too many products.
     """
     balanced = system.potential.values is not None
     if name != "auto":
@@ -206,26 +210,66 @@ def choose_stepper(name: str, system: System, times: Sequence[float]) -> tuple[S
                 "auto, exponential and split do without",
                 "density.stepper",
             )
+        _require_affordable(name, system, times)
         return STEPPERS[name], "as the case asks"
     s = system.at(times[0]).q * (times[-1] - times[0])
     if not system.piecewise and (s <= AFFORDABLE_PRODUCTS or system.grid.ndim == 1):
         return STEPPERS["magnus"], "the coefficients change with time"
+    frames = max(1, len(times) - 1)
+    krylov = FACTORISATION + KRYLOV_FRAME * frames
     if balanced:
+        products = frames * chebyshev_products(s / frames)
+        if system.affords_factors and products > max(krylov, frames * steps.KRYLOV_PRODUCTS):
+            return STEPPERS["krylov"], _fewer_spaces(s, products, frames)
         return STEPPERS["exponential"], (
             f"detailed balance holds, so Chebyshev covers s = q t = {s:.3g} in few products"
         )
-    if system.autonomous and system.grid.size <= DIRECT_CELLS[system.grid.ndim]:
-        krylov = FACTORISATION + KRYLOV_FRAME * (len(times) - 1)
-        if krylov < s:
-            spare = "exponential" if s <= AFFORDABLE_PRODUCTS else "split"
-            return replace(STEPPERS["krylov"], spare=spare), (
-                f"s = q t = {s:.3g} products would cost more than {len(times) - 1} Krylov spaces; "
-                f"where one fails, the stepper {spare} takes over"
-            )
+    if system.affords_factors and krylov < s:
+        spare = "exponential" if s <= AFFORDABLE_PRODUCTS else "split"
+        return replace(STEPPERS["krylov"], spare=spare), (
+            f"{_fewer_spaces(s, s, frames)}; where one fails, the stepper {spare} takes over"
+        )
     if s <= AFFORDABLE_PRODUCTS:
         return STEPPERS["exponential"], (
             f"s = q t = {s:.3g} is small enough for uniformization, which is positive and exact"
         )
+    if system.autonomous and s > SPLIT_PRODUCTS:
+        return STEPPERS["krylov"], _fewer_spaces(s, s, frames)
     return STEPPERS["split"], (
         f"without detailed balance s = q t = {s:.3g} products would be too many"
     )
+
+
+def _fewer_spaces(s: float, products: float, frames: int) -> str:
+    return (
+        f"at s = q t = {s:.3g}, {products:.3g} products would cost more than {frames} Krylov spaces"
+    )
+
+
+def expected_products(name: str, system: System, times: Sequence[float]) -> float | None:
+    """Products of the generator from the first to the last time; None where solves count."""
+    generator = system.at(times[0])
+    s = generator.q * (times[-1] - times[0])
+    frames = max(1, len(times) - 1)
+    if name == "explicit":
+        return 3.0 * s
+    plain = frames * uniformization_products(s / frames)
+    short = frames * chebyshev_products(s / frames)
+    if name == "uniformization":
+        return plain
+    if name == "chebyshev" or (name == "exponential" and generator.detailed_balance):
+        return min(short, plain)
+    return plain if name == "exponential" else None
+
+
+def _require_affordable(name: str, system: System, times: Sequence[float]) -> None:
+    """Refuse a stepper that takes too many products, before the first step.
+
+    Where a Gibbs state may be reached early, the exponentials ask on their way.
+    """
+    products = expected_products(name, system, times)
+    generator = system.at(times[0])
+    resting = generator.detailed_balance and generator.closed and name != "explicit"
+    if products is None or resting or (name == "exponential" and system.affords_factors):
+        return
+    require_affordable(products, generator.q * (times[-1] - times[0]), system.grid.size)

@@ -7,7 +7,15 @@ from __future__ import annotations
 
 import numpy as np
 
-from .exponential import MAX_WEIGHT, chebyshev, chebyshev_weight, uniformize
+from .exponential import (
+    MAX_WEIGHT,
+    at_rest,
+    chebyshev,
+    chebyshev_products,
+    chebyshev_weight,
+    uniformization_products,
+    uniformize,
+)
 from .krylov import rational_krylov
 from .limiter import add_limited
 from .system import System
@@ -18,6 +26,8 @@ FEW_PRODUCTS = 40.0
 APPROACH = 1.0 / 64.0
 # Accuracy asked of the Krylov method, in L1 relative to the mass.
 KRYLOV_TOLERANCE = 1e-12
+# Products that a step by the Krylov method with its factors costs, at most.
+KRYLOV_PRODUCTS = 2e4
 
 
 def step_uniformization(system: System, density: np.ndarray, time: float, dt: float) -> np.ndarray:
@@ -41,15 +51,22 @@ def step_krylov(system: System, density: np.ndarray, time: float, dt: float) -> 
     solver = system.solver(time + 0.5 * dt)
     result, solves = rational_krylov(solver, density, dt, KRYLOV_TOLERANCE)
     system.counts["solves"] += solves
-    return result
+    rest = at_rest(solver.generator, result)
+    return result if rest is None else rest
 
 
 def step_exponential(system: System, density: np.ndarray, time: float, dt: float) -> np.ndarray:
     """exp(dt A) by Chebyshev where detailed balance and rounding allow it, else uniformization.
 
-    A density far from its Gibbs state is brought nearer by short uniformizations first.
+    A density far from its Gibbs state is brought nearer by short uniformizations first. Where
+    either takes too many products, factors and a Krylov space serve.
     """
     generator = system.at(time + 0.5 * dt)
+    s = generator.q * dt
+    if uniformization_products(s) > KRYLOV_PRODUCTS and system.affords_factors:
+        short = generator.detailed_balance and chebyshev_weight(generator, density) <= MAX_WEIGHT
+        if not short or chebyshev_products(s) > KRYLOV_PRODUCTS:
+            return step_krylov(system, density, time, dt)
     remaining = dt
     while generator.detailed_balance and generator.q * remaining > FEW_PRODUCTS:
         if chebyshev_weight(generator, density) <= MAX_WEIGHT:

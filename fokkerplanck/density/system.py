@@ -14,7 +14,7 @@ from .force import Force, Potential
 from .generator import Generator, assemble_generator
 from .potential import find_potential
 from .separated import Separated
-from .shifted import ShiftedSolver
+from .shifted import DIRECT_CELLS, ShiftedSolver
 
 
 def still(time: float) -> None:
@@ -78,6 +78,11 @@ class System:
     def piecewise(self) -> bool:
         """Whether the coefficients are constant on each of the :meth:`pieces`."""
         return self.autonomous
+
+    @property
+    def affords_factors(self) -> bool:
+        """Whether factors of shifted systems are affordable, and serve more than one step."""
+        return self.autonomous and self.grid.size <= DIRECT_CELLS[self.grid.ndim]
 
     def at(self, time: float) -> Generator:
         """Generator with the coefficients of one time; the last one is kept."""

@@ -26,6 +26,8 @@ from .words import equation, setup
 
 # File name of the page beside its result.
 REPORT = "report.html"
+# What every page begins with.
+PAGE_START = b"<!doctype html>"
 STAGES = {
     "compile": "compiling kernels",
     "assemble": "assembling",
@@ -92,15 +94,31 @@ def write_page(target: Path, text: Callable[[], str], what: str = "page") -> Pat
     Raises
     ------
     StoreError
-        If it cannot be written, or a file that it shows not be read.
+        If it cannot be written, a file that it shows not be read, or something that is no page
+        would be replaced.
     """
     try:
+        if not _is_page(target):
+            raise StoreError(f"there is a file that is no {what}, and it is kept", target)
         target.parent.mkdir(parents=True, exist_ok=True)
         # Names from a file system need not be text.
         target.write_text(text(), encoding="utf-8", errors="replace")
+    except StoreError:
+        raise
     except OSError as error:
         raise StoreError(f"the {what} cannot be written: {error.strerror}", target) from error
     return target
+
+
+def _is_page(target: Path) -> bool:
+    """Whether nothing is lost where this is replaced."""
+    if not target.exists():
+        return True
+    if not target.is_file():
+        return False
+    with target.open("rb") as file:
+        start = file.read(len(PAGE_START))
+    return start.lower() == PAGE_START or not start
 
 
 def report_page(

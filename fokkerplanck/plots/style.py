@@ -207,7 +207,7 @@ def at_least_a_decade(axes: Axes, values: np.ndarray) -> None:
     """Keep a logarithmic axis from zooming into rounding, where only minor ticks are left."""
     finite = values[np.isfinite(values)]
     if finite.size and finite.max() < 10 * finite.min():
-        middle = float(np.sqrt(finite.max() * finite.min()))
+        middle = float(np.sqrt(finite.max()) * np.sqrt(finite.min()))
         axes.set_ylim(middle / 10, middle * 10)
 
 

@@ -9,6 +9,7 @@ import numpy as np
 
 from ..errors import CaseError
 from ..grid import Grid
+from ..limits import LARGEST_VALUE
 
 if TYPE_CHECKING:
     from .problem import Problem
@@ -104,10 +105,11 @@ def _place(names: Sequence[str], points: Sequence[np.ndarray], suffix: str) -> P
 
 def _check_finite(values: np.ndarray, rank: int, key: str, what: str, place: Place) -> None:
     """``rank`` leading axes are tensor indices."""
-    finite = np.isfinite(values)
+    finite = np.abs(values) <= LARGEST_VALUE
     if not finite.all():
         index = np.unravel_index(int(np.argmin(finite)), finite.shape)
-        raise CaseError(f"{what} is {values[index]:g} {place(index[rank:])}", key)
+        more = f"; at most {LARGEST_VALUE:g} is possible" if np.isfinite(values[index]) else ""
+        raise CaseError(f"{what} is {values[index]:g} {place(index[rank:])}{more}", key)
 
 
 def _check_covariance(sigma: np.ndarray, place: Place) -> None:

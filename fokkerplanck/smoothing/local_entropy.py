@@ -37,6 +37,9 @@ CHUNK = 4_000_000
 MOST_NODES = 30_000_000
 # Share of the integrand's mass at the ends of the sum beyond which it is cut off, not resolved.
 CUT_OFF = 1e-9
+# Arrays of the nodes while a formula of the loss is evaluated on them.
+FORMULA_ARRAYS = 4
+FLOAT_BYTES = 8
 
 
 @dataclass(frozen=True)
@@ -94,6 +97,23 @@ def local_entropy(problem: Problem, grid: Grid, gamma: float) -> LocalEntropy:
         if float((np.abs(fine.values - coarse.values) / scale).max()) <= AGREE:
             return fine
     return _sum(problem, grid, gamma, curvature)
+
+
+def smoothing_bytes(problem: Problem, grid: Grid, gammas: Sequence[float]) -> int:
+    """Bytes that :func:`local_entropy` holds at worst while it works, to a factor of about two."""
+    d = grid.ndim
+    moments = 1 + d * (d + 3) // 2
+    curvature, most = _largest_curvature(problem, grid), 0
+    for gamma in gammas:
+        if gamma >= NARROW * curvature:
+            most = max(most, grid.size * 2 * (FORMULA_ARRAYS + 1 + d + d * d))
+            continue
+        nodes, _ = _nodes(grid, gamma, curvature)
+        size = min(math.prod(len(part) for part in nodes), MOST_NODES)
+        summed = size * grid.shape[0] // len(nodes[0])
+        block = min(CHUNK, size * max(grid.shape))
+        most = max(most, FORMULA_ARRAYS * size + 2 * moments * summed + 3 * block)
+    return FLOAT_BYTES * most
 
 
 def _require_width(grid: Grid, gamma: float) -> None:

@@ -7,6 +7,11 @@ from pathlib import Path
 import h5py
 
 from ..errors import CaseError, StoreError
+from .damage import DAMAGE, damaged
+from .opening import reading
+from .reader import complete_frames
+from .shapes import check_shapes
+from .values import check_values
 from .vtkhdf import ROOT, export_vtkhdf
 from .xdmf import companion, export_xdmf
 
@@ -54,13 +59,29 @@ def export(source: str | Path, to: str, out: str | Path | None = None) -> list[P
             )
     try:
         target.parent.mkdir(parents=True, exist_ok=True)
+        require_sound(path)
         EXPORTS[to](path, target)
     except StoreError:
         raise
-    except (KeyError, OSError, RuntimeError) as error:
+    except DAMAGE as error:
         reason = getattr(error, "strerror", None) or str(error)
         raise StoreError(f"the export cannot be written: {reason}", target) from error
     return files
+
+
+def require_sound(path: Path) -> None:
+    """Check a result file as it is checked when it is read, without keeping anything.
+
+    Raises
+    ------
+    StoreError
+    """
+    with reading(path) as file:
+        try:
+            check_shapes(file)
+            check_values(file, complete_frames(file))
+        except DAMAGE as error:
+            raise damaged(path, error) from error
 
 
 def _is_export(path: Path) -> bool:

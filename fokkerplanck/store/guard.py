@@ -10,9 +10,11 @@ from __future__ import annotations
 
 import math
 import mmap
+import os
 import zlib
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from pathlib import Path
+from typing import BinaryIO
 
 import h5py
 import numpy as np
@@ -27,51 +29,119 @@ from ..limits import (
     RESULT_STRINGS,
 )
 from ..machine import memory_available, readable
+from .disk import PAGE
 
 FILTERS = (h5z.FILTER_DEFLATE, h5z.FILTER_SHUFFLE, h5z.FILTER_FLETCHER32)
 # A collection of the global heap: signature, version, reserved; then its size.
 _HEAP = b"GCOL\x01\0\0\0"
 _HEAP_HEADER = _OBJECT_HEADER = 16
+# A node of a tree of chunks: signature, kind, level, count, two neighbours; then size and place of
+# its first chunk.
+_NODE, _NODE_HEADER = b"TREE", 24
+# Version and class of the layout of a virtual dataset.
+_VIRTUAL = b"\x04\x03"
+# Attributes of dimension scales and of what they belong to, and their classes of types.
+_SCALE = b"DIMENSION_SCALE"
+_SCALE_CLASSES = {
+    b"CLASS": h5t.STRING,
+    b"NAME": h5t.STRING,
+    b"DIMENSION_LIST": h5t.VLEN,
+    b"REFERENCE_LIST": h5t.COMPOUND,
+}
 # Where a text of variable length is: its length (4 bytes), its heap and its number there.
 _REFERENCE = 16
 
 
-def refuse_endless(path: Path) -> None:
-    """Raise :class:`StoreError` where the HDF5 library would never come back.
+def refuse_endless(
+    path: Path, pages: Mapping[int, bytes] | None = None, size: int | None = None
+) -> None:
+    """Raise :class:`StoreError` where the HDF5 library would never come back, or eat the memory.
 
     An object of the heap of strings that takes no room, as zeroed bytes are, sends HDF5 (seen
-    with 2.0.0) round in circles that no signal leaves, as soon as it opens a string.
+    with 2.0.0) round in circles that no signal leaves, as soon as it opens a string. And it
+    allocates what a text claims to have before it looks at what it has.
+
+    Parameters
+    ----------
+    path : Path
+    pages : mapping, optional
+        Contents of pages that are newer than those in the file.
+    size : int, optional
+        Size of the file with these.
     """
     try:
-        with path.open("rb") as file, mmap.mmap(file.fileno(), 0, access=mmap.ACCESS_READ) as data:
-            if any(_stands_still(data, start) for start in _heaps(data)):
-                raise StoreError("this result file is damaged: its heap of strings is torn", path)
+        with path.open("rb") as file, _mapped(file, pages or {}, size) as data:
+            for start in _heaps(data):
+                sizes = _objects(data, start)
+                if sizes is None:
+                    detail = "its heap of strings is torn"
+                elif _claims_more(data, start, sizes):
+                    detail = "a text claims more than it has"
+                else:
+                    continue
+                raise StoreError(f"this result file is damaged: {detail}", path)
     except (OSError, ValueError) as error:
         if isinstance(error, StoreError):
             raise
         # An empty file cannot be mapped; what is wrong with it is told when it is opened.
 
 
+def _mapped(file: BinaryIO, pages: Mapping[int, bytes], size: int | None) -> mmap.mmap:
+    """The bytes of a file, some pages of it newer."""
+    if not pages and size is None:
+        return mmap.mmap(file.fileno(), 0, access=mmap.ACCESS_READ)
+    length = os.fstat(file.fileno()).st_size if size is None else size
+    data = mmap.mmap(-1, length)
+    data.write(file.read(length))
+    for number, page in pages.items():
+        place = number * PAGE
+        data[place : place + len(page)] = page[: max(length - place, 0)]
+    return data
+
+
 def _heaps(data: mmap.mmap) -> Iterator[int]:
-    start = data.find(_HEAP)
+    # From the beginning, wherever the position of a map that was filled is.
+    start = data.find(_HEAP, 0)
     while start >= 0:
         yield start
         start = data.find(_HEAP, start + 1)
 
 
-def _stands_still(data: mmap.mmap, start: int) -> bool:
-    def integer(place: int, size: int) -> int:
-        return int.from_bytes(data[place : place + size], "little")
+def _integer(data: mmap.mmap, place: int, size: int) -> int:
+    return int.from_bytes(data[place : place + size], "little")
 
-    end = min(start + integer(start + len(_HEAP), 8), len(data))
-    place = start + _HEAP_HEADER
+
+def _objects(data: mmap.mmap, start: int) -> dict[int, int] | None:
+    """Bytes of every object of a heap by its number; None where one takes no room."""
+    end = min(start + _integer(data, start + len(_HEAP), 8), len(data))
+    place, sizes = start + _HEAP_HEADER, dict[int, int]()
     while place + _OBJECT_HEADER <= end:
-        number, size = integer(place, 2), integer(place + 8, 8)
+        number, size = _integer(data, place, 2), _integer(data, place + 8, 8)
         # Object 0 is the free room, whose size counts its own header.
         step = _OBJECT_HEADER + -(-size // 8) * 8 if number else size
         if step < _OBJECT_HEADER:
-            return step == 0
+            return None if step == 0 else sizes
+        sizes[number] = size
         place += step
+    return sizes
+
+
+def _claims_more(data: mmap.mmap, start: int, sizes: Mapping[int, int]) -> bool:
+    """Whether a reference to an object of a heap claims a length beyond the object's.
+
+    A reference is the length (4 bytes), the address of the heap (8) and the number there (4). What
+    looks like one at the head of a node of a tree is the size of its first chunk, behind a
+    neighbour that is none; and a virtual dataset, refused later, has no length there.
+    """
+    address = start.to_bytes(8, "little")
+    place = data.find(address, 0)
+    while place >= 0:
+        number, head = _integer(data, place + 8, 4), max(place - _NODE_HEADER, 0)
+        other = data[head : head + 4] == _NODE or data[place - 2 : place] == _VIRTUAL
+        size = sizes.get(number, 0) if number and place >= 4 and not other else 0
+        if size and _integer(data, place - 4, 4) > size:
+            return True
+        place = data.find(address, place + 1)
     return False
 
 
@@ -147,6 +217,20 @@ class _Inspection:
             if _is_text(kind) and values > 1:
                 # Every one of them may be the same long text.
                 self.count(values * self.length, name)
+            self.scale(one, kind, name)
+
+    def scale(self, one: h5a.AttrID, kind: h5t.TypeID, name: str) -> None:
+        """What makes a dimension scale is exactly that: HDF5 2.0.0 frees others twice, and dies."""
+        label = one.get_name()
+        if label in _SCALE_CLASSES and kind.get_class() != _SCALE_CLASSES[label]:
+            raise self.refuse(f"the attribute {label.decode()} of {name} is none of a scale")
+        if label not in (b"CLASS", b"NAME"):
+            return
+        text = np.empty(one.shape, kind.dtype)
+        if text.ndim == 0 and not kind.is_variable_str():
+            one.read(text)
+        if text.ndim or kind.is_variable_str() or (label == b"CLASS" and text[()] != _SCALE):
+            raise self.refuse(f"the attribute {label.decode()} of {name} is none of a scale")
 
     def dataset(self, item: h5d.DatasetID, name: str) -> None:
         plan, kind = item.get_create_plist(), item.get_type()

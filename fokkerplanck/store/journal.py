@@ -19,13 +19,19 @@ from __future__ import annotations
 
 import os
 import struct
+import sys
 import zlib
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
+from ..limits import JOURNAL_BYTES
+from ..machine import memory_available, read_regular
+
 # A file of the journal holds at least this much before the other one's turn.
-TURN_BYTES = 16 * 2**20
+TURN_BYTES = JOURNAL_BYTES
+# Of the memory that there is, what a journal may take at most.
+MEMORY_SHARE = 4
 SUFFIXES = (".journal-a", ".journal-b")
 
 # The name of a run, and the number of the last change as decimal digits behind it.
@@ -201,7 +207,7 @@ def pending_changes(target: Path, descriptor: int) -> list[Change]:
 def _read(path: Path) -> tuple[Mark | None, list[Change]]:
     """Whole records of one file; what follows a torn one does not count."""
     try:
-        data = path.read_bytes()
+        data = read_regular(path, (memory_available() or sys.maxsize) // MEMORY_SHARE, _HEAD_MAGIC)
     except OSError:
         return None, []
     if len(data) < _HEAD.size:

@@ -41,7 +41,7 @@ def reading(path: Path) -> Iterator[h5py.File]:
     """
     if not path.is_file():
         raise StoreError("there is no such result file", path)
-    if not any(file.exists() for file in journal_files(path)):
+    if not any(file.is_file() for file in journal_files(path)):
         refuse_endless(path)
         with _opened(path, path, "r") as file:
             yield file
@@ -49,6 +49,7 @@ def reading(path: Path) -> Iterator[h5py.File]:
     with _descriptor(path, os.O_RDONLY) as descriptor:
         changes = pending_changes(path, descriptor)
         pages, size = overlay(changes) if changes else ({}, None)
+        refuse_endless(path, pages, size)
         with _opened(path, Disk(descriptor, pages, size), "r") as file:
             yield file
 

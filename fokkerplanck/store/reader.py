@@ -28,6 +28,7 @@ from .spectrum import SpectrumRecord, read_spectrum
 from .stationary import Stationary
 from .stationary_group import read_stationary
 from .validation import ValidationRecord, read_validation
+from .values import check_values
 
 # A run that writes frames faster than they can be read leaves no quiet moment; then whole frames
 # have to do.
@@ -89,6 +90,8 @@ def _read(target: Path) -> Contents:
         try:
             check_shapes(file)
             frames = complete_frames(file)
+            density = file["density"][:frames]
+            check_values(file, frames, density)
             attributes = {name: _decode(value) for name, value in file.attrs.items()}
             timings = json.loads(attributes.get("timings", "{}"))
             failed = json.loads(attributes.get("failed", "{}"))
@@ -96,7 +99,7 @@ def _read(target: Path) -> Contents:
                 header=_header(file, attributes),
                 status=_text(attributes, "status"),
                 time=file["time"][:frames],
-                density=file["density"][:frames],
+                density=density,
                 observables={name: file[name][:frames] for name in series_names(file)},
                 stationary=read_stationary(file),
                 spectrum=read_spectrum(file),

@@ -127,6 +127,9 @@ def _check(
     place = f"{group.name.rstrip('/')}/{name}"
     if item.dtype.kind not in ("OS" if name in TEXTS else "iufb"):
         raise ValueError(f"{place} holds {item.dtype}")
+    if item.dtype.kind == "f" and item.dtype.itemsize not in (4, 8):
+        # What linear algebra does not take.
+        raise ValueError(f"{place} holds {item.dtype}; float32 and float64 are possible")
     expected: list[int | str] = []
     for token in dimensions.split():
         whole = {"G": shape, "C": tuple(cells + 1 for cells in shape), "d": (len(shape),)}

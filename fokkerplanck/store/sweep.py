@@ -14,6 +14,7 @@ import numpy as np
 
 from ..errors import StoreError
 from .brief import brief
+from .guard import inspect, refuse_endless
 from .layout import CONVENTIONS, LIBVER, OBSERVABLES, add_scale, add_variable, set_attributes
 from .passage import PASSAGE_NUMBERS
 from .stationary import NUMBERS
@@ -245,9 +246,13 @@ def read_sweep(path: str | Path) -> SweepRecord:
     if not target.is_file():
         raise StoreError("there is no such summary of a sweep", target)
     try:
+        refuse_endless(target)
         with h5py.File(target, "r", locking="best-effort") as file:
+            inspect(file, target)
             return _read(file)
-    except (KeyError, ValueError) as error:
+    except StoreError:
+        raise
+    except (LookupError, RecursionError, TypeError, ValueError) as error:
         raise StoreError("this file is not the summary of a sweep", target) from error
     except OSError as error:
         raise StoreError(f"this is not a readable HDF5 file: {error}", target) from error

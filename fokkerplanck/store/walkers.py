@@ -30,6 +30,7 @@ import numpy as np
 
 from ..errors import StoreError
 from ..interrupts import shielded
+from ..machine import open_regular
 from .journal import sync_data, sync_folder, write_at
 from .target import partial_file, require_space
 
@@ -125,7 +126,7 @@ def read_walkers(
     """
     path = walkers_file(target)
     try:
-        with path.open("rb") as file:
+        with os.fdopen(open_regular(path), "rb") as file:
             return _read(file, identity, form)
     except FileNotFoundError:
         return None

@@ -11,6 +11,8 @@ from typing import Any
 
 from ..errors import CaseError, NumericalFailure
 
+# Processes beyond this many per core only take memory.
+WORKERS_PER_CORE = 8
 # Seconds until a scheduler must have answered, and one of its workers be there.
 PATIENCE = 30
 # Seconds between two looks at the workers while nothing is finished.
@@ -65,6 +67,12 @@ def dask_client(count: int | None = None, scheduler: str | None = None) -> Itera
         count = usable_cores()
     elif count < 1:
         raise CaseError(f"{count} is too few; give 1 or more", "--workers")
+    elif count > WORKERS_PER_CORE * usable_cores():
+        raise CaseError(
+            f"{count} processes are too many for {usable_cores()} cores; at most "
+            f"{WORKERS_PER_CORE * usable_cores()} are possible",
+            "--workers",
+        )
     import dask
     from distributed import Client
 

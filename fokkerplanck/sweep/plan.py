@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import csv
 import hashlib
+import io
 import itertools
 import json
 import re
@@ -15,7 +16,9 @@ from typing import Any
 import numpy as np
 
 from ..case import key_path, parse_value, split_override
+from ..case.text import read_text
 from ..errors import CaseError
+from ..limits import DATA_BYTES
 from ..store.sweep import is_taken
 
 OPENING, CLOSING, QUOTES = "([{", ")]}", "\"'"
@@ -190,10 +193,12 @@ def split_values(text: str) -> list[str]:
 
 def _listed(file: Path) -> dict[str, list[Any]]:
     try:
-        with open(file, newline="", encoding="utf-8") as stream:
-            lines = [line for line in csv.reader(stream) if any(cell.strip() for cell in line)]
-    except UnicodeDecodeError:
-        raise CaseError("is not UTF-8 text; a list of members is a CSV file", file=file) from None
+        stream = io.StringIO(read_text(file, DATA_BYTES), newline="")
+        lines = [line for line in csv.reader(stream) if any(cell.strip() for cell in line)]
+    except FileNotFoundError:
+        raise CaseError("there is no such file", file=file) from None
+    except CaseError as error:
+        raise CaseError(f"{error.detail}; a list of members is a CSV file", file=file) from None
     except csv.Error as error:
         raise CaseError(f"is not a CSV file: {error}", file=file) from None
     if len(lines) < 2:

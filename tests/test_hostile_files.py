@@ -1,0 +1,322 @@
+"""What strangers send: one sentence each, no traceback, no hang, no memory eaten."""
+
+from __future__ import annotations
+
+import os
+import runpy
+import subprocess
+import sys
+from collections.abc import Iterator
+from pathlib import Path
+
+import h5py
+import numpy as np
+import pytest
+from limits_of_time import time_limit
+
+from fokkerplanck import CaseError, StoreError, load_case, open_result, run
+from fokkerplanck.case import memory_needs
+from fokkerplanck.case.data import read_table
+from fokkerplanck.case.disk import disk_needed, require_disk, side_bytes
+from fokkerplanck.cli import main
+from fokkerplanck.machine import read_regular
+from fokkerplanck.store import export, journal
+from fokkerplanck.store.guard import refuse_endless
+from fokkerplanck.store.sweep import read_sweep
+
+ROOT = Path(__file__).resolve().parents[1]
+INPUTS = ROOT / "tests" / "inputs"
+COMMAND = [sys.executable, "-m", "fokkerplanck"]
+
+
+@pytest.fixture(scope="module")
+def good(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A result to be spoiled."""
+    path = tmp_path_factory.mktemp("good") / "quick.h5"
+    run(load_case(INPUTS / "quick.toml", {"density.end": 0.1}), path)
+    return path
+
+
+@pytest.fixture(autouse=True)
+def elsewhere(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[None]:
+    monkeypatch.chdir(tmp_path)
+    with time_limit(90):
+        yield
+
+
+def crafted(name: str, monkeypatch: pytest.MonkeyPatch, *arguments: Path) -> None:
+    """Run one of the scripts that spoil files."""
+    monkeypatch.setattr(sys, "argv", [name, *map(str, arguments)])
+    runpy.run_path(str(INPUTS / name), run_name="__main__")
+
+
+def command(*arguments: str, **environment: str) -> subprocess.CompletedProcess[str]:
+    settings = os.environ | {"PYTHONPATH": str(ROOT)} | environment
+    return subprocess.run(
+        [*COMMAND, *arguments],
+        capture_output=True,
+        text=True,
+        timeout=60,
+        env=settings,
+        check=False,
+    )
+
+
+def refused(capsys: pytest.CaptureFixture[str], *arguments: str) -> str:
+    """The one sentence of a command that ends with status 2."""
+    capsys.readouterr()
+    assert main(list(arguments)) == 2
+    [line] = capsys.readouterr().err.splitlines()
+    return line
+
+
+@pytest.mark.parametrize(
+    ("script", "word"),
+    [
+        ("attribute_length.py", "claims"),
+        ("heap_beside_journal.py", "heap"),
+        ("hdf5_class_double_free.py", "CLASS"),
+    ],
+)
+def test_crafted_hdf5(
+    script: str,
+    word: str,
+    good: Path,
+    monkeypatch: pytest.MonkeyPatch,
+    capsys: pytest.CaptureFixture[str],
+) -> None:
+    bad = Path("bad.h5")
+    crafted(script, monkeypatch, good, bad)
+    for arguments in (("report", "bad.h5"), ("export", "bad.h5", "--to", "vtkhdf")):
+        line = refused(capsys, *arguments)
+        assert word in line
+        assert "bad.h5" in line
+    with pytest.raises(StoreError, match=word):
+        read_sweep(bad)
+
+
+def test_a_journal_that_mends_the_heap_is_heeded(good: Path) -> None:
+    """What counts is the file with the pages of its journal, not the torn file alone."""
+    raw = bytearray(good.read_bytes())
+    place = raw.find(b"GCOL") + 16
+    page = place // 4096
+    whole = bytes(raw[page * 4096 : (page + 1) * 4096])
+    raw[place : place + 64] = bytes(64)
+    torn = Path("torn.h5")
+    torn.write_bytes(raw)
+    with pytest.raises(StoreError, match="heap"):
+        refuse_endless(torn)
+    refuse_endless(torn, {page: whole}, len(raw))
+    with pytest.raises(StoreError, match="heap"):
+        refuse_endless(torn, {}, len(raw))
+
+
+def test_scales_of_another_kind(good: Path) -> None:
+    for label, value in (("CLASS", 1.0), ("DIMENSION_LIST", "no"), ("REFERENCE_LIST", [1, 2])):
+        bad = Path(f"{label}.h5")
+        bad.write_bytes(good.read_bytes())
+        with h5py.File(bad, "r+") as file:
+            if label in file["x"].attrs:
+                del file["x"].attrs[label]
+            file["x"].attrs[label] = value
+        with pytest.raises(StoreError, match=label):
+            open_result(bad)
+
+
+def test_odd_values(
+    good: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    crafted("odd_values.py", monkeypatch, good, Path("odd"))
+    files = sorted(Path("odd").glob("*.h5"))
+    assert len(files) == 13
+    for file in files:
+        line = refused(capsys, "plot", str(file))
+        assert file.name in line
+        array = file.stem.split("_")[0]
+        assert array in line
+        if array != "overrides":
+            assert array in refused(capsys, "export", str(file), "--to", "xdmf")
+
+
+def spoil(file: h5py.File, kind: str) -> None:
+    if kind == "time falls":
+        file["time"][...] = file["time"][...][::-1]
+    elif kind == "centres fall":
+        file["x"][...] = file["x"][...][::-1]
+    elif kind == "labels":
+        file["component"][...] = ["y"]
+    elif kind == "mass":
+        file["mass"][1] = np.nan
+    elif kind == "one frame":
+        file["density"][1, 3] = -1.0
+    elif kind == "no mass":
+        file.move("mass", "nass")
+    elif kind == "beta text":
+        file.attrs["beta"] = "two"
+
+
+@pytest.mark.parametrize(
+    ("kind", "word"),
+    [
+        ("time falls", "time"),
+        ("centres fall", "/x"),
+        ("labels", "component"),
+        ("mass", "mass"),
+        ("one frame", "density"),
+        ("beta text", "beta"),
+        ("no mass", "/mass is absent"),
+    ],
+)
+def test_values_at_the_door(kind: str, word: str, good: Path) -> None:
+    bad = Path("bad.h5")
+    bad.write_bytes(good.read_bytes())
+    with h5py.File(bad, "r+") as file:
+        spoil(file, kind)
+    with pytest.raises(StoreError, match=word):
+        open_result(bad)
+    with pytest.raises(StoreError, match=word):
+        export(bad, "vtkhdf")
+    assert not list(Path().glob("*.vtkhdf*"))
+
+
+def test_pipes_and_devices_beside_a_result(good: Path) -> None:
+    path = Path("quick.h5")
+    path.write_bytes(good.read_bytes())
+    for side in (*journal.SUFFIXES, ".walkers"):
+        beside = Path(path.name + side)
+        os.mkfifo(beside)
+        assert open_result(path).status == "complete"
+        beside.unlink()
+        beside.symlink_to("/dev/zero")
+        assert open_result(path).status == "complete"
+        with pytest.raises(OSError, match="device"):
+            read_regular(beside, 100)
+        beside.unlink()
+
+
+def test_lists_of_members_are_files(capsys: pytest.CaptureFixture[str]) -> None:
+    case = str(INPUTS / "quick.toml")
+    os.mkfifo("pipe")
+    Path("folder").mkdir()
+    for name in ("pipe", "/dev/zero", "folder", "nothing"):
+        assert name in refused(capsys, "sweep", case, "--list", name)
+    assert "100000" in refused(
+        capsys, "sweep", case, "--set", "noise.beta=1,2", "--workers", "100000"
+    )
+
+
+def test_a_page_replaces_nothing_else(good: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    path, before = Path("A.h5"), good.read_bytes()
+    path.write_bytes(before)
+    assert "A.h5" in refused(capsys, "compare", "A.h5", str(good), "--html", "A.h5")
+    assert path.read_bytes() == before
+    Path("case.toml").write_text("title = 'mine'")
+    assert "case.toml" in refused(capsys, "compare", "A.h5", str(good), "--html", "case.toml")
+    for _ in range(2):
+        assert main(["compare", "A.h5", str(good), "--html", "page.html"]) == 0
+
+
+def test_arguments_out_of_range(capsys: pytest.CaptureFixture[str]) -> None:
+    assert "NAME" in refused(capsys, "new", "")
+    line = refused(capsys, "study", str(INPUTS / "quick.toml"), "--levels", "1000000")
+    assert "1000000" in line
+    assert "allows 4" in line
+
+
+@pytest.mark.parametrize(
+    ("name", "value"), [("NUM_THREADS", "0"), ("NUM_THREADS", "x"), ("THREADING_LAYER", "none")]
+)
+def test_settings_of_numba(name: str, value: str) -> None:
+    done = command("check", str(INPUTS / "quick.toml"), **{f"NUMBA_{name}": value})
+    assert done.returncode == 2
+    [line] = done.stderr.splitlines()
+    assert f"NUMBA_{name}" in line
+    assert value in line
+
+
+def test_names_that_are_not_text(tmp_path: Path) -> None:
+    plain = (INPUTS / "quick.toml").read_bytes()
+    name = os.fsdecode(b"caf\xe9.toml")
+    Path(name).write_bytes(plain)
+    done = command("check", name)
+    assert done.returncode == 2
+    assert "caf" in done.stderr
+    assert len(done.stderr.splitlines()) == 1
+    done = command("new", "φ", PYTHONIOENCODING="ascii")
+    assert done.returncode == 0
+    assert "03c6.toml is written" in done.stdout
+
+
+def test_closed_streams() -> None:
+    run_case = ("run", str(INPUTS / "quick.toml"), "--no-figures")
+    for closed, arguments in (
+        (">&-", ("list",)),
+        ("2>&-", ("list",)),
+        (">&- 2>&- <&-", run_case),
+    ):
+        done = subprocess.run(
+            ["sh", "-c", f'exec "$@" {closed}', "sh", *COMMAND, *arguments],
+            capture_output=True,
+            text=True,
+            timeout=60,
+            env=os.environ | {"PYTHONPATH": str(ROOT)},
+            check=False,
+        )
+        assert done.returncode == 0
+        assert not done.stderr
+    assert open_result("runs/quick/quick.h5").status == "complete"
+
+
+class OneText:
+    """The files of a case: one table."""
+
+    def __init__(self, text: str):
+        self.one = text
+
+    def text(self, name: str, key: str) -> str:
+        return self.one
+
+
+def test_memory_of_a_table_is_asked_first(monkeypatch: pytest.MonkeyPatch) -> None:
+    text = "a,b\n" + "1,2\n" * 20_000
+    monkeypatch.setattr("fokkerplanck.case.memory.memory_available", lambda: 2**20)
+    with pytest.raises(CaseError, match="available") as caught:
+        read_table("d.csv", OneText(text))  # type: ignore[arg-type]
+    assert caught.value.key == "loss.data"
+
+
+def test_disk_counts_the_files_beside(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """All that a run has on the disk at once stays below what was asked for."""
+    case = load_case(INPUTS / "quick.toml", {"density.frames": 60, "density.end": 0.1})
+    most = 0
+    before = journal.Journal.append
+
+    def append(self: journal.Journal, *arguments: object) -> None:
+        nonlocal most
+        before(self, *arguments)  # type: ignore[arg-type]
+        most = max(most, sum(file.stat().st_size for file in tmp_path.glob("quick.h5*")))
+
+    monkeypatch.setattr(journal.Journal, "append", append)
+    run(case, tmp_path / "quick.h5")
+    needed = disk_needed(case) + side_bytes(case)
+    assert 0.5 * needed < most < needed
+    monkeypatch.setattr("fokkerplanck.case.disk.disk_available", lambda folder: most // 2)
+    with pytest.raises(CaseError, match="disk"):
+        require_disk(case, tmp_path / "elsewhere" / "quick.h5")
+    # What lies there already counts as free.
+    require_disk(load_case(INPUTS / "quick.toml"), tmp_path / "quick.h5")
+
+
+def test_smoothed_losses_come_with_gradient_and_hessian() -> None:
+    case = load_case(INPUTS / "quick.toml", {"smoothing.gamma": [1.0, 2.0]})
+    [need] = [one for one in memory_needs(case) if one.key == "smoothing.gamma"]
+    assert need.bytes == 2 * 3 * 32 * 8
+
+
+def test_deep_json_of_a_result(good: Path) -> None:
+    bad = Path("bad.h5")
+    bad.write_bytes(good.read_bytes())
+    with h5py.File(bad, "r+") as file:
+        file.attrs["overrides"] = "[" * 10_000 + "]" * 10_000
+    with pytest.raises((CaseError, StoreError)):
+        load_case(bad)
