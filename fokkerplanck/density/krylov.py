@@ -16,6 +16,7 @@ from scipy.linalg import expm, schur, solve_sylvester
 
 from ..errors import NumericalFailure
 from .exponential import cut_rounding
+from .overlap import overlaps, remove
 from .shifted import ShiftedSolver
 
 # The pole sits at t/POLE_SHARE; values between 5 and 20 differ little for sectorial operators.
@@ -111,14 +112,14 @@ def _piece(
     previous, estimate = None, FIRST_ESTIMATE
     for m in range(1, MAX_DIMENSION + 1):
         vector = solver.solve(basis[m - 1], gamma, adjoint)
-        before = float(np.linalg.norm(vector))
+        before = float(np.sqrt(np.square(vector).sum()))
+        shares = np.empty(m)
         # Twice, since one pass of Gram-Schmidt loses orthogonality to rounding.
         for _ in range(2):
-            for i in range(m):
-                overlap = float(basis[i] @ vector)
-                hessenberg[i, m - 1] += overlap
-                vector = vector - overlap * basis[i]
-        norm = float(np.linalg.norm(vector))
+            overlaps(basis, m, vector, shares)
+            remove(basis, m, shares, vector)
+            hessenberg[:m, m - 1] += shares
+        norm = float(np.sqrt(np.square(vector).sum()))
         exhausted = norm <= EXHAUSTED * before
         if m == estimate or exhausted:
             estimate = min(MAX_DIMENSION, m + max(FIRST_ESTIMATE, m // ESTIMATE_SHARE))
