@@ -96,8 +96,8 @@ def variance_rates(
     -------
     added, decay : (d,) float64
         d Var/dt of the generator minus 2 E[drift (theta - mean)] + 2 E[Sigma]/beta and what the
-        sides hold back, and 2 E[drift (theta - mean)]/Var, negative where the drift contracts. NaN
-        along periodic axes.
+        sides hold back, and 2 E[d drift/d theta] along the same axis, negative where the drift
+        contracts. NaN along periodic axes.
     """
     grid = generator.grid
     mean, covariance = grid_moments(grid, density)
@@ -120,5 +120,6 @@ def variance_rates(
             ends = np.take(held, -1, axis=j).sum() - np.take(held, 0, axis=j).sum()
             noise -= 2.0 * float(ends) / grid.spacing[j]
         added[i] = float((change * away**2).sum()) - pull - noise
-        decay[i] = pull / covariance[i, i]
+        slope = np.gradient(np.broadcast_to(drift[i], grid.shape), grid.spacing[i], axis=i)
+        decay[i] = 2.0 * float((weight * slope).sum())
     return added, decay

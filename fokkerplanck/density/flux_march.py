@@ -39,7 +39,7 @@ NODES = (0.5 - math.sqrt(3.0) / 6.0, 0.5 + math.sqrt(3.0) / 6.0)
 SHARES = (0.5 + math.sqrt(3.0) / 3.0, 0.5 - math.sqrt(3.0) / 3.0)
 
 # Cutting a step in two may change the density by this share of rtol; well below, steps grow.
-CUT_SHARE, GROW_SHARE = 0.5, 0.05
+CUT_SHARE, GROW_SHARE = 0.25, 0.05
 # Each step not accepted doubles the number of steps after which they grow again, up to this one.
 MOST_PATIENCE = 64
 # What the limiter takes away is an upper bound on that change; below this share of it, it is idle.
