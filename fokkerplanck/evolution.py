@@ -49,7 +49,8 @@ def march_density(
     march, stepper, reason = march_of(scheme, asked.stepper, system, asked.times, asked.rtol)
     start = partial(initial_density, case, started)
     added = AddedVariance(case.problem)
-    low_order = scheme.order == 2 and case.control is None and case.grid.domain.closed
+    # Between two frames rates that change in time are not known.
+    low_order = scheme.order == 2 and system.autonomous and case.grid.domain.closed
 
     def measure(density: np.ndarray, time: float) -> dict[str, Any]:
         if low_order:

@@ -21,6 +21,13 @@ from .shifted import DIRECT_CELLS, ShiftedSolver
 
 # The rest state stays within this factor of that of the low-order generator, cell by cell.
 BAND = 16.0
+# Where the density is below this share of its peak.
+FAR_TAIL = 1e-10
+# Marches that settle the rest state: their length in 1/q, the error of their limiter, what they may
+# still change, and how many there are at most, unless one changes hardly less than the one before;
+# the step of the inverse iteration between them, in 1/q, and what it leaves of a cell at least.
+SHORT_MARCH, MARCH_RTOL, SETTLED, MOST_MARCHES = 20.0, 1e-4, 1e-9, 25
+LONGEST_STEP, LEAST_SHARE, SLOW = 1e6, 0.1, 0.7
 # Densities below this many times the largest negative value are not trusted.
 NOISE = 3.0
 # Implicit steps of this many 1/q precondition; much longer ones lose digits.
@@ -87,11 +94,42 @@ def high_rest(generator: Generator, problem: Problem) -> tuple[np.ndarray, Gener
     # over, smoothly, for A_h would make large sources of jumps.
     noise = (NOISE * max(0.0, -float(found.min()))) ** 2
     share = start**2 / (start**2 + noise) if noise > 0.0 else 1.0
-    found = start + share * (found - start)
+    found = _settled(generator, problem, np.maximum(start + share * (found - start), 0.0))
     ratio = np.divide(found, start, out=np.ones_like(start), where=start > 0.0)
-    log_density = low.log_density + np.log(np.clip(ratio, 1.0 / BAND, BAND)).reshape(grid.shape)
+    far = found <= FAR_TAIL * found.max()
+    ratio[far] = np.clip(ratio[far], 1.0 / BAND, BAND)
+    log_density = low.log_density + np.log(ratio).reshape(grid.shape)
     log_density -= np.log(grid.integrate(np.exp(log_density)))
     return log_density, _scaled(generator, np.exp(low.log_density - log_density))
+
+
+def _settled(generator: Generator, problem: Problem, density: np.ndarray) -> np.ndarray:
+    """The density at which the limited scheme itself comes to rest, from one nearby.
+
+    The limiter moves the null vector of A_h where that would be negative. A short march shows what
+    is left to come; inverse iteration with the low-order generator goes most of the way at once.
+    """
+    # They import the stationary state of the generator.
+    from .flux_march import FluxMarch
+    from .system import System
+
+    duration, dt = SHORT_MARCH / generator.q, LONGEST_STEP / generator.q
+    march = FluxMarch(System(problem, generator.grid), MARCH_RTOL, duration)
+    solver, mass = ShiftedSolver(generator), float(density.sum())
+    last = np.inf
+    for _ in range(MOST_MARCHES):
+        following, _ = march.advance(density, 0.0, duration, 0.0)
+        left = following - density
+        size = float(np.abs(left).sum())
+        if size <= SETTLED * mass or size > SLOW * last:
+            return following
+        last = size
+        # The marches to come add up to -(duration A)^-1 of the change of this one.
+        ahead = solver.solve(left, dt) * (dt / duration)
+        ahead -= following * (ahead.sum() / following.sum())
+        density = np.maximum(following + ahead, LEAST_SHARE * following)
+        density *= mass / float(density.sum())
+    return density
 
 
 def _scaled(generator: Generator, factors: np.ndarray) -> Generator:

@@ -12,6 +12,8 @@ from ..result import Result
 INNER: dict[str, tuple[str, ...]] = {
     "mean": ("component",),
     "covariance": ("component", "component2"),
+    "error_mean": ("component",),
+    "error_covariance": ("component", "component2"),
     "ensemble_mean": ("component",),
     "ensemble_covariance": ("component", "component2"),
     "passage_mean_time": ("start",),
@@ -28,6 +30,9 @@ def numbers_of(result: Result) -> dict[str, Any]:
     if len(result.time):
         found["reached"] = result.time[-1]
         found |= {name: series[-1] for name, series in result.observables.items()}
+        if "error" in found:
+            # In the summary that name tells why a member failed.
+            found["density_error"] = found.pop("error")
         found["mass_drift"] = np.abs(result.mass - result.mass[0]).max()
         found["minimum"] = np.min(result.minimum)
     if result.stationary is not None:
