@@ -4,8 +4,6 @@ The names below are loaded on first use (PEP 562), so that ``import fokkerplanck
 draws in none of the compiled or plotting libraries.
 """
 
-from __future__ import annotations
-
 import os
 import sys
 
