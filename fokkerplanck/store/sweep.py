@@ -32,6 +32,7 @@ LONG_NAMES: dict[str, str] = {
     **{name: f"{text}, at the end" for name, text in OBSERVABLES.items()},
     **{f"stationary_{name}": f"stationary state: {text}" for name, text in NUMBERS.items()},
     **{f"passage_{name}": text for name, text in PASSAGE_NUMBERS.items()},
+    "density_error": "estimated error of the density in L1, at the end",
     "minimum": "smallest value of the density over all frames",
     "mass_drift": "largest change of the total probability over all frames",
     "reached": "last output time",
