@@ -105,6 +105,8 @@ def test_no_code_from_the_folder_runs(
     Path("stranger-1.0.dist-info/METADATA").write_text("Name: stranger\nVersion: 1.0\n")
     Path("stranger-1.0.dist-info/entry_points.txt").write_text(PLUGIN)
     plant(folder, importable())
+    # One that does its work besides, so that the sweep succeeds.
+    shutil.copy(INPUTS / "sweep_runs_folder_code" / "pickle.py", folder)
     done = started(
         str(script),
         "check case.toml",
@@ -172,7 +174,6 @@ def linked(path: Path, kind: Callable[..., None], name: str = "b/other.h5") -> P
 
 
 def test_one_writer_under_two_names() -> None:
-    """As in two_writers_by_link.sh."""
     with begun(Path("a.h5"), 2) as writer:
         link = linked(Path("a.h5"), os.symlink)
         for second in (lambda: ResultWriter.resume(link, HEADER), lambda: check_free(link)):
@@ -241,6 +242,10 @@ def test_a_new_result_replaces_a_link_and_not_its_file() -> None:
     writer.close("interrupted")
     assert len(open_result("a.h5").time) == 3
     assert len(open_result(link).time) == 1
+    os.symlink("nowhere.h5", "dangling.h5")
+    begun_over(Path("dangling.h5")).close("complete")
+    assert not Path("dangling.h5").is_symlink()
+    assert not Path("nowhere.h5").exists()
 
 
 def begun_over(path: Path) -> ResultWriter:
@@ -258,7 +263,6 @@ PLACED = ("report.html", "zoomable.html", "density.png", "free_energy.png", "ani
 
 @pytest.mark.parametrize("kind", [os.symlink, os.link])
 def test_no_link_is_written_through(good: Path, kind: Callable[..., None]) -> None:
-    """As in links_in_a_folder.sh."""
     names = [
         *PLACED,
         *(f"quick.h5{end}" for end in (".part", ".journal-a", ".journal-b", ".walkers.part")),
