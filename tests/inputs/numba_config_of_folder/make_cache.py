@@ -3,6 +3,7 @@
 usage, in this folder: python make_cache.py FOLDER_OF_THE_PACKAGE; then fokkerplanck run case.toml
 numba reads .numba_config.yaml of the working directory, and its index files are pickles.
 """
+
 import glob
 import hashlib
 import os
