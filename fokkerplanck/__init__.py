@@ -4,9 +4,19 @@ The names below are loaded on first use (PEP 562), so that ``import fokkerplanck
 draws in none of the compiled or plotting libraries.
 """
 
-from __future__ import annotations
-
+import os
 import sys
+
+# Python has put the working folder first where it looks for modules, and a case may lie beside
+# files that have the names of modules. A checkout keeps it: its workers find the package there.
+if (
+    sys.argv[:1] == ["-m"]
+    and "fokkerplanck" in sys.orig_argv
+    and not sys.flags.safe_path
+    and os.path.realpath(sys.path[0]) != os.path.dirname(os.path.realpath(__path__[0]))
+):
+    del sys.path[0]
+
 from importlib import import_module
 from types import ModuleType
 from typing import Any

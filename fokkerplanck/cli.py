@@ -23,6 +23,7 @@ from .arguments import parser_of
 from .cli_sweep import sweep_command
 from .errors import CaseError, CaseWarning, NumericalFailure, StoreError
 from .interrupts import interrupt
+from .own_settings import use_own_settings
 
 # The library is imported inside the commands, so that --help answers at once and --threads can
 # act before numba is loaded.
@@ -39,6 +40,7 @@ SUCCESS, MISSED, BAD_INPUT, FAILED, INTERRUPTED = 0, 1, 2, 3, 130
 def main(arguments: Sequence[str] | None = None) -> int:
     """Run one command; returns the exit status."""
     _open_streams()
+    use_own_settings()
     options = _parser().parse_args(arguments)
     try:
         _check_texts(options)

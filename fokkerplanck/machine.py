@@ -35,7 +35,7 @@ def open_regular(path: str | Path, flags: int = os.O_RDONLY) -> int:
         Of the system, or for what is no regular file.
     """
     quick = getattr(os, "O_NONBLOCK", 0) | getattr(os, "O_CLOEXEC", 0)
-    descriptor = os.open(path, flags | quick)
+    descriptor = os.open(path, flags | quick, 0o666)
     if not stat.S_ISREG(os.fstat(descriptor).st_mode):
         os.close(descriptor)
         raise OSError(errno.EINVAL, "is a device, a pipe or a folder; a file is needed", str(path))

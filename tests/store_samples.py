@@ -42,7 +42,10 @@ def make_frame(header, index):
     rng = np.random.default_rng([74111, index])
     ndim = len(header.names)
     observables = {name: rng.random() for name in OBSERVABLES}
-    observables |= {"mean": rng.random(ndim), "covariance": rng.random((ndim, ndim))}
+    for name in ("mean", "error_mean"):
+        observables[name] = rng.random(ndim)
+    for name in ("covariance", "error_covariance"):
+        observables[name] = rng.random((ndim, ndim))
     return Frame(index, 0.1 * index, rng.random(header.shape), observables)
 
 

@@ -371,7 +371,7 @@ def test_member_stops_at_a_frame_when_its_worker_is_asked_to(
 SETTLED = """
 import os, numba
 from fokkerplanck.compiling import one_thread
-from fokkerplanck.sweep.worker import dask_setup
+from fokkerplanck.worker import dask_setup
 if {used}:
     numba.set_num_threads(2)
 os.environ["NUMBA_NUM_THREADS"] = "1"

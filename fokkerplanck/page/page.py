@@ -15,6 +15,7 @@ from jinja2 import Environment, PackageLoader, StrictUndefined
 from .. import __version__
 from ..case import stored_expect, stored_settings
 from ..errors import CaseError, StoreError
+from ..files import whole_file
 from ..result import Result, require_result
 from .checks import checks_of
 from .cite import command, command_of_file, references
@@ -101,8 +102,9 @@ def write_page(target: Path, text: Callable[[], str], what: str = "page") -> Pat
         if not _is_page(target):
             raise StoreError(f"there is a file that is no {what}, and it is kept", target)
         target.parent.mkdir(parents=True, exist_ok=True)
-        # Names from a file system need not be text.
-        target.write_text(text(), encoding="utf-8", errors="replace")
+        with whole_file(target) as fresh:
+            # Names from a file system need not be text.
+            fresh.write_text(text(), encoding="utf-8", errors="replace")
     except StoreError:
         raise
     except OSError as error:

@@ -11,6 +11,7 @@ from matplotlib.colors import Normalize
 from matplotlib.figure import Figure
 
 from ..errors import CaseError
+from ..files import whole_file
 from ..result import Result
 from .frames import planes
 from .style import (
@@ -78,7 +79,7 @@ def _film(result: Result, path: Path, writer: AbstractMovieWriter, dpi: int) -> 
     update(int(chosen[0]))
     figure.canvas.draw()
     figure.set_layout_engine("none")
-    with writer.saving(figure, str(path), dpi):
+    with whole_file(path) as fresh, writer.saving(figure, str(fresh), dpi):
         for index in chosen:
             update(int(index))
             writer.grab_frame()

@@ -26,7 +26,7 @@ from .modes import eigenvalues_figures, modes_figures
 from .observables import observables_figures
 from .quasi_potential import quasi_potential_figures
 from .schedules import schedules_figures
-from .style import DPI, house_style
+from .style import house_style, save_figure
 from .walkers import walkers_figures
 
 # Each returns its figures by file stem; none where the result lacks what it needs.
@@ -149,7 +149,7 @@ def _draw_one(name: str, result: Result, folder: Path) -> list[Path]:
     paths = []
     for stem, figure in STILLS[name](result).items():
         paths.append(folder / f"{stem}.png")
-        figure.savefig(paths[-1], dpi=DPI)
+        save_figure(figure, paths[-1])
     return paths
 
 

@@ -16,7 +16,6 @@ from .frames import planes
 from .style import (
     COLORS,
     COLUMN,
-    DPI,
     PAGE,
     frame_panel,
     house_style,
@@ -24,6 +23,7 @@ from .style import (
     new_figure,
     panel_shape,
     readable_top,
+    save_figure,
     symbol,
     view,
 )
@@ -59,7 +59,7 @@ def overlay(
     with house_style():
         figure = overlay_figure(results, tuple(map(_label, labels)))
         try:
-            figure.savefig(path, dpi=DPI)
+            save_figure(figure, path)
         except OSError as error:
             raise StoreError(f"the figure cannot be written: {error.strerror}", path) from error
     return path

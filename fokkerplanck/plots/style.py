@@ -6,6 +6,7 @@ import re
 import threading
 from collections.abc import Iterator
 from contextlib import contextmanager
+from pathlib import Path
 from typing import Any
 
 import numpy as np
@@ -13,6 +14,8 @@ from matplotlib import rc_context
 from matplotlib.axes import Axes
 from matplotlib.backends.backend_agg import FigureCanvasAgg
 from matplotlib.figure import Figure
+
+from ..files import whole_file
 
 DPI = 200
 
@@ -77,6 +80,17 @@ def house_style() -> Iterator[None]:
     """Draw in our style, in one thread at a time."""
     with _drawing, rc_context(STYLE):
         yield
+
+
+def save_figure(figure: Figure, path: Path) -> None:
+    """Write a figure, in place of one that is there.
+
+    Raises
+    ------
+    OSError
+    """
+    with whole_file(path) as fresh:
+        figure.savefig(fresh, dpi=DPI)
 
 
 def new_figure(width: float, height: float) -> Figure:

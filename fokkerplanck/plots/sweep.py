@@ -12,7 +12,7 @@ from matplotlib.figure import Figure
 
 from ..errors import StoreError
 from ..store import SweepRecord
-from .style import COLORS, DENSITY_MAP, DPI, PAGE, house_style, new_figure, symbol
+from .style import COLORS, DENSITY_MAP, PAGE, house_style, new_figure, save_figure, symbol
 
 PANELS = 4
 # Curves of one panel; of more, equally many are left out between those shown.
@@ -36,7 +36,7 @@ def draw_sweep(record: SweepRecord, folder: Path) -> list[Path]:
             return []
         path = folder / f"{STEM}.png"
         try:
-            figure.savefig(path, dpi=DPI)
+            save_figure(figure, path)
         except OSError as error:
             raise StoreError(f"the figure cannot be written: {error.strerror}", path) from error
     return [path]

@@ -9,7 +9,8 @@ from collections.abc import Iterable, Iterator, Mapping
 from contextlib import contextmanager
 from pathlib import Path
 
-from .journal import NAME_BYTES, NUMBER_BYTES, Change, Journal, Mark, sync_data, write_at
+from ..files import open_fresh, sync_data
+from .journal import NAME_BYTES, NUMBER_BYTES, Change, Journal, Mark, write_at
 
 PAGE = 4096
 
@@ -61,8 +62,7 @@ class Disk:
     @classmethod
     def create(cls, path: Path) -> Disk:
         """An empty file, in place of one that is there."""
-        flags = os.O_RDWR | os.O_CREAT | os.O_TRUNC | os.O_CLOEXEC
-        return cls(os.open(path, flags, 0o666))
+        return cls(open_fresh(path))
 
     @property
     def changed(self) -> bool:

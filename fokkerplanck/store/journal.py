@@ -25,6 +25,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
+from ..files import open_fresh, sync_data
 from ..limits import JOURNAL_BYTES
 from ..machine import memory_available, read_regular
 
@@ -98,8 +99,7 @@ class Journal:
         self._end = 0
         try:
             for path in self._paths:
-                flags = os.O_RDWR | os.O_CREAT | os.O_TRUNC | os.O_CLOEXEC
-                self._files.append(os.open(path, flags, 0o644))
+                self._files.append(open_fresh(path))
             self._begin()
         except BaseException:
             self.close()
@@ -241,22 +241,3 @@ def write_at(descriptor: int, data: bytes | bytearray | memoryview, offset: int)
     while view:
         done = os.pwrite(descriptor, view, offset)
         view, offset = view[done:], offset + done
-
-
-def sync_data(descriptor: int) -> None:
-    """Wait until what was written, and the size, are on the disk."""
-    getattr(os, "fdatasync", os.fsync)(descriptor)
-
-
-def sync_folder(folder: Path) -> None:
-    """Wait until names in a folder are on the disk, where the system can."""
-    try:
-        descriptor = os.open(folder, os.O_RDONLY)
-    except OSError:  # Windows opens no folders
-        return
-    try:
-        os.fsync(descriptor)
-    except OSError:
-        pass  # nor do some network disks
-    finally:
-        os.close(descriptor)

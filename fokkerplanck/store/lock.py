@@ -10,6 +10,8 @@ from contextlib import suppress
 from pathlib import Path
 
 from ..errors import StoreError
+from ..files import NO_FOLLOW, followed
+from ..machine import open_regular
 
 try:
     import fcntl
@@ -39,13 +41,14 @@ class Lock:
         Raises
         ------
         StoreError
-            If another process writes it; the sentence names that process.
+            If another process writes it; the sentence names that process. If the lock is a link
+            or no file at all.
         OSError
             If the lock cannot be written.
         """
         path = lock_file(target)
         while True:
-            descriptor = os.open(path, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o644)
+            descriptor = _open(path, target)
             try:
                 _hold(descriptor, target)
                 # Whoever had the lock may have removed the file between our two calls.
@@ -77,6 +80,7 @@ class Lock:
 
 def check_free(target: Path) -> None:
     """Raise :class:`StoreError` if another process writes a result."""
+    target = followed(target)
     if lock_file(target).exists():
         Lock.take(target).release()
 
@@ -84,6 +88,28 @@ def check_free(target: Path) -> None:
 def lock_file(target: Path) -> Path:
     """The lock of a result."""
     return target.with_name(target.name + ".lock")
+
+
+def _open(path: Path, target: Path) -> int:
+    """The lock, made if need be; what somebody else's file would lose is not written there."""
+    try:
+        descriptor = open_regular(path, os.O_RDWR | os.O_CREAT | NO_FOLLOW)
+    except OSError as error:
+        if error.errno in (errno.ELOOP, errno.EINVAL):
+            raise _linked(path, target) from error
+        raise
+    if os.fstat(descriptor).st_nlink > 1:
+        os.close(descriptor)
+        raise _linked(path, target)
+    return descriptor
+
+
+def _linked(path: Path, target: Path) -> StoreError:
+    return StoreError(
+        f"{path.name} beside it is a link or no file, and has to be a file of its own; remove it, "
+        "or give --out elsewhere",
+        target,
+    )
 
 
 def _hold(descriptor: int, target: Path) -> None:

@@ -13,13 +13,13 @@ import h5py
 import numpy as np
 
 from ..errors import StoreError
+from ..files import followed, whole_file
 from .damage import DAMAGE, damaged
 from .disk import Disk, differs, overlay
 from .guard import inspect, refuse_endless
-from .journal import NAME_BYTES, SUFFIXES, Mark, journal_files, pending_changes, sync_data
+from .journal import NAME_BYTES, SUFFIXES, Mark, journal_files, pending_changes
 from .layout import LIBVER, SCHEMA
 from .slots import GROUP, RUN, new_mark
-from .target import partial_file
 
 SIGNATURE = b"\x89HDF\r\n\x1a\n"
 # What HDF5 says of a file that is shorter than its superblock claims.
@@ -41,6 +41,7 @@ def reading(path: Path) -> Iterator[h5py.File]:
     """
     if not path.is_file():
         raise StoreError("there is no such result file", path)
+    path = followed(path)
     if not any(file.is_file() for file in journal_files(path)):
         refuse_endless(path)
         with _opened(path, path, "r") as file:
@@ -56,6 +57,7 @@ def reading(path: Path) -> Iterator[h5py.File]:
 
 def signature(path: Path) -> tuple[tuple[int, int, int] | None, ...]:
     """What changes when somebody writes the file or its journal."""
+    path = followed(path)
     found: list[tuple[int, int, int] | None] = []
     for file in (path, *journal_files(path)):
         try:
@@ -79,7 +81,7 @@ def restored(path: Path) -> tuple[Disk, bool]:
     Raises
     ------
     StoreError
-        If there is no such file or it may not be written.
+        If there is no such file, it may not be written or has more than one name.
     OSError
         If the disk does not take the changes.
     """
@@ -90,6 +92,13 @@ def restored(path: Path) -> tuple[Disk, bool]:
     except PermissionError as error:
         raise StoreError("permission to open this file is denied", path) from error
     try:
+        if (names := os.fstat(descriptor).st_nlink) > 1:
+            # Lock and journal go by the name, so they would not be seen under another one.
+            raise StoreError(
+                f"this file has {names} names (hard links), and a run would change it under all of "
+                "them; make a copy and go on with that",
+                path,
+            )
         changes = pending_changes(path, descriptor)
         if not changes:
             return Disk(descriptor), False
@@ -141,16 +150,10 @@ def give_mark(path: Path) -> None:
     with reading(path) as file:
         if GROUP not in file or RUN in file[GROUP].attrs:
             return
-    partial = partial_file(path)
-    try:
-        shutil.copyfile(path, partial)
-        with h5py.File(partial, "r+", libver=LIBVER, locking="best-effort") as file:
+    with whole_file(path) as copy:
+        shutil.copyfile(path, copy)
+        with h5py.File(copy, "r+", libver=LIBVER, locking="best-effort") as file:
             file[GROUP].attrs[RUN] = new_mark()
-        with _descriptor(partial, os.O_RDWR) as descriptor:
-            sync_data(descriptor)
-        os.replace(partial, path)
-    finally:
-        partial.unlink(missing_ok=True)
 
 
 @contextmanager

@@ -10,9 +10,10 @@ from pathlib import Path
 import h5py
 
 from ..errors import StoreError
+from ..files import followed, sync_folder
 from ..interrupts import shielded
 from .disk import Disk
-from .journal import Journal, journal_files, remove_journal, sync_folder
+from .journal import Journal, journal_files, remove_journal
 from .lock import Lock, lock_file
 from .opening import give_mark, mark_of, open_disk, restored
 from .slots import GROUP, RUN
@@ -44,6 +45,8 @@ class Session:
     ) -> Session:
         """Make a file and put it in place when ``fill`` has written it.
 
+        Where the place is a symbolic link, the link is replaced, and not what it leads to.
+
         Raises
         ------
         StoreError
@@ -62,7 +65,8 @@ class Session:
                     with disk.closing_on_error():
                         _fill(partial, disk, fill)
                         # A journal must not outlive its file, nor the file be cut off without it.
-                        if target.exists() and any(map(Path.exists, journal_files(target))):
+                        there = target.exists() and not target.is_symlink()
+                        if there and any(map(Path.exists, journal_files(target))):
                             restored(target)[0].close()
                         remove_journal(target)
                         os.replace(partial, target)
@@ -84,6 +88,7 @@ class Session:
         """
         if not target.is_file():
             raise StoreError("there is no such result file", target)
+        target = followed(target)
         with shielded(), naming(target, "resumed"), _locked(target) as lock:
             disk, cut = restored(target)
             with disk.closing_on_error():
@@ -203,6 +208,7 @@ def settle(target: Path) -> None:
     StoreError
         If another process writes the file, or the disk does not take it.
     """
+    target = followed(target)
     beside = (*journal_files(target), lock_file(target), walkers_file(target))
     if not any(map(Path.exists, beside)):
         return

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import json
-import os
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
 from pathlib import Path
@@ -13,12 +12,12 @@ import h5py
 import numpy as np
 
 from ..errors import StoreError
+from ..files import whole_file
 from .brief import brief
 from .guard import inspect, refuse_endless
 from .layout import CONVENTIONS, LIBVER, OBSERVABLES, add_scale, add_variable, set_attributes
 from .passage import PASSAGE_NUMBERS
 from .stationary import NUMBERS
-from .target import partial_file
 
 SCHEMA = 1
 COMPLETE, FAILED, MISSING = "complete", "failed", "missing"
@@ -33,6 +32,7 @@ LONG_NAMES: dict[str, str] = {
     **{name: f"{text}, at the end" for name, text in OBSERVABLES.items()},
     **{f"stationary_{name}": f"stationary state: {text}" for name, text in NUMBERS.items()},
     **{f"passage_{name}": text for name, text in PASSAGE_NUMBERS.items()},
+    "density_error": "estimated error of the density in L1, at the end",
     "minimum": "smallest value of the density over all frames",
     "mass_drift": "largest change of the total probability over all frames",
     "reached": "last output time",
@@ -151,15 +151,13 @@ def write_sweep(path: Path, record: SweepRecord) -> None:
     StoreError
         If the disk does not take it.
     """
-    partial = partial_file(path)
     try:
         path.parent.mkdir(parents=True, exist_ok=True)
-        try:
-            with h5py.File(partial, "w", libver=LIBVER, locking="best-effort") as file:
-                _fill(file, record)
-            os.replace(partial, path)
-        finally:
-            partial.unlink(missing_ok=True)
+        with (
+            whole_file(path) as fresh,
+            h5py.File(fresh, "w", libver=LIBVER, locking="best-effort") as file,
+        ):
+            _fill(file, record)
     except OSError as error:
         raise StoreError(
             f"the summary cannot be written: {error.strerror or error}", path

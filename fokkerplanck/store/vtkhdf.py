@@ -2,17 +2,16 @@
 
 from __future__ import annotations
 
-import os
 from pathlib import Path
 from typing import Any
 
 import h5py
 import numpy as np
 
+from ..files import whole_file
 from .fields import GridField, grid_fields, kept_frames, padded
 from .layout import COMPRESSION, LIBVER, axis_names
 from .opening import reading
-from .target import partial_file
 
 ROOT = "VTKHDF"
 # The first version with time steps and offsets per array.
@@ -37,14 +36,12 @@ def export_vtkhdf(source: Path, target: Path) -> None:
     StoreError
         If the result cannot be read.
     """
-    partial = partial_file(target)
-    with reading(source) as file:
-        try:
-            with h5py.File(partial, "w", libver=LIBVER) as written:
-                _write(file, written.create_group(ROOT, track_order=True))
-            os.replace(partial, target)
-        finally:
-            partial.unlink(missing_ok=True)
+    with (
+        reading(source) as file,
+        whole_file(target) as fresh,
+        h5py.File(fresh, "w", libver=LIBVER) as written,
+    ):
+        _write(file, written.create_group(ROOT, track_order=True))
 
 
 def _write(file: h5py.File, root: h5py.Group) -> None:

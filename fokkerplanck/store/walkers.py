@@ -29,9 +29,10 @@ from typing import Any
 import numpy as np
 
 from ..errors import StoreError
+from ..files import followed, open_fresh, sync_data, sync_folder
 from ..interrupts import shielded
 from ..machine import open_regular
-from .journal import sync_data, sync_folder, write_at
+from .journal import write_at
 from .target import partial_file, require_space
 
 SUFFIX = ".walkers"
@@ -46,6 +47,7 @@ Form = Callable[[Mapping[str, Any]], Mapping[str, tuple[tuple[int, ...], np.dtyp
 
 def walkers_file(target: Path) -> Path:
     """Where the walkers of a result stand."""
+    target = followed(target)
     return target.with_name(target.name + SUFFIX)
 
 
@@ -84,8 +86,7 @@ def write_walkers(
     partial = partial_file(path)
     with shielded():
         try:
-            flags = os.O_RDWR | os.O_CREAT | os.O_TRUNC | os.O_CLOEXEC
-            descriptor = os.open(partial, flags, 0o666)
+            descriptor = open_fresh(partial)
             try:
                 place = check = 0
                 for part in parts:

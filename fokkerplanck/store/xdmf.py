@@ -9,10 +9,10 @@ from xml.etree import ElementTree as ET
 import h5py
 import numpy as np
 
+from ..files import whole_file
 from .fields import GridField, grid_fields, kept_frames, padded
 from .layout import COMPRESSION, LIBVER, axis_names
 from .opening import reading
-from .target import partial_file
 
 AXES = "XYZ"
 # Width of the strip that stands for one axis, in lengths of the axis.
@@ -45,18 +45,12 @@ def export_xdmf(source: Path, target: Path) -> None:
         If the result cannot be read.
     """
     beside = companion(target)
-    partial = {path: partial_file(path) for path in (beside, target)}
-    with reading(source) as file:
-        try:
-            with h5py.File(partial[beside], "w", libver=LIBVER) as extra:
-                _write_corners(file, extra)
-                text = _text(file, extra, os.path.relpath(source, target.parent), beside.name)
-            partial[target].write_text(text, encoding="utf-8")
-            for path, new in partial.items():
-                os.replace(new, path)
-        finally:
-            for new in partial.values():
-                new.unlink(missing_ok=True)
+    # The text takes its place last: it points into the other file.
+    with reading(source) as file, whole_file(target) as fresh, whole_file(beside) as numbers:
+        with h5py.File(numbers, "w", libver=LIBVER) as extra:
+            _write_corners(file, extra)
+            text = _text(file, extra, os.path.relpath(source, target.parent), beside.name)
+        fresh.write_text(text, encoding="utf-8")
 
 
 def _write_corners(file: h5py.File, extra: h5py.File) -> None:

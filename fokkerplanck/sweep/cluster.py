@@ -24,6 +24,9 @@ SINGLE = {
     name: "1"
     for name in ("NUMBA_NUM_THREADS", "OMP_NUM_THREADS", "OPENBLAS_NUM_THREADS", "MKL_NUM_THREADS")
 }
+# Python puts the working folder first where a process that it starts looks for modules, and a case
+# may lie beside files that have the names of modules.
+SAFE = {"PYTHONSAFEPATH": "1"}
 # What Dask sets in this process besides, for processes that it starts.
 OTHERS = ("PYTHONHASHSEED", "__DASK_PARENT_PID")
 # Workers that die are part of the plan, and said at the end.
@@ -88,8 +91,8 @@ def dask_client(count: int | None = None, scheduler: str | None = None) -> Itera
             dashboard_address="127.0.0.1:0",
             silence_logs=logging.CRITICAL,
             worker_class=LocalNanny,
-            env=SINGLE,
-            preload=["fokkerplanck.sweep.worker"],
+            env=SINGLE | SAFE,
+            preload=["fokkerplanck.worker"],
             # Every death of a worker is told at once; the sweep counts them.
             scheduler_kwargs={"allowed_failures": 0},
         ) as cluster,
@@ -104,7 +107,9 @@ def _environment_kept() -> Iterator[None]:
     import dask
 
     early = dask.config.get("distributed.nanny.pre-spawn-environ")
-    before = {name: os.environ.get(name) for name in (*SINGLE, *early, *OTHERS)}
+    before = {name: os.environ.get(name) for name in (*SINGLE, *SAFE, *early, *OTHERS)}
+    # Already for the process that watches over what others leave, which starts before them.
+    os.environ.update(SAFE)
     try:
         yield
     finally:

@@ -29,10 +29,11 @@ def numbers_of(result: Result) -> dict[str, Any]:
     found: dict[str, Any] = {"wall_time": spent}
     if len(result.time):
         found["reached"] = result.time[-1]
-        found |= {name: series[-1] for name, series in result.observables.items()}
-        if "error" in found:
-            # In the summary that name tells why a member failed.
-            found["density_error"] = found.pop("error")
+        # In a summary, error is the name of the sentence on a member that failed.
+        found |= {
+            "density_error" if name == "error" else name: series[-1]
+            for name, series in result.observables.items()
+        }
         found["mass_drift"] = np.abs(result.mass - result.mass[0]).max()
         found["minimum"] = np.min(result.minimum)
     if result.stationary is not None:

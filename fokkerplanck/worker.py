@@ -1,10 +1,13 @@
-"""What Dask loads into each worker process that a sweep starts."""
+"""What Dask loads into each worker process that a sweep starts.
+
+It stands outside the folder of sweeps, so that Dask can import it before numba is imported.
+"""
 
 from __future__ import annotations
 
 import signal
 
-from ..compiling import settle_threads
+from .own_settings import use_own_settings
 
 
 def dask_setup(worker: object) -> None:
@@ -13,5 +16,8 @@ def dask_setup(worker: object) -> None:
     Ctrl-C reaches all processes of a terminal; what it means is the business of the first. And
     Dask sets numba's variables after it has imported the calling script, which may use numba.
     """
+    use_own_settings()
+    from .compiling import settle_threads
+
     signal.signal(signal.SIGINT, signal.SIG_IGN)
     settle_threads()
