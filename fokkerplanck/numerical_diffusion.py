@@ -18,6 +18,10 @@ from .problem import Problem
 
 # Largest exponent of decay or growth between two frames that is told from any larger one.
 MOST_DECAY = 50.0
+# Decay over a step beyond which the density follows the noise of the moment.
+LONG_FADING = 2.0
+# Below it the integrals of the exponential come from their series.
+SMALL_EXPONENT = 1e-4
 # Share of the variance that is worth a caution.
 NOTABLE = 0.01
 # Below this observed order a finer grid hardly helps.
@@ -40,7 +44,7 @@ class AddedVariance:
     _last: tuple[float, np.ndarray, np.ndarray] | None = field(default=None, init=False)
 
     def measure(self, generator: Generator, density: np.ndarray, time: float) -> None:
-        """Take the next frame of a closed box; between two frames their mean rates hold."""
+        """Take the next frame of a closed box; between two frames rates change linearly."""
         rate, decay = variance_rates(self.problem, generator, density, time)
         if self.total is None or self._last is None:
             self.total = np.zeros(generator.grid.ndim)
@@ -48,10 +52,15 @@ class AddedVariance:
             before, old_rate, old_decay = self._last
             step = time - before
             exponent = np.clip(0.5 * step * (old_decay + decay), -MOST_DECAY, MOST_DECAY)
-            small = np.abs(exponent) < 1e-8
-            growth = np.expm1(exponent) / np.where(small, 1.0, exponent)
-            growth[small] = 1.0
-            self.total = np.exp(exponent) * self.total + 0.5 * step * (old_rate + rate) * growth
+            # int_0^1 e^(z (1 - s)) ds, and the same with s under the integral.
+            small = np.abs(exponent) < SMALL_EXPONENT
+            z = np.where(small, 1.0, exponent)
+            first = np.where(small, 1.0 + 0.5 * exponent, np.expm1(z) / z)
+            second = np.where(small, 0.5 + exponent / 6.0, (np.expm1(z) - z) / z**2)
+            gained = old_rate * first + (rate - old_rate) * second
+            # What was added long before has faded: only the end of a long step counts.
+            gained = np.where(exponent < -LONG_FADING, rate * first, gained)
+            self.total = np.exp(exponent) * self.total + step * gained
         self._last = (time, rate, decay)
 
     def cautions(self, grid: Grid, density: np.ndarray, order: float | None) -> list[str]:

@@ -34,8 +34,10 @@ def elsewhere(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
 
 
 def sentence(capsys: pytest.CaptureFixture[str]) -> str:
-    """What came on stderr: one line."""
-    lines = capsys.readouterr().err.splitlines()
+    """What came on stderr: one line, beside warnings that few cells are worth."""
+    lines = [
+        line for line in capsys.readouterr().err.splitlines() if not line.startswith("warning: ")
+    ]
     assert len(lines) == 1
     return lines[0]
 
@@ -45,7 +47,6 @@ def test_run_writes_beside_each_other(capsys: pytest.CaptureFixture[str]) -> Non
     shown = capsys.readouterr()
     path = Path("runs/quadratic/quadratic.h5")
     assert str(path) in shown.out
-    assert "warning" not in shown.err
     result = open_result(path)
     assert result.status == "complete"
     assert result.density.shape == (3, 32, 32)
@@ -91,7 +92,8 @@ def test_a_miss_tells_what_was_set_since(capsys: pytest.CaptureFixture[str]) -> 
     """As in a member of a sweep, whose case expects the numbers of another beta."""
     Path("well.toml").write_text(
         'loss.formula = "x**2/2"\nnoise = { sigma = 1, beta = 4 }\n'
-        "domain.x = { range = [-4, 4], cells = 24 }\ndensity = { end = 8, frames = 2 }\n"
+        "domain.x = { range = [-4, 4], cells = 24 }\n"
+        "density = { end = 8, frames = 2 }\n"
         "expect.final.expected_loss = { value = 0.125, rtol = 0.05 }\n"
     )
     plain = ["run", "well.toml", "--no-figures", "--overwrite", "--set", "title=well"]
@@ -318,7 +320,8 @@ def test_threads_are_set_before_the_kernels_are_loaded() -> None:
     done = subprocess.run(
         [sys.executable, "-c", code], env=ENVIRONMENT, capture_output=True, text=True, check=False
     )
-    assert (done.returncode, done.stderr) == (0, "1")
+    assert done.returncode == 0
+    assert done.stderr.splitlines()[-1] == "1"
 
 
 def test_version_and_help(capsys: pytest.CaptureFixture[str]) -> None:

@@ -98,6 +98,7 @@ def test_unequal_lengths_are_cut_to_whole_frames(tmp_path, every_frame):
     with h5py.File(tmp_path / "a.h5", "r+") as file:
         for name in OBSERVABLES:
             file[name].resize(6, axis=0)
+        file["mass"][4:] = 1.0
     assert len(read(tmp_path / "a.h5").time) == 5  # the time of frame 5 was never written
     assert ResultWriter.resume(tmp_path / "a.h5", header)[1].frame == 2
 

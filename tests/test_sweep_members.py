@@ -40,6 +40,8 @@ from fokkerplanck.sweep.task import (
     standing,
 )
 
+# So few cells are worth a caution, which is not the matter here.
+pytestmark = pytest.mark.filterwarnings("ignore::fokkerplanck.errors.CaseWarning")
 ROOT = Path(__file__).resolve().parents[1]
 CASE = """
 title = "in a harmonic well"

@@ -149,6 +149,8 @@ class Budget:
     @property
     def sentence(self) -> str:
         """The difference, and the shares of its square, the largest one first."""
+        if self.observed == 0.0:
+            return f"Masses of {self.bins} bins do not differ"
         shares = whole_percents(self.shares)
         ranked = sorted(shares, key=lambda name: -self.parts[name])
         listed = ", ".join(f"{NAMES[name]} {shares[name]} %" for name in ranked if shares[name])
