@@ -193,7 +193,7 @@ def test_unwritable_output_is_two(capsys: pytest.CaptureFixture[str]) -> None:
 
 def test_warnings_take_one_line(capsys: pytest.CaptureFixture[str]) -> None:
     assert main(["check", "quadratic", *SHORT, "--set", "initial.mean=[3.5, 0]"]) == 0
-    warned = sentence(capsys)
+    [warned] = capsys.readouterr().err.splitlines()
     assert warned.startswith("warning: the domain cuts off the initial density")
 
 

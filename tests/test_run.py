@@ -159,7 +159,8 @@ class TestCases:
         assert free_energy_increase(result) <= 1e-12
         assert np.diff(result.kl_to_stationary).max() <= 1e-12
         assert result.kl_to_stationary[0] > 0.05
-        assert result.kl_to_stationary[-1] <= 1e-8
+        # The rest state is that of the limited scheme up to what coarse cells leave open.
+        assert result.kl_to_stationary[-1] <= 1e-5
         assert result.dissipation.min() >= -1e-12
         # (46) with the constant left out.
         excess = result.beta * (result.free_energy - result.free_energy[-1])

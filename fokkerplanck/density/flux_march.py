@@ -4,7 +4,7 @@ Each step integrates the high-order operator without limits, then corrects the l
 the difference of the two time-integrated fluxes; see `correction`. Without the limiter such a step
 is exact in time. The limiter acts once a step, so that its effect depends on where steps begin and
 end; where it acts, steps are so short that cutting one in two changes the density by less than
-``rtol``. Coefficients that depend on time take the commutator-free method of order 4 (Blanes and
+``rtol``, or 1/q long. Coefficients that depend on time take the commutator-free method of order 4 (Blanes and
 Moan 2006) with step doubling.
 """
 
@@ -46,8 +46,8 @@ MOST_PATIENCE = 64
 IDLE_SHARE = 0.05
 # Where a step misses by this factor or more, it is cut to 1/q at once: over longer ones the
 # low-order update differs so much from the high-order one that the limiter cuts where nothing is
-# wrong. Steps are not cut below the given share of 1/q.
-FAR_OFF, SHORTEST_SHARE = 8.0, 1.0 / 16.0
+# wrong. Shorter steps would cost more than they are worth on grids where the limiter never rests.
+FAR_OFF = 8.0
 
 # Products of one step besides those that its length asks for, and how many per square root of it.
 FEW_PRODUCTS, PER_ROOT = 25.0, 5.0
@@ -183,7 +183,8 @@ class FluxMarch:
     ) -> tuple[np.ndarray, float]:
         """:meth:`advance` with coefficients that do not change.
 
-        Where the limiter is not idle a step is taken as a whole and as two halves, which are kept.
+        Where the limiter is not idle a step is taken as a whole and as two halves, which are kept,
+        until steps are as short as 1/q.
         ``step`` is 0 while the longest steps will do.
         """
         assert self.activity is not None
@@ -200,7 +201,7 @@ class FluxMarch:
             try:
                 following, activity = self._limited(density, time, dt)
                 change = 2.0 * activity.lost
-                if change > IDLE_SHARE * allowed:
+                if change > IDLE_SHARE * allowed and dt > short:
                     middle, first = self._limited(density, time, 0.5 * dt)
                     halves, second = self._limited(middle, time + 0.5 * dt, 0.5 * dt)
                     change = float(np.abs(halves - following).sum())
@@ -210,10 +211,10 @@ class FluxMarch:
                 step = longest = 0.5 * dt
                 self._check(step, time)
                 continue
-            if change > allowed and dt > SHORTEST_SHARE * short:
+            if change > allowed and dt > short:
                 self._reject(time)
                 patience, waited = min(2 * patience, MOST_PATIENCE), 0
-                step = 0.5 * dt if change < FAR_OFF * allowed else min(0.5 * dt, short)
+                step = max(0.5 * dt, short) if change < FAR_OFF * allowed else short
                 continue
             waited += 1
             if change <= GROW_SHARE * allowed and step > 0.0 and dt == whole and waited > patience:

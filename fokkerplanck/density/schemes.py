@@ -22,8 +22,8 @@ from .system import System
 # Fewer cells than this along an axis leave hardly a place for the stencils of order 6.
 FEWEST_CELLS = 16
 # Above this many products of the high-order operator, times cells, the other scheme is the better
-# bargain: about half a minute.
-AFFORDABLE_WORK = 4.5e9
+# bargain: about ten seconds.
+AFFORDABLE_WORK = 1.5e9
 
 
 @dataclass(frozen=True)
