@@ -4,8 +4,8 @@ Each step integrates the high-order operator without limits, then corrects the l
 the difference of the two time-integrated fluxes; see `correction`. Without the limiter such a step
 is exact in time. The limiter acts once a step, so that its effect depends on where steps begin and
 end; where it acts, steps are so short that cutting one in two changes the density by less than
-``rtol``, or 1/q long. Coefficients that depend on time take the commutator-free method of order 4 (Blanes and
-Moan 2006) with step doubling.
+``rtol``, or 1/q long. Coefficients that depend on time take the commutator-free method of order 4
+(Blanes and Moan 2006) with step doubling.
 """
 
 from __future__ import annotations
