@@ -79,9 +79,12 @@ def test_generator_under_control_is_that_of_the_heated_problem(setting: Any, u: 
     problem, grid = setting.problem, setting.grid
     own = Family(problem, grid, RATE).generator(u).to_scipy()
     other = u * generator(problem.with_beta(problem.beta / u), grid).to_scipy()
-    assert abs(own - other).max() <= 1e-12 * abs(other).max()
+    # A tensor that turns by a radian per cell is integrated along edges to 1e-4 only, and edges may
+    # be halved at one temperature and not at the other.
+    bound = 1e-12 if problem.constant_sigma is not None else 1e-4
+    assert abs(own - other).max() <= bound * abs(other).max()
     batch = Family(problem, grid, LEVERS["batch-size"]).generator(u).to_scipy()
-    assert abs(batch - other / u).max() <= 1e-12 * abs(other).max() / u
+    assert abs(batch - other / u).max() <= bound * abs(other).max() / u
 
 
 @pytest.mark.parametrize("lever", LEVERS)

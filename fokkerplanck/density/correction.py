@@ -64,7 +64,7 @@ def low_update(system: System, density: np.ndarray, time: float, dt: float) -> L
     """
     generator = system.at(time)
     grid = generator.grid
-    count = max(1, math.ceil(dt * generator.q / EULER_STEP))
+    count = max(1, math.ceil(dt * generator.q / EULER_STEP - 1e-9))
     tau = dt / count
     current, following = density.copy(), np.empty_like(density)
     integral = tau * density

@@ -48,6 +48,8 @@ IDLE_SHARE = 0.05
 # low-order update differs so much from the high-order one that the limiter cuts where nothing is
 # wrong. Shorter steps would cost more than they are worth on grids where the limiter never rests.
 FAR_OFF = 8.0
+# Steps that differ by less are the same: rounding must not decide what is done.
+ROUNDING = 1.0 + 1e-9
 
 # Products of one step besides those that its length asks for, and how many per square root of it.
 FEW_PRODUCTS, PER_ROOT = 25.0, 5.0
@@ -201,7 +203,7 @@ class FluxMarch:
             try:
                 following, activity = self._limited(density, time, dt)
                 change = 2.0 * activity.lost
-                if change > IDLE_SHARE * allowed and dt > short:
+                if change > IDLE_SHARE * allowed and dt > short * ROUNDING:
                     middle, first = self._limited(density, time, 0.5 * dt)
                     halves, second = self._limited(middle, time + 0.5 * dt, 0.5 * dt)
                     change = float(np.abs(halves - following).sum())
@@ -211,7 +213,7 @@ class FluxMarch:
                 step = longest = 0.5 * dt
                 self._check(step, time)
                 continue
-            if change > allowed and dt > short:
+            if change > allowed and dt > short * ROUNDING:
                 self._reject(time)
                 patience, waited = min(2 * patience, MOST_PATIENCE), 0
                 step = max(0.5 * dt, short) if change < FAR_OFF * allowed else short
