@@ -14,6 +14,7 @@ from .density import Generator, StationaryState, System, spectrum
 from .error_estimate import LOW_ORDER, coarser_grids, factor_of, number_errors
 from .errors import CaseError, CaseWarning, NumericalFailure
 from .observables import entropy_production
+from .start import system_of
 from .store import PassageRecord, SpectrumRecord, Stationary
 from .transit import transit
 
@@ -40,7 +41,7 @@ class CoarseAnalyses:
         found = []
         for grid in coarser_grids(self.case.grid):
             case = replace(self.case, grid=grid)
-            system = System(case.problem, grid)
+            system = system_of(case)
             rest = self.rest_of(case, system)
             generator = system.at(0.0) if rest is None else rest.generator
             found.append((factor_of(self.case.grid, grid), case, generator, rest))

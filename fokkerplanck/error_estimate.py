@@ -16,14 +16,13 @@ import numpy as np
 from scipy.optimize import brentq
 
 from .case import Case
-from .density import Scheme, System, march_of, stationary
-from .density.levy import LevySystem
+from .density import Scheme, march_of, stationary
 from .density.levy_march import LevyMarch
 from .density.march import Advancing
 from .errors import CaseError, CaseWarning, NumericalFailure
 from .grid import Grid
 from .observables import grid_moments
-from .start import initial_density
+from .start import initial_density, levy_system_of, system_of
 
 # Cells of the coarser grids, over those of the case.
 SHARES = (2.0 / 3.0, 1.0 / 2.0)
@@ -272,9 +271,8 @@ def _begun(case: Case, scheme: Scheme | None, stepper: str) -> tuple[Advancing, 
     asked, problem = case.density, case.problem
     assert asked is not None
     if scheme is None:
-        jumping = LevySystem(problem, case.grid)
-        return LevyMarch(jumping, asked.rtol, asked.end), initial_density(case)
-    system = System(problem, case.grid)
+        return LevyMarch(levy_system_of(case), asked.rtol, asked.end), initial_density(case)
+    system = system_of(case)
     # Its steps are exact in time but for the limiter.
     rtol = COARSE_RTOL if scheme.name == "high-order" and system.autonomous else asked.rtol
     march, _, _ = march_of(scheme, stepper, system, asked.times, rtol)

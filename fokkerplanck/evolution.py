@@ -62,7 +62,10 @@ def march_density(
     estimate = estimated[0]
     order = estimate.orders[-1] if estimate is not None and estimate.orders else None
     found = cautioned(case, system.at(asked.end), density, scheme.order, asked.end)
-    cares = [*added.cautions(case.grid, density, order), *_limiter_cautions(sink)]
+    cares = added.cautions(case.grid, density, order)
+    if march.activity is not None:
+        # Without a limiter the file need not be read for it.
+        cares += _limiter_cautions(sink)
     for sentence in cares:
         warnings.warn(sentence, CaseWarning, stacklevel=2)
     replaced = system.counts["replaced"]

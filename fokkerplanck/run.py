@@ -23,7 +23,7 @@ from .coarse_analyses import (
 from .density import SCHEME_TABLE, Generator, Scheme, StationaryState, System, stationary
 from .density.controlled import ControlledSystem
 from .density.force import Force
-from .density.levy import LEVY, LevySystem
+from .density.levy import LEVY
 from .density.levy_march import LevyMarch
 from .density.rates import sampled_offsets
 from .density.transfer_memory import transfer_bytes
@@ -42,7 +42,7 @@ from .sink import Sink
 from .smoothed import smooth
 from .smoothing import smoothing_bytes
 from .stability import stability_caution
-from .start import initial_density, scheme_of, system_of
+from .start import initial_density, levy_system_of, scheme_of, system_of
 from .steering import objective_of, steer
 from .store import PassageRecord, settle
 from .transit import check_regions, transit, wells_of
@@ -345,9 +345,7 @@ def _solve_levy(case: Case, sink: Sink, clock: Clock, client: Client | None) -> 
         raise CaseError("steers Gaussian noise; leave noise.alpha out", "control")
     with clock("assemble"):
         asked = case.density
-        system = LevySystem(case.problem, case.grid, asked.breakpoints if asked else ())
-        if asked is not None:
-            system.watch(0.0, asked.end)
+        system = levy_system_of(case)
     notes: list[str] = []
     if asked is not None:
         march = LevyMarch(system, asked.rtol, asked.end)

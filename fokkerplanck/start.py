@@ -19,6 +19,7 @@ from .density import (
     point_density,
     stationary,
 )
+from .density.levy import LevySystem
 from .problem.field import FormulaField
 from .problem.formula import parse
 from .problem.names import Names
@@ -51,6 +52,15 @@ def initial_density(case: Case, rest: StationaryState | None = None) -> np.ndarr
 def system_of(case: Case) -> System:
     """The problem of a case on its grid."""
     return System(case.problem, case.grid, case.density.breakpoints if case.density else ())
+
+
+def levy_system_of(case: Case) -> LevySystem:
+    """The same under heavy-tailed noise, its coefficients looked at up to the end."""
+    asked = case.density
+    system = LevySystem(case.problem, case.grid, asked.breakpoints if asked else ())
+    if asked is not None:
+        system.watch(0.0, asked.end)
+    return system
 
 
 def scheme_of(case: Case, system: System) -> tuple[Scheme, str]:

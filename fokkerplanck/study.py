@@ -9,11 +9,11 @@ from dataclasses import replace
 import numpy as np
 
 from .case import Case
-from .density import STEPPERS, System, choose_stepper, evolve, fixed_steps
+from .density import STEPPERS, choose_stepper, evolve, fixed_steps
 from .errors import CaseError
 from .grid import MIN_CELLS, Grid
 from .run import rest_state
-from .start import initial_density, scheme_of
+from .start import initial_density, scheme_of, system_of
 
 # Equal steps of the coarsest rung of the ladder in time.
 FIRST_STEPS = 16
@@ -50,7 +50,7 @@ def study(case: Case, levels: int = 3) -> str:
         raise CaseError("is not part of a study; leave it out", "control", case.file)
     grids = _ladder(case, levels)
     # One scheme for all levels, that of the case's own grid.
-    scheme, _ = scheme_of(case, System(case.problem, case.grid))
+    scheme, _ = scheme_of(case, system_of(case))
     finals = []
     for grid in grids:
         at_level = replace(case, grid=grid)
@@ -102,7 +102,7 @@ def _ladder(case: Case, levels: int) -> list[Grid]:
 
 
 def _initial(case: Case) -> np.ndarray:
-    rest = rest_state(case, System(case.problem, case.grid))
+    rest = rest_state(case, system_of(case))
     return initial_density(case, rest)
 
 
@@ -122,7 +122,7 @@ def _halved(values: np.ndarray) -> np.ndarray:
 
 def _time_ladder(case: Case, grid: Grid, levels: int, scheme: str) -> list[str]:
     assert case.density is not None
-    system = System(case.problem, grid)
+    system = system_of(replace(case, grid=grid))
     if scheme == "high-order":
         return [
             "time: high-order steps of order 4, as long as density.rtol allows"

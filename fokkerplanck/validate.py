@@ -10,7 +10,7 @@ from typing import Any
 import numpy as np
 
 from .case import Case, Ensemble, Validation
-from .density import System, evolve
+from .density import evolve
 from .density.levy_march import evolve_levy
 from .errors import CaseError, StoreError
 from .grid import Grid
@@ -19,7 +19,7 @@ from .particles.methods import REFLECTED
 from .problem import Problem
 from .progress import Progress, advanced
 from .result import Result
-from .start import initial_density, scheme_of
+from .start import initial_density, scheme_of, system_of
 from .store import EnsembleRecord, ValidationRecord
 from .validation import Halved, Verdict, cell_masses, coarsened, dependent, extrapolated, judge
 from .walk import chosen_method, walk
@@ -217,7 +217,7 @@ def _masses(
             breakpoints=asked.breakpoints,
         )
     else:
-        scheme, _ = scheme_of(case, System(case.problem, grid))
+        scheme, _ = scheme_of(case, system_of(case))
         if order > 1:
             order = min(scheme.order, COUNTED_ORDER)
         other_path = evolve(

@@ -136,10 +136,7 @@ class Force:
         grid = self.grid
         cut = np.zeros(grid.shape, dtype=bool)
         for axis in self.noisy:
-            block = EdgeBlock.of_axis(grid, axis)
-            jump = self.jumps(block)
-            cut[block.source] |= jump
-            cut[block.target] |= jump
+            self._mark_jumps(axis, cut)
             if not grid.domain.axes[axis].periodic:
                 for sign in (-1, 1):
                     block = EdgeBlock.at_side(grid, axis, sign)
@@ -307,16 +304,20 @@ class Force:
             result |= before | after
         return result if result.any() else None
 
+    def _mark_jumps(self, axis: int, marked: np.ndarray) -> None:
+        """Set the cells at both ends of the edges along an axis that D jumps on."""
+        block = EdgeBlock.of_axis(self.grid, axis)
+        jump = self.jumps(block)
+        marked[block.source] |= jump
+        marked[block.target] |= jump
+
     @cached_property
     def rough_cells(self) -> np.ndarray:
         """Cells from which the differences of a Python function reach across a jump."""
         grid = self.grid
         found = np.zeros(grid.shape, dtype=bool)
         for axis in self.noisy:
-            block = EdgeBlock.of_axis(grid, axis)
-            jump = self.jumps(block)
-            found[block.source] |= jump
-            found[block.target] |= jump
+            self._mark_jumps(axis, found)
         for axis, n in enumerate(grid.shape):
             size = 2 * math.ceil(self.problem.divergence_reach * n) + 1
             mode = "wrap" if grid.domain.axes[axis].periodic else "nearest"

@@ -263,14 +263,7 @@ def powers_serial(
                 forward, backward, shifts, reach, leaving, x, a, 1.0, x, 0.0, total, weight, y,
                 True, block * BLOCK,
             )  # fmt: skip
-        for n in range(source.size):
-            i, j = source[n], target[n]
-            gain_j = a * ahead[n] * x[i]
-            gain_i = a * behind[n] * x[j]
-            y[j] += gain_j
-            y[i] += gain_i
-            total[j] += weight * gain_j
-            total[i] += weight * gain_i
+        product_wrapped(source, target, ahead, behind, x, a, total, weight, y)
         x, y = y, x
     change = 0.0
     for i in range(x.size):
