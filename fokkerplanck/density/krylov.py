@@ -123,11 +123,13 @@ def _piece(
         exhausted = norm <= EXHAUSTED * before
         if m == estimate or exhausted:
             estimate = min(MAX_DIMENSION, m + max(FIRST_ESTIMATE, m // ESTIMATE_SHARE))
-            coordinates = _first_column(hessenberg[:m, :m], duration / gamma)
-            result = scale * (coordinates @ basis[:m])
-            size = float(np.abs(result).sum())
-            change = np.inf if previous is None else float(np.abs(result - previous).sum())
-            if exhausted or change <= tolerance * size:
+            # A generator far from normal may make it overflow; such a space has not converged.
+            with np.errstate(all="ignore"):
+                coordinates = _first_column(hessenberg[:m, :m], duration / gamma)
+                result = scale * (coordinates @ basis[:m])
+                size = float(np.abs(result).sum())
+                change = np.inf if previous is None else float(np.abs(result - previous).sum())
+            if np.isfinite(size) and (exhausted or change <= tolerance * size):
                 return _cleaned(solver, density, result, adjoint), m
             previous = result
         if m < MAX_DIMENSION:
