@@ -128,12 +128,22 @@ def test_without_noise_the_drift_goes_on_alone() -> None:
 
 
 def test_minima_without_a_cell_are_left_out() -> None:
-    result = run(loaded("escape_empty_basin.toml", ensemble__particles=10))
+    problem = fp.Problem("2*x**2 + 0.3*sin(12*x)", 0.24, 2.0, {"x": (-1, 1)})
+    result = run(
+        fp.make_case(problem, 22, density={"end": 0.05, "frames": 2}, passage={"escape": True})
+    )
     wells = result.passage.escape
-    assert len(wells.minima) == 2
-    assert set(np.unique(wells.basin)) == {0, 1}
+    assert len(wells.minima) == 3
+    assert set(np.unique(wells.basin)) == {0, 1, 2}
     assert np.isfinite(wells.exit_time).all()
-    assert any("1 of the 3 minima" in note for note in result.notes)
+    assert any("1 of the 4 minima" in note for note in result.notes)
+
+
+def test_steps_of_the_loss_make_no_wells() -> None:
+    """The force is the gradient, which a jump of the loss does not touch."""
+    result = run(loaded("escape_empty_basin.toml", ensemble__particles=10))
+    assert result.passage.escape.minima == pytest.approx(np.array([[-0.2486]]), abs=1e-3)
+    assert any("the loss jumps by" in note for note in result.notes)
 
 
 def test_auto_goes_on_where_a_krylov_space_fails(monkeypatch: pytest.MonkeyPatch) -> None:
