@@ -5,12 +5,15 @@ The last sign is a drift that outweighs the noise between neighbouring cells.
 
 from __future__ import annotations
 
+import warnings
+
 import numpy as np
 
 from .density import Generator
 from .density.force import Force
 from .density.levy import LevySystem
 from .density.potential import loss_jump
+from .errors import CaseWarning
 from .grid import Grid
 from .problem import Problem
 from .problem.seams import loss_tilts, mismatches
@@ -36,6 +39,13 @@ MOST_RAISED = 0.1
 SMALL_WORK = 1e-5
 # Of the potential, in units of the noise, where the density is.
 ROUNDING_WARNING = 1e-3
+
+
+def given(sentences: list[str]) -> list[str]:
+    """The sentences, each given as a warning too."""
+    for sentence in sentences:
+        warnings.warn(sentence, CaseWarning, stacklevel=3)
+    return sentences
 
 
 def mass_outside(problem: Problem, grid: Grid, density: np.ndarray, time: float = 0.0) -> float:

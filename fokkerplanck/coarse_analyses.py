@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import warnings
 from collections.abc import Callable
 from dataclasses import dataclass, replace
 from functools import cached_property
@@ -14,6 +13,7 @@ from .density import Generator, StationaryState, System, spectrum
 from .error_estimate import LOW_ORDER, coarser_grids, factor_of, number_errors
 from .errors import CaseError, CaseWarning, NumericalFailure
 from .observables import entropy_production
+from .silence import ignoring
 from .start import system_of
 from .store import PassageRecord, SpectrumRecord, Stationary
 from .transit import transit
@@ -66,8 +66,7 @@ class CoarseAnalyses:
             return None
         gaps, factors = [], []
         try:
-            with warnings.catch_warnings():
-                warnings.simplefilter("ignore", CaseWarning)
+            with ignoring(CaseWarning, module="fokkerplanck"):
                 for factor, case, generator, rest in self._coarse:
                     other = numbers(case, generator, rest)
                     if other.shape != values.shape:

@@ -8,7 +8,6 @@ own, less where the work per cell grows faster.
 
 from __future__ import annotations
 
-import warnings
 from collections.abc import Sequence
 from dataclasses import dataclass, field, replace
 
@@ -22,6 +21,7 @@ from .density.march import Advancing
 from .errors import CaseError, CaseWarning, NumericalFailure
 from .grid import Grid
 from .observables import grid_moments
+from .silence import ignoring
 from .start import initial_density, levy_system_of, system_of
 
 # Cells of the coarser grids, over those of the case.
@@ -93,15 +93,15 @@ class ErrorEstimate:
         Of the scheme; an observed order above it is not believed.
     rests : bool
         Whether the case starts from its stationary density, which has an error of its own.
-    orders : list of float
-        Observed order of each frame but the first.
+    order : float or None
+        Observed order of the last frame that was measured.
     """
 
     grid: Grid
     runs: tuple[CoarseRun, ...]
     largest_order: float
     rests: bool
-    orders: list[float] = field(default_factory=list)
+    order: float | None = None
 
     def measure(self, density: np.ndarray, frame: int) -> dict[str, float | np.ndarray]:
         """Estimated errors of one frame.
@@ -143,9 +143,7 @@ class ErrorEstimate:
                 "error_covariance": np.full_like(covariance, np.nan),
             }  # fmt: skip
         factors = [run.factor for run in self.runs]
-        error, order = fitted_error(factors, distances, self.largest_order)
-        if frame:
-            self.orders.append(order)
+        error, self.order = fitted_error(factors, distances, self.largest_order)
         # The L1 distance of two densities is at most the sum of their masses.
         error = min(error, 2.0 * float(self.grid.integrate(density)))
         most = NUMBER_ORDER if self.largest_order > LOW_ORDER else LOW_ORDER
@@ -243,8 +241,7 @@ def estimate_for(
     runs = []
     given = _given(case)
     try:
-        with warnings.catch_warnings():
-            warnings.simplefilter("ignore", CaseWarning)
+        with ignoring(CaseWarning, module="fokkerplanck"):
             for grid in grids:
                 coarse = replace(case, grid=grid)
                 if given is not None:

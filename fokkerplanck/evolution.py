@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import warnings
 from collections.abc import Callable
 from functools import partial
 from typing import Any
@@ -10,14 +9,14 @@ from typing import Any
 import numpy as np
 
 from .case import Case
-from .cautions import cautions
+from .cautions import cautions, given
 from .clock import Clock
 from .density import Generator, Scheme, StationaryState, System, march_of
 from .density.controlled import ControlledSystem
 from .density.march import Advancing
 from .density.schemes import Marching
 from .error_estimate import ErrorEstimate, estimate_for
-from .errors import CaseError, CaseWarning, NumericalFailure
+from .errors import CaseError, NumericalFailure
 from .keeping import Keeping
 from .numerical_diffusion import AddedVariance
 from .observables import Observer, moments
@@ -59,15 +58,13 @@ def march_density(
 
     estimated = estimate_for(case, scheme, stepper)
     density, notes = march_frames(case, sink, clock, march, start, measure, estimated)
-    estimate = estimated[0]
-    order = estimate.orders[-1] if estimate is not None and estimate.orders else None
+    order = None if estimated[0] is None else estimated[0].order
     found = cautioned(case, system.at(asked.end), density, scheme.order, asked.end)
     cares = added.cautions(case.grid, density, order)
     if march.activity is not None:
         # Without a limiter the file need not be read for it.
         cares += _limiter_cautions(sink)
-    for sentence in cares:
-        warnings.warn(sentence, CaseWarning, stacklevel=2)
+    given(cares)
     replaced = system.counts["replaced"]
     if replaced:
         found.append(f"the stepper {stepper} failed in {replaced} frames and was replaced there")
@@ -202,10 +199,7 @@ def cautioned(
 ) -> list[str]:
     """What to read with care, also as warnings."""
     covariance = moments(generator, density)[1]
-    found = cautions(case.problem, generator, density, covariance, order, time)
-    for sentence in found:
-        warnings.warn(sentence, CaseWarning, stacklevel=3)
-    return found
+    return given(cautions(case.problem, generator, density, covariance, order, time))
 
 
 def series(sink: Sink, name: str) -> tuple[np.ndarray, np.ndarray | None]:

@@ -41,11 +41,17 @@ class AddedVariance:
 
     problem: Problem
     total: np.ndarray | None = None
+    _fields: tuple[np.ndarray, ...] | None = field(default=None, init=False)
     _last: tuple[float, np.ndarray, np.ndarray] | None = field(default=None, init=False)
 
     def measure(self, generator: Generator, density: np.ndarray, time: float) -> None:
-        """Take the next frame of a closed box; between two frames rates change linearly."""
-        rate, decay = variance_rates(self.problem, generator, density, time)
+        """Take the next frame of a closed box; between two frames rates change linearly.
+
+        The coefficients must not depend on time.
+        """
+        if self._fields is None:
+            self._fields = _moving(self.problem, generator.grid)
+        rate, decay = variance_rates(generator, density, *self._fields)
         if self.total is None or self._last is None:
             self.total = np.zeros(generator.grid.ndim)
         else:
@@ -88,18 +94,30 @@ class AddedVariance:
         ]
 
 
+def _moving(problem: Problem, grid: Grid) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
+    """Drift, its slope along its own axis, and D at the cell centres."""
+    drift = np.stack([np.broadcast_to(b, grid.shape) for b in problem.drift_at(grid.points)])
+    slopes = [np.gradient(b, grid.spacing[i], axis=i) for i, b in enumerate(drift)]
+    return drift, np.stack(slopes), problem.sigma_at(grid.points) / problem.beta
+
+
 def variance_rates(
-    problem: Problem, generator: Generator, density: np.ndarray, time: float
+    generator: Generator,
+    density: np.ndarray,
+    drift: np.ndarray,
+    slopes: np.ndarray,
+    diffusion: np.ndarray,
 ) -> tuple[np.ndarray, np.ndarray]:
     """Rate at which the scheme adds to each variance, and at which the drift multiplies it.
 
     Parameters
     ----------
-    problem : Problem
     generator : Generator
-        With the coefficients of that time.
     density : ndarray of the grid's shape
-    time : float
+    drift, slopes : (d, *grid.shape) float64
+        The slopes are d drift_i/d theta_i.
+    diffusion : (d, d, *grid.shape) float64
+        D = Sigma/beta, or what broadcasts to it.
 
     Returns
     -------
@@ -112,8 +130,6 @@ def variance_rates(
     mean, covariance = grid_moments(grid, density)
     weight = density / density.sum()
     change = generator.matvec(weight)
-    drift = problem.drift_at(grid.points, time)
-    diffusion = problem.sigma_at(grid.points, time) / problem.beta
     added, decay = np.full(grid.ndim, np.nan), np.full(grid.ndim, np.nan)
     for i, axis in enumerate(grid.domain.axes):
         if axis.periodic or not covariance[i, i] > 0.0:
@@ -129,6 +145,5 @@ def variance_rates(
             ends = np.take(held, -1, axis=j).sum() - np.take(held, 0, axis=j).sum()
             noise -= 2.0 * float(ends) / grid.spacing[j]
         added[i] = float((change * away**2).sum()) - pull - noise
-        slope = np.gradient(np.broadcast_to(drift[i], grid.shape), grid.spacing[i], axis=i)
-        decay[i] = 2.0 * float((weight * slope).sum())
+        decay[i] = 2.0 * float((weight * slopes[i]).sum())
     return added, decay

@@ -12,7 +12,7 @@ import numpy as np
 
 from .analysis import analyse, record_of, spectrum_of
 from .case import Case, Need, memory_needs, require_disk, require_memory
-from .cautions import coefficient_cautions, levy_cautions
+from .cautions import coefficient_cautions, given, levy_cautions
 from .clock import Clock
 from .coarse_analyses import (
     CoarseAnalyses,
@@ -119,19 +119,12 @@ def run(
             return open_result(path)
         sink = Sink(case, header, path, resume, overwrite, stopped)
         try:
-            notes = _told(stability_caution(case.problem, case.grid))
+            notes = given(stability_caution(case.problem, case.grid))
             notes += _solve(case, sink, clock, client)
         except BaseException:
             sink.abandon(clock.seconds())
             raise
         return sink.finish(clock.seconds(), notes)
-
-
-def _told(cautions: list[str]) -> list[str]:
-    """The cautions, each given as a warning."""
-    for sentence in cautions:
-        warnings.warn(sentence, CaseWarning, stacklevel=3)
-    return cautions
 
 
 def require_case(case: Any) -> None:
@@ -229,9 +222,7 @@ def _solve(case: Case, sink: Sink, clock: Clock, client: Client | None) -> list[
 
     The frames come first. An analysis that fails leaves what is there, and those after it, alone.
     """
-    cares = coefficient_cautions(case.problem, case.grid)
-    for sentence in cares:
-        warnings.warn(sentence, CaseWarning, stacklevel=3)
+    cares = given(coefficient_cautions(case.problem, case.grid))
     solve = _solve_gaussian if case.problem.jumps is None else _solve_levy
     return solve(case, sink, clock, client) + cares
 
@@ -355,10 +346,8 @@ def _solve_levy(case: Case, sink: Sink, clock: Clock, client: Client | None) -> 
         _, missing = march_frames(case, sink, clock, march, start, measure, estimated)
         time, rates = series(sink, "over_sides_rate")
         assert rates is not None
-        cares = levy_cautions(system, (time, rates))
+        cares = given(levy_cautions(system, (time, rates)))
         notes = [f"stepper {LEVY.name}: {LEVY.summary}", *missing, *cares]
-        for sentence in cares:
-            warnings.warn(sentence, CaseWarning, stacklevel=3)
     if case.smoothing is not None:
         with clock("smooth"):
             notes += sink.attempt("smoothing", lambda: sink.smoothing(smooth(case)))

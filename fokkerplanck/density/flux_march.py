@@ -30,13 +30,11 @@ from .correction import (
 from .exponential import at_rest
 from .high import HighOrder, high_order
 from .integral import TermsGrow, integral, interval, longest_step
+from .magnus import NODES, SHARES
 from .march import MAX_FACTOR, MIN_FACTOR, SAFETY, SMALLEST_STEP
 from .system import System
 
 ORDER = 4
-# Gauss nodes of a step, and the shares of the two generators in each of its exponentials.
-NODES = (0.5 - math.sqrt(3.0) / 6.0, 0.5 + math.sqrt(3.0) / 6.0)
-SHARES = (0.5 + math.sqrt(3.0) / 3.0, 0.5 - math.sqrt(3.0) / 3.0)
 
 # Cutting a step in two may change the density by this share of rtol; well below, steps grow.
 CUT_SHARE, GROW_SHARE = 0.25, 0.05
@@ -225,6 +223,7 @@ class FluxMarch:
             self.activity += activity
             self.system.counts["steps"] += 1
             time = stop if dt == remaining else time + dt
+            self.system.moved(time)
             rest = at_rest(self.system.at(start), density)
             if rest is not None:
                 return rest, step

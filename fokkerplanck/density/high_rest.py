@@ -94,7 +94,7 @@ def high_rest(generator: Generator, problem: Problem) -> tuple[np.ndarray, Gener
     # over, smoothly, for A_h would make large sources of jumps.
     noise = (NOISE * max(0.0, -float(found.min()))) ** 2
     share = start**2 / (start**2 + noise) if noise > 0.0 else 1.0
-    found = _settled(generator, problem, np.maximum(start + share * (found - start), 0.0))
+    found = _settled(solver, problem, np.maximum(start + share * (found - start), 0.0))
     ratio = np.divide(found, start, out=np.ones_like(start), where=start > 0.0)
     far = found <= FAR_TAIL * found.max()
     ratio[far] = np.clip(ratio[far], 1.0 / BAND, BAND)
@@ -103,7 +103,7 @@ def high_rest(generator: Generator, problem: Problem) -> tuple[np.ndarray, Gener
     return log_density, _scaled(generator, np.exp(low.log_density - log_density))
 
 
-def _settled(generator: Generator, problem: Problem, density: np.ndarray) -> np.ndarray:
+def _settled(solver: ShiftedSolver, problem: Problem, density: np.ndarray) -> np.ndarray:
     """The density at which the limited scheme itself comes to rest, from one nearby.
 
     The limiter moves the null vector of A_h where that would be negative. A short march shows what
@@ -113,10 +113,10 @@ def _settled(generator: Generator, problem: Problem, density: np.ndarray) -> np.
     from .flux_march import FluxMarch
     from .system import System
 
+    generator = solver.generator
     duration, dt = SHORT_MARCH / generator.q, LONGEST_STEP / generator.q
-    march = FluxMarch(System(problem, generator.grid), MARCH_RTOL, duration)
-    solver, mass = ShiftedSolver(generator), float(density.sum())
-    last = np.inf
+    march = FluxMarch(System(problem, generator.grid, known=generator), MARCH_RTOL, duration)
+    mass, last = float(density.sum()), np.inf
     for _ in range(MOST_MARCHES):
         following, _ = march.advance(density, 0.0, duration, 0.0)
         left = following - density

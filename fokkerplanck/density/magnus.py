@@ -28,6 +28,7 @@ KRYLOV, KRYLOV_CELL = 4e-3, 3e-6
 FILL = {1: (1e-6, 1.0), 2: (2e-7, 1.5), 3: (1e-8, 2.0)}
 # Accuracy asked of a Krylov space, in L1 relative to the mass.
 KRYLOV_TOLERANCE = 1e-12
+# Gauss nodes of a step, and the shares of the two generators in each of its exponentials.
 NODES = (0.5 - math.sqrt(3.0) / 6.0, 0.5 + math.sqrt(3.0) / 6.0)
 SHARES = (0.5 + math.sqrt(3.0) / 3.0, 0.5 - math.sqrt(3.0) / 3.0)
 

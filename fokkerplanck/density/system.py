@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections import Counter
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass, field
+from dataclasses import InitVar, dataclass, field
 
 from ..grid import Grid
 from ..problem import Problem
@@ -32,6 +32,8 @@ class System:
     grid : Grid
     breakpoints : sequence of float
         Times that steps must meet, beside those at which the coefficients are seen to jump.
+    known : Generator, optional
+        That of the problem, where it was assembled before and the coefficients do not change.
 
     Attributes
     ----------
@@ -44,6 +46,7 @@ class System:
     problem: Problem
     grid: Grid
     breakpoints: Sequence[float] = ()
+    known: InitVar[Generator | None] = None
     potential: Potential = field(init=False)
     counts: Counter[str] = field(default_factory=Counter)
     moved: Callable[[float], object] = field(default_factory=lambda: still, init=False)
@@ -54,8 +57,12 @@ class System:
     _chains: list[Chains] | None = field(default=None, init=False)
     _solver: ShiftedSolver | None = field(default=None, init=False)
 
-    def __post_init__(self) -> None:
-        self.potential = find_potential(Force(self.problem, self.grid))
+    def __post_init__(self, known: Generator | None) -> None:
+        if known is None:
+            self.potential = find_potential(Force(self.problem, self.grid))
+            return
+        assert self.autonomous
+        self.potential, self._generator = known.potential, known
 
     @property
     def autonomous(self) -> bool:
