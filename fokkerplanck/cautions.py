@@ -84,7 +84,7 @@ def coefficient_cautions(problem: Problem, grid: Grid) -> list[str]:
         found.append(
             f"the loss {'rises' if rise > 0.0 else 'falls'} by {abs(rise):.6g} around the periodic "
             f"axis {name}: its tilt acts as a drift, and losses are those of the one turn in the "
-            "box, so that the current across its side takes no part in (42)"
+            "box, so that the current across its side has no part in the rate of the expected loss"
         )
     jump = loss_jump(Force(problem, grid))
     if jump is not None:
