@@ -312,12 +312,18 @@ def _study(options: argparse.Namespace) -> int:
 
 
 def _sweep(options: argparse.Namespace) -> int:
-    # Members that are being solved then close after their frame.
-    before = signal.signal(signal.SIGTERM, signal.default_int_handler)
+    # Members that are being solved then close after their frame, and the summary is written.
+    before = {}
+    for name in ("SIGTERM", "SIGHUP"):
+        number = getattr(signal, name, None)
+        # nohup leaves SIGHUP ignored, and means it.
+        if number is not None and signal.getsignal(number) is not signal.SIG_IGN:
+            before[number] = signal.signal(number, signal.default_int_handler)
     try:
         return sweep_command(options)
     finally:
-        signal.signal(signal.SIGTERM, before)
+        for number, handler in before.items():
+            signal.signal(number, handler)
 
 
 def _validate(options: argparse.Namespace) -> int:

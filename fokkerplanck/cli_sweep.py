@@ -59,13 +59,14 @@ def sweep_command(options: argparse.Namespace) -> int:
     """Run the sweep; returns the exit status."""
     from .case import find_case
     from .errors import CaseError
+    from .origin import is_result
     from .sweep import SUMMARY, parse_settings, sweep, table_of
 
     try:
         settings = parse_settings(options.set, options.list)
     except CaseError as error:
         raise error if error.file is not None else error.in_file("--set") from None
-    case = find_case(options.case)
+    case = Path(options.case) if is_result(options.case) else find_case(options.case)
     folder = Path(options.out) if options.out else Path("runs") / f"{case.stem}_sweep"
     try:
         record = sweep(

@@ -168,8 +168,11 @@ def _analyses(case: Case) -> float | None:
         once()
         seconds.append(_timed(once))
         cells.append(coarse.grid.size)
-    growth = np.log(seconds[1] / seconds[0]) / np.log(cells[1] / cells[0])
-    power = min(max(float(growth), POWERS[0]), POWERS[1])
+    power = 1.0
+    # On small grids both are as coarse as a grid can be: the cost then grows with the cells.
+    if cells[1] > cells[0]:
+        growth = np.log(seconds[1] / seconds[0]) / np.log(cells[1] / cells[0])
+        power = min(max(float(growth), POWERS[0]), POWERS[1])
     return float(seconds[1] * (case.grid.size / cells[1]) ** power)
 
 

@@ -13,11 +13,14 @@ from .own_settings import use_own_settings
 def dask_setup(worker: object) -> None:
     """Make the process fit to be one of several.
 
-    Ctrl-C reaches all processes of a terminal; what it means is the business of the first. And
-    Dask sets numba's variables after it has imported the calling script, which may use numba.
+    Ctrl-C and a terminal that closes reach all of its processes; what they mean is the business of
+    the first. And Dask sets numba's variables after it has imported the calling script, which may
+    use numba.
     """
     use_own_settings()
     from .compiling import settle_threads
 
-    signal.signal(signal.SIGINT, signal.SIG_IGN)
+    for name in ("SIGINT", "SIGHUP"):
+        if hasattr(signal, name):
+            signal.signal(getattr(signal, name), signal.SIG_IGN)
     settle_threads()

@@ -6,6 +6,7 @@ import itertools
 import math
 from pathlib import Path
 from typing import Any
+from unittest.mock import patch
 
 import numpy as np
 import pytest
@@ -27,7 +28,7 @@ from fokkerplanck.control import (
     optimal_schedule,
     policy_values,
 )
-from fokkerplanck.density import evolve, gaussian_density, generator, stationary
+from fokkerplanck.density import evolve, force, gaussian_density, generator, stationary
 from fokkerplanck.density.controlled import LEVERS, ControlledSystem, Family, Schedule
 from fokkerplanck.density.march import March
 from fokkerplanck.density.propagate import bernoulli_pair, product
@@ -77,14 +78,14 @@ def oblique(cells: int = 16, intervals: int = 6, lever: str = "learning-rate", *
 def test_generator_under_control_is_that_of_the_heated_problem(setting: Any, u: float) -> None:
     """(59): u times the generator at the temperature u/beta, whatever Sigma, drift and sides."""
     problem, grid = setting.problem, setting.grid
-    own = Family(problem, grid, RATE).generator(u).to_scipy()
-    other = u * generator(problem.with_beta(problem.beta / u), grid).to_scipy()
-    # A tensor that turns by a radian per cell is integrated along edges to 1e-4 only, and edges may
-    # be halved at one temperature and not at the other.
-    bound = 1e-12 if problem.constant_sigma is not None else 1e-4
-    assert abs(own - other).max() <= bound * abs(other).max()
-    batch = Family(problem, grid, LEVERS["batch-size"]).generator(u).to_scipy()
-    assert abs(batch - other / u).max() <= bound * abs(other).max() / u
+    # Edges on which a tensor turns by a radian may be halved at one temperature only: then the two
+    # differ by the error of the plain rule, and what is claimed here is not seen.
+    with patch.object(force, "irregular", lambda total, *values: np.zeros(total.shape, bool)):
+        own = Family(problem, grid, RATE).generator(u).to_scipy()
+        other = u * generator(problem.with_beta(problem.beta / u), grid).to_scipy()
+        batch = Family(problem, grid, LEVERS["batch-size"]).generator(u).to_scipy()
+    assert abs(own - other).max() <= 1e-12 * abs(other).max()
+    assert abs(batch - other / u).max() <= 1e-12 * abs(other).max() / u
 
 
 @pytest.mark.parametrize("lever", LEVERS)

@@ -14,8 +14,8 @@ from reference import remapped
 from scipy.linalg import expm
 
 from fokkerplanck.density import gaussian_density
+from fokkerplanck.density import killed as killed_jumps
 from fokkerplanck.density.fractional import Fractional, lattice_weights
-from fokkerplanck.density.killed import KilledJumps
 from fokkerplanck.density.levy import LevySystem
 from fokkerplanck.density.levy_march import LevyMarch, evolve_levy
 from fokkerplanck.density.remap import PARALLEL_CELLS, Feet, feet, remap
@@ -137,61 +137,31 @@ def test_feet() -> None:
 # Jumps into absorbing sides.
 
 
-def killed(cells: tuple[int, ...], alpha: float) -> tuple[Fractional, KilledJumps, np.ndarray]:
+def killed(cells: tuple[int, ...], alpha: float) -> tuple[Fractional, np.ndarray]:
     side = {"range": (-1.0, 1.0), "boundary": "absorbing"}
     grid = Problem("0", domain=dict(zip("xy", [side] * len(cells), strict=False))).grid(cells)
     operator = Fractional(grid, Jumps(alpha, "isotropic", (1.0,) * len(cells)))
     matrix = np.stack(
         [operator.matvec(e.reshape(cells)).reshape(-1) for e in np.eye(grid.size)], axis=1
     )
-    return operator, operator._killed, matrix
+    return operator, matrix
 
 
+@pytest.mark.parametrize("full", [0, 600])
 @pytest.mark.parametrize(("cells", "alpha"), [((40,), 0.6), ((41,), 1.7), ((7, 9), 1.2)])
-def test_slowest_mode_decays_as_it_should(cells: tuple[int, ...], alpha: float) -> None:
-    operator, steps, matrix = killed(cells, alpha)
-    values, vectors = np.linalg.eigh(matrix)
-    rate, mode = steps.slowest
-    assert rate == pytest.approx(values[-1], rel=1e-12)
-    wanted = np.abs(vectors[:, -1]) / np.abs(vectors[:, -1]).max()
-    np.testing.assert_allclose(mode.reshape(-1), wanted, atol=1e-6)
-    after = operator.exponential(mode, 0.3)
-    np.testing.assert_allclose(after, math.exp(0.3 * rate) * mode, rtol=1e-12)
-
-
-@pytest.mark.parametrize(("alpha", "gain"), [(0.6, 1.5), (1.0, 5.0), (1.5, 20.0)])
-def test_killed_steps_are_of_order_1_and_better_than_no_care(alpha: float, gain: float) -> None:
-    operator, steps, matrix = killed((128,), alpha)
-    x = operator.grid.centers[0]
-    start = np.exp(-((x - 0.4) ** 2) / 0.05)
-    exact = expm(0.25 * matrix) @ start
-    counts, errors = (16, 32, 64), []
-    for count in counts:
-        density = careless = start
-        for _ in range(count):
-            before = density.sum()
-            density = operator.exponential(density, 0.25 / count)
-            assert density.min() >= 0.0
-            assert density.sum() <= before
-            kernel, _ = steps._tables(0.25 / count)
-            careless = steps._convolved(careless, kernel)
-        errors.append(float(np.abs(density - exact).sum()))
-        assert float(np.abs(careless - exact).sum()) > gain * errors[-1]
-    assert errors[-1] <= 1e-3 * exact.sum()
-    order = fitted_order([1 / count for count in counts], errors)
-    assert order >= 1.0 - ORDER_WINDOW
-
-
-def test_kernel_of_a_step_on_the_free_lattice() -> None:
-    """Against the matrix exponential of a lattice so long that its ends are out of reach."""
-    n, reach = 10, 450
-    _, steps, _ = killed((n,), 1.3)
-    # The weights of cells as wide as those of the short box.
-    rates = lattice_weights(1.3, reach)[reach - 1 :] / 0.2**1.3
-    matrix = np.array([[rates[abs(i - j)] for j in range(reach)] for i in range(reach)])
-    found = steps._free(0.02)
-    wanted = expm(0.02 * matrix)[reach // 2]
-    np.testing.assert_allclose(found, wanted[reach // 2 - n + 1 : reach // 2 + n], rtol=2e-3)
+def test_jumps_into_absorbing_sides_are_exact_in_time(
+    cells: tuple[int, ...], alpha: float, full: int, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """As a matrix and as a sum of Chebyshev polynomials, against dense exponentials."""
+    monkeypatch.setattr(killed_jumps, "FULL_CELLS", full)
+    operator, matrix = killed(cells, alpha)
+    density = np.random.default_rng(5).random(cells)
+    for time in (0.01, 0.3, 3.0):
+        found = operator.exponential(density, time)
+        wanted = expm(time * matrix) @ density.reshape(-1)
+        np.testing.assert_allclose(found.reshape(-1), wanted, atol=1e-13 * wanted.max(), rtol=1e-9)
+        assert found.min() >= 0.0
+        assert found.sum() < density.sum()
 
 
 # The march.

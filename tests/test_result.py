@@ -17,13 +17,11 @@ def make_result(shape=(5, 6), frames=3, stream=1203, precision=np.float64, **fie
     rng = np.random.default_rng(stream)
     ndim = len(shape)
     faces = [np.linspace(-1.0, 2.0 + axis, n + 1) for axis, n in enumerate(shape)]
+    entries = {"mean": (ndim,), "covariance": (ndim, ndim)}
     observables = {
-        name: rng.standard_normal(frames)
+        name: rng.standard_normal((frames, *entries.get(name.removeprefix("error_"), ())))
         for name in OBSERVABLES
-        if name not in ("mean", "covariance")
     }
-    observables["mean"] = rng.standard_normal((frames, ndim))
-    observables["covariance"] = rng.standard_normal((frames, ndim, ndim))
     values = dict(
         title="random",
         beta=rng.random(),

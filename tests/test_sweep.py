@@ -227,6 +227,27 @@ def test_list_of_members_from_a_file() -> None:
     }
 
 
+@pytest.mark.parametrize("separator", [";", "\t"])
+def test_list_of_members_is_read_as_data_are(separator: str) -> None:
+    """Separators of spreadsheets, a mark of the encoding, empty lines, numbers without a zero."""
+    lines = ["noise.beta?domain.x.range", "", ".5?[-1, 1]", "2.?[-2, 2]", "", "+1e1?[-3, 3]"]
+    Path("members.csv").write_text("\ufeff" + "\r\n".join(lines).replace("?", separator))
+    assert parse_settings([], "members.csv") == {
+        "noise.beta": [0.5, 2.0, 10.0],
+        "domain.x.range": [[-1, 1], [-2, 2], [-3, 3]],
+    }
+
+
+@compiled_only
+def test_result_file_is_swept_as_its_case_is(client: Any) -> None:
+    fp.run(fp.load_case("well.toml", {"density.frames": 4}), "before.h5")
+    settings = {"noise.beta": [1, 2]}
+    again = fp.sweep("before.h5", settings, client=client)
+    same_case = fp.sweep("well.toml", settings | {"density.frames": 4}, client=client)
+    assert (again.status == "complete").all()
+    assert same(again, same_case)
+
+
 def test_missing_dask_names_what_to_install(
     monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:
@@ -430,7 +451,8 @@ def test_killed_worker_is_survived(client: Any) -> None:
 
 
 @compiled_only
-def test_interrupted_sweep_continues(client: Any) -> None:
+@pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGHUP])
+def test_interrupted_sweep_continues(client: Any, number: signal.Signals) -> None:
     command = [*(sys.executable, "-m", "fokkerplanck", "sweep", "long.toml"), "--out", "out"]
     command += ["--set", "noise.beta=1,1.5,2,3", "--workers", "1", "--no-figures"]
     running = subprocess.Popen(
@@ -444,7 +466,7 @@ def test_interrupted_sweep_continues(client: Any) -> None:
     while running.poll() is None and len(list(Path("out").glob("*/long.h5"))) < 2:
         time.sleep(0.02)
     # As a terminal does: to all processes of the group.
-    os.killpg(running.pid, signal.SIGINT)
+    os.killpg(running.pid, number)
     shown, told = running.communicate(timeout=60)
     assert (running.returncode, shown) == (130, "")
     assert told == "fokkerplanck: interrupted; the same command continues\n"

@@ -149,7 +149,7 @@ def test_command_line(file: Path, tmp_path: Path, capsys: pytest.CaptureFixture[
     # A level that nothing passes: the result is kept, and the status says so.
     strict = ["--set", "validation.significance=0.999999"]
     assert main(["validate", str(file), *strict]) == 1
-    assert "DIFFER" in capsys.readouterr().out
+    assert "not as expected: walkers and density differ" in capsys.readouterr().err
     assert main(["validate", str(file), "--set", "ensemble.method=sgd-gaussian"]) == 2
     assert "learning rate" in capsys.readouterr().err
 

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import csv
-import io
 import math
 from collections.abc import Callable
 from dataclasses import dataclass
@@ -16,8 +15,8 @@ from ..problem.names import nearest
 from .memory import Need, require_memory
 from .schema import ModelSection
 from .sources import Sources
+from .text import SEPARATORS, csv_rows
 
-DELIMITERS = (",", ";", "\t")
 # What spreadsheets and statistics programs write where a value is missing.
 MISSING = ("", "na", "n/a", "nan", "null", "none", "?")
 # A column whose spread is below its rounding is constant.
@@ -151,18 +150,13 @@ def read_table(name: str, sources: Sources) -> Table:
     """
     key = "loss.data"
     text = sources.text(name, key)
-    cells = sum(map(text.count, DELIMITERS)) + text.count("\n")
+    cells = sum(map(text.count, SEPARATORS)) + text.count("\n")
     words = f"{cells} cells of {name}"
     require_memory([Need(key, words, TABLE_SHARE * len(text) + CELL_BYTES * cells)])
-    file = io.StringIO(text, newline="")
-    delimiter = max(DELIMITERS, key=file.readline().count)
-    file.seek(0)
-    reader = csv.reader(file, delimiter=delimiter, strict=True)
     try:
-        lines = [(reader.line_num, [cell.strip() for cell in row]) for row in reader]
+        filled = csv_rows(text)
     except csv.Error as error:
         raise CaseError(f"{sources.folder / name} is not a CSV file: {error}", key) from None
-    filled = [(line, tuple(row)) for line, row in lines if any(row)]
     if len(filled) < 2:
         raise CaseError(
             f"{name} has no rows; the first line names the columns, and the samples follow", key

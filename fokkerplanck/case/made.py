@@ -9,6 +9,7 @@ from typing import Any
 import numpy as np
 from pydantic import ValidationError
 
+from ..arrays import real_array
 from ..errors import CaseError
 from ..grid import Grid
 from ..problem import Problem
@@ -171,11 +172,12 @@ def _start(paper: Written, initial: Start | None, grid: Grid) -> Initial | None:
         return None
     if not callable(initial):
         try:
-            initial = np.array(initial, dtype=np.float64)
-        except (TypeError, ValueError):
+            # A copy: the caller may change his array before the case is run.
+            initial = real_array(initial, "initial").copy()
+        except CaseError as error:
             raise CaseError(
-                f"{initial!r} is no start; give a mapping such as {{'kind': 'uniform'}}, a "
-                "function, or an array of numbers",
+                f"{error.detail}; a start is a mapping such as {{'kind': 'uniform'}}, a function, "
+                "or an array of numbers",
                 "initial",
             ) from None
     values = given_values(initial, grid, grid.points)

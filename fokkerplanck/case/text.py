@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import csv
+import io
 import json
 import os
 import re
@@ -16,6 +18,7 @@ from ..machine import readable
 
 # tomllib takes a time with the square of the parts of a dotted key.
 _PART = r"""(?:[\w-]++|"[^"\n]*+"|'[^'\n]*+')[ \t]*+\.[ \t]*+"""
+SEPARATORS = (",", ";", "\t")
 _BARE = re.compile(r"[A-Za-z0-9_-]+")
 _DOTTED = re.compile(rf"(?<![\w-])(?:{_PART}){{{4 * CASE_LEVELS}}}")
 
@@ -49,6 +52,24 @@ def read_text(path: Path, most: int) -> str:
         return raw.decode("utf-8-sig")
     except UnicodeDecodeError as error:
         raise CaseError(f"byte {error.start} is not UTF-8 text") from None
+
+
+def csv_rows(text: str) -> list[tuple[int, tuple[str, ...]]]:
+    """Rows of a CSV text that are not empty: the line each ends on, its cells without blanks.
+
+    The separator is the comma, semicolon or tab that the first line has most of.
+
+    Raises
+    ------
+    csv.Error
+        For quotes that do not close.
+    """
+    file = io.StringIO(text, newline="")
+    separator = max(SEPARATORS, key=file.readline().count)
+    file.seek(0)
+    reader = csv.reader(file, delimiter=separator, strict=True)
+    rows = [(reader.line_num, tuple(cell.strip() for cell in row)) for row in reader]
+    return [row for row in rows if any(row[1])]
 
 
 def _without_waiting(path: str, flags: int) -> int:

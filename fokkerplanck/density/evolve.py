@@ -8,6 +8,7 @@ from dataclasses import dataclass
 
 import numpy as np
 
+from ..arrays import real_array
 from ..errors import CaseError
 from ..grid import Grid
 from ..problem import Problem
@@ -92,7 +93,7 @@ def evolve(
     NumericalFailure
         If the stepper cannot keep its promise.
     """
-    initial = np.ascontiguousarray(initial, dtype=np.float64)
+    initial = real_array(initial, "initial")
     times = _increasing(times)
     check_scheme(scheme, stepper)
     if initial.shape != grid.shape:

@@ -15,6 +15,7 @@ from dataclasses import dataclass
 
 import numpy as np
 
+from ..arrays import real_array
 from ..errors import CaseError, NumericalFailure
 from ..grid import Grid
 from ..problem import Problem
@@ -155,7 +156,7 @@ def evolve_levy(
     system = LevySystem(problem, grid, breakpoints)
     system.watch(times[0], times[-1])
     march = LevyMarch(system, rtol, times[-1] - times[0])
-    found = [np.asarray(initial, dtype=float)]
+    found = [real_array(initial, "initial")]
     for _, density, _ in frames(march, found[0].reshape(-1), times):
         found.append(density.reshape(grid.shape))
     return np.stack(found)

@@ -13,6 +13,7 @@ from dataclasses import dataclass, field
 
 import numpy as np
 
+from ..arrays import real_array
 from ..errors import CaseError
 from ..problem import Problem
 from ..problem.condition import Condition
@@ -224,7 +225,7 @@ def _starts(
         loss = np.where(free, problem.loss_at(grid.points), np.inf)
         cell = np.unravel_index(int(np.argmin(loss)), grid.shape)
         return np.array([[centers[i] for centers, i in zip(grid.centers, cell, strict=True)]])
-    points = np.asarray(start, dtype=float)
+    points = real_array(start, "passage.start")
     if points.ndim != 2 or points.shape[1] != grid.ndim or not len(points):
         raise CaseError(
             f"has the shape {points.shape}; give points with {grid.ndim} coordinates each",

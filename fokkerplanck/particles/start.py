@@ -7,6 +7,7 @@ from dataclasses import dataclass
 
 import numpy as np
 
+from ..arrays import real_array
 from ..errors import CaseError
 from ..grid import Grid
 
@@ -48,7 +49,7 @@ def starting_places(
     if isinstance(start, Gaussian):
         draw = _gaussian(grid, start)
     else:
-        start = np.asarray(start, dtype=float)
+        start = real_array(start, START_KEY)
         if start.shape == (particles, grid.ndim) and start.shape != grid.shape:
             yield from _given(grid, start)
             return
@@ -97,7 +98,7 @@ def _density(grid: Grid, density: np.ndarray, particles: int):  # type: ignore[n
 
 def _gaussian(grid: Grid, law: Gaussian):  # type: ignore[no-untyped-def]
     d = grid.ndim
-    mean, covariance = np.asarray(law.mean, dtype=float), np.asarray(law.covariance, dtype=float)
+    mean, covariance = real_array(law.mean, START_KEY), real_array(law.covariance, START_KEY)
     if mean.shape != (d,) or covariance.shape != (d, d):
         raise CaseError(
             f"a mean of shape {mean.shape} and a covariance of shape {covariance.shape} do not "

@@ -78,7 +78,7 @@ _STATIONARY = (
     "quasi_potential current velocity integrated_potential stream_function angular_momentum "
     "critical point mode position value eigenvalues index pair side pairs shifts points"
 )
-_SPECTRUM = "real imag relaxation_time residual modes modes_imag left left_imag"
+_SPECTRUM = "real error_real imag relaxation_time residual modes modes_imag left left_imag"
 _PASSAGE = (
     "mean_time deviation committor backward_committor exit_probability start survival arrival "
     "delay escape well well2 bottom basin loss_basin"

@@ -14,8 +14,9 @@ from typing import Any
 
 from tqdm import tqdm
 
-from ..case import Case, load_case
+from ..case import Case
 from ..errors import CaseError, StoreError
+from ..origin import load_case
 from ..problem.seams import check_seams
 from ..result import open_result
 from ..run import require_room
@@ -84,7 +85,7 @@ def sweep(
     Parameters
     ----------
     case : path, name of a bundled case, or Case
-        Of a case file: workers read it themselves.
+        Of a case file or a result file: workers read it themselves.
     settings : mapping
         Dotted keys; a list or an array holds the values to sweep, anything else is for all:
         ``{"noise.beta": [1, 2, 4], "density.frames": 11}``. A value that is itself a list stands

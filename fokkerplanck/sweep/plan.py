@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import csv
 import hashlib
-import io
 import itertools
 import json
 import re
@@ -16,7 +15,7 @@ from typing import Any
 import numpy as np
 
 from ..case import key_path, parse_value, split_override
-from ..case.text import read_text
+from ..case.text import csv_rows, read_text
 from ..errors import CaseError
 from ..limits import DATA_BYTES
 from ..store.sweep import is_taken
@@ -25,6 +24,7 @@ OPENING, CLOSING, QUOTES = "([{", ")]}", "\"'"
 # What a file name may hold anywhere; other values are shortened and told apart by a hash.
 _PLAIN = re.compile(r"[A-Za-z0-9.+-]{1,40}")
 LONGEST = 32
+_NUMBER = re.compile(r"[+-]?(\d+\.?\d*|\.\d+)([eE][+-]?\d+)?")
 # Members that one summary can show; more are a mistake in a --set.
 MOST = 100_000
 
@@ -193,8 +193,7 @@ def split_values(text: str) -> list[str]:
 
 def _listed(file: Path) -> dict[str, list[Any]]:
     try:
-        stream = io.StringIO(read_text(file, DATA_BYTES), newline="")
-        lines = [line for line in csv.reader(stream) if any(cell.strip() for cell in line)]
+        lines = csv_rows(read_text(file, DATA_BYTES))
     except FileNotFoundError:
         raise CaseError("there is no such file", file=file) from None
     except CaseError as error:
@@ -203,7 +202,7 @@ def _listed(file: Path) -> dict[str, list[Any]]:
         raise CaseError(f"is not a CSV file: {error}", file=file) from None
     if len(lines) < 2:
         raise CaseError("has no members; give keys in the first line, values below", file=file)
-    keys = [cell.strip() for cell in lines[0]]
+    keys = lines[0][1]
     for key in keys:
         try:
             key_path(key)
@@ -211,16 +210,24 @@ def _listed(file: Path) -> dict[str, list[Any]]:
             raise error.in_file(file) from None
         if keys.count(key) > 1:
             raise CaseError("heads two columns", key, file)
-    for number, line in enumerate(lines[1:], 2):
-        if len(line) != len(keys):
-            raise CaseError(f"line {number} has {len(line)} values for {len(keys)} keys", file=file)
-        if not all(cell.strip() for cell in line):
+    for number, cells in lines[1:]:
+        if len(cells) != len(keys):
+            raise CaseError(
+                f"line {number} has {len(cells)} values for {len(keys)} keys", file=file
+            )
+        if not all(cells):
             raise CaseError(f"line {number} has an empty place", file=file)
-    columns = zip(*lines[1:], strict=True)
+    columns = zip(*(cells for _, cells in lines[1:]), strict=True)
     return {
-        key: [parse_value(cell.strip()) for cell in column]
+        key: [_listed_value(cell) for cell in column]
         for key, column in zip(keys, columns, strict=True)
     }
+
+
+def _listed_value(cell: str) -> Any:
+    """As in a case file, and numbers as tables have them: 007, .5 and 5. are none in TOML."""
+    value = parse_value(cell)
+    return float(cell) if isinstance(value, str) and _NUMBER.fullmatch(cell) else value
 
 
 def _several(value: Any) -> bool:

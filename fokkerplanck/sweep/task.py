@@ -9,9 +9,10 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
-from ..case import Case, load_case
+from ..case import Case
 from ..compiling import one_thread, share_cache
 from ..errors import CaseError, CaseWarning, NumericalFailure, StoreError
+from ..origin import load_case
 from ..provenance import source, telling
 from ..result import Result, open_result
 from ..run import run
