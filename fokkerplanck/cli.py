@@ -30,6 +30,8 @@ from .own_settings import use_own_settings
 if TYPE_CHECKING:
     from .case import Case
 
+# Of numba, which looks at the name only once a kernel of several threads is loaded.
+THREADING_LAYERS = ("default", "safe", "forksafe", "threadsafe", "omp", "tbb", "workqueue")
 # How long a frame may take to its end after an interrupt, and how often it is interrupted then.
 GRACE_S = 2.0
 AGAIN_S = 1.0
@@ -115,6 +117,13 @@ def _check_threads() -> None:
     count = os.environ.get("NUMBA_NUM_THREADS")
     if count is not None and not (count.strip().isdecimal() and int(count) >= 1):
         raise CaseError(f"{count!r} is no number of threads; take 1 or more", "NUMBA_NUM_THREADS")
+    layer = os.environ.get("NUMBA_THREADING_LAYER")
+    if layer is not None and layer not in THREADING_LAYERS:
+        raise CaseError(
+            f"{layer!r} is no threading layer; leave it unset, or take one of "
+            f"{', '.join(THREADING_LAYERS)}",
+            "NUMBA_THREADING_LAYER",
+        )
 
 
 def _complain(sentence: str, status: int) -> int:
@@ -312,6 +321,14 @@ def _study(options: argparse.Namespace) -> int:
 
 
 def _sweep(options: argparse.Namespace) -> int:
+    from multiprocessing import resource_tracker
+
+    # It lives as long as its children and would die of the terminal's end before them; what is
+    # ignored when a process is started stays so in it.
+    if hasattr(signal, "SIGHUP"):
+        usual = signal.signal(signal.SIGHUP, signal.SIG_IGN)
+        resource_tracker.ensure_running()
+        signal.signal(signal.SIGHUP, usual)
     # Members that are being solved then close after their frame, and the summary is written.
     before = {}
     for name in ("SIGTERM", "SIGHUP"):

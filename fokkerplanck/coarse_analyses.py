@@ -9,7 +9,7 @@ from functools import cached_property
 import numpy as np
 
 from .case import Case
-from .density import Generator, StationaryState, System, spectrum
+from .density import StationaryState, System, spectrum
 from .error_estimate import LOW_ORDER, coarser_grids, factor_of, number_errors
 from .errors import CaseError, CaseWarning, NumericalFailure
 from .observables import entropy_production
@@ -18,12 +18,12 @@ from .start import system_of
 from .store import PassageRecord, SpectrumRecord, Stationary
 from .transit import transit
 
-Numbers = Callable[[Case, Generator, StationaryState | None], np.ndarray]
+Numbers = Callable[[Case, System, StationaryState | None], np.ndarray]
 
 
 @dataclass(frozen=True)
 class CoarseAnalyses:
-    """The generator of a case and its stationary state on two coarser grids.
+    """The system of a case and its stationary state on two coarser grids.
 
     Parameters
     ----------
@@ -36,15 +36,14 @@ class CoarseAnalyses:
     rest_of: Callable[[Case, System], StationaryState | None]
 
     @cached_property
-    def _coarse(self) -> list[tuple[float, Case, Generator, StationaryState | None]]:
-        """Widening of the cells, case, generator and stationary state of each grid."""
+    def _coarse(self) -> list[tuple[float, Case, System, StationaryState | None]]:
+        """Widening of the cells, case, system and stationary state of each grid."""
         found = []
         for grid in coarser_grids(self.case.grid):
             case = replace(self.case, grid=grid)
             system = system_of(case)
             rest = self.rest_of(case, system)
-            generator = system.at(0.0) if rest is None else rest.generator
-            found.append((factor_of(self.case.grid, grid), case, generator, rest))
+            found.append((factor_of(self.case.grid, grid), case, system, rest))
         return found
 
     def errors(self, values: np.ndarray, numbers: Numbers) -> np.ndarray | None:
@@ -55,7 +54,7 @@ class CoarseAnalyses:
         values : (n,) float64
             On the case's own grid.
         numbers : callable
-            Gives the same numbers from a case, its generator and its stationary state.
+            Gives the same numbers from a case, its system and its stationary state.
 
         Returns
         -------
@@ -67,8 +66,8 @@ class CoarseAnalyses:
         gaps, factors = [], []
         try:
             with ignoring(CaseWarning, module="fokkerplanck"):
-                for factor, case, generator, rest in self._coarse:
-                    other = numbers(case, generator, rest)
+                for factor, case, system, rest in self._coarse:
+                    other = numbers(case, system, rest)
                     if other.shape != values.shape:
                         return None
                     gaps.append(np.abs(other - values))
@@ -86,13 +85,22 @@ class CoarseAnalyses:
         )
 
 
+def rest_of_chain(system: System, rest: StationaryState | None) -> StationaryState | None:
+    """The stationary state if it is that of the generator, and not that of a high-order scheme.
+
+    Such a state makes the generator's rates those of another chain, which on grids that do not
+    resolve the density have slow modes that no iteration finds.
+    """
+    return rest if rest is not None and rest.generator is system.at(0.0) else None
+
+
 def add_stationary_errors(coarse: CoarseAnalyses, record: Stationary) -> None:
     """Estimate the error of the entropy production, where there is any."""
     if record.detailed_balance or not np.isfinite(record.entropy_production):
         return
 
-    def produced(case: Case, generator: Generator, rest: StationaryState | None) -> np.ndarray:
-        return np.array([] if rest is None else [entropy_production(generator, rest.density)])
+    def produced(case: Case, system: System, rest: StationaryState | None) -> np.ndarray:
+        return np.array([] if rest is None else [entropy_production(rest.generator, rest.density)])
 
     found = coarse.errors(np.array([record.entropy_production]), produced)
     if found is not None:
@@ -103,9 +111,11 @@ def add_spectrum_errors(coarse: CoarseAnalyses, record: SpectrumRecord) -> None:
     """Estimate the errors of the eigenvalues, each by its absolute value."""
     values = record.eigenvalues
 
-    def moved(case: Case, generator: Generator, rest: StationaryState | None) -> np.ndarray:
-        known = None if rest is None else rest.log_density
-        return spectrum(generator, values.size, known).eigenvalues
+    def moved(case: Case, system: System, rest: StationaryState | None) -> np.ndarray:
+        generator, known = system.at(0.0), rest_of_chain(system, rest)
+        return spectrum(
+            generator, values.size, None if known is None else known.log_density
+        ).eigenvalues
 
     record.error_real = coarse.errors(values, moved)
 
@@ -122,8 +132,9 @@ def add_passage_errors(coarse: CoarseAnalyses, record: PassageRecord) -> None:
         times = np.asarray(one.start_mean_time, dtype=float)
         return np.append(times, [one.numbers[name] for name in rates] if between else [])
 
-    def arrived(case: Case, generator: Generator, rest: StationaryState | None) -> np.ndarray:
+    def arrived(case: Case, system: System, rest: StationaryState | None) -> np.ndarray:
         assert case.passage is not None
+        generator = system.at(0.0) if rest is None else rest.generator
         asked = replace(case.passage, start=places, times=None)
         return listed(transit(replace(case, passage=asked), generator, rest))
 

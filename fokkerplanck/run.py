@@ -19,6 +19,7 @@ from .coarse_analyses import (
     add_passage_errors,
     add_spectrum_errors,
     add_stationary_errors,
+    rest_of_chain,
 )
 from .density import SCHEME_TABLE, Generator, Scheme, StationaryState, System, stationary
 from .density.controlled import ControlledSystem
@@ -254,7 +255,7 @@ def _solve_gaussian(case: Case, sink: Sink, clock: Clock, client: Client | None)
         with clock("analyse"):
             record = record_of(case.problem, generator, rest)
             if case.stationary is not None:
-                within = partial(analyse, case.problem, generator, rest, record)
+                within = partial(analyse, case.problem, system.at(0.0), rest, record)
                 notes += sink.attempt("stationary", within)
                 add_stationary_errors(coarse, record)
             if case.density is None:
@@ -265,9 +266,7 @@ def _solve_gaussian(case: Case, sink: Sink, clock: Clock, client: Client | None)
             notes += sink.attempt("smoothing", lambda: sink.smoothing(smooth(case)))
     if case.spectrum is not None:
         with clock("modes"):
-            notes += sink.attempt(
-                "spectrum", partial(_spectrum, case, sink, generator, rest, coarse)
-            )
+            notes += sink.attempt("spectrum", partial(_spectrum, case, sink, system, rest, coarse))
     if case.passage is not None:
         with clock("passage"):
             notes += _passage(case, sink, generator, rest, coarse)
@@ -281,12 +280,13 @@ def _solve_gaussian(case: Case, sink: Sink, clock: Clock, client: Client | None)
 def _spectrum(
     case: Case,
     sink: Sink,
-    generator: Generator,
+    system: System,
     rest: StationaryState | None,
     coarse: CoarseAnalyses,
 ) -> list[str]:
     assert case.spectrum is not None
-    modes, notes = spectrum_of(generator, case.spectrum.count, rest)
+    known = rest_of_chain(system, rest)
+    modes, notes = spectrum_of(system.at(0.0), case.spectrum.count, known)
     add_spectrum_errors(coarse, modes)
     sink.spectrum(modes)
     return notes

@@ -16,6 +16,7 @@ from fokkerplanck.particles.start import starting_places
 
 MADE = rotating_tensor(2, 2.0).problem
 GRID = MADE.grid(8)
+HEAVY = fp.Problem("x**2 + y**2", domain={"x": (-1, 1), "y": (-1, 1)}, alpha=1.5)
 
 
 @pytest.mark.parametrize("values", [[[1, 2], [3, 4]], np.array([[1, 2], [3, 4]], object)])
@@ -41,7 +42,7 @@ def walkers(start: np.ndarray) -> None:
     "use",
     [
         lambda start: fp.evolve(MADE, GRID, start, [0.0, 0.1]),
-        lambda start: evolve_levy(MADE, GRID, start, [0.0, 0.1]),
+        lambda start: evolve_levy(HEAVY, HEAVY.grid(8), start, [0.0, 0.1]),
         lambda start: fp.make_case(MADE, GRID.shape, initial=start),
         walkers,
     ],

@@ -15,7 +15,7 @@ from scipy.linalg import expm
 
 from fokkerplanck.density import gaussian_density
 from fokkerplanck.density import killed as killed_jumps
-from fokkerplanck.density.fractional import Fractional, lattice_weights
+from fokkerplanck.density.fractional import Fractional
 from fokkerplanck.density.levy import LevySystem
 from fokkerplanck.density.levy_march import LevyMarch, evolve_levy
 from fokkerplanck.density.remap import PARALLEL_CELLS, Feet, feet, remap
