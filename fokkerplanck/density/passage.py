@@ -114,8 +114,10 @@ def passage(
     free = np.ones(grid.shape, dtype=bool) if killed is None else killed.free
     solver = BackwardSolver(ended, free)
     mean_time = solver.solve(np.ones(grid.shape))
-    second = solver.solve(2.0 * mean_time)
-    deviation = np.sqrt(np.maximum(second - mean_time**2, 0.0))
+    # Squares of times beyond 1e154 would overflow; a power of two rounds nothing.
+    unit = np.ldexp(1.0, int(np.frexp(mean_time.max())[1]))
+    second = solver.solve(2.0 * mean_time / unit) / unit
+    deviation = unit * np.sqrt(np.maximum(second - (mean_time / unit) ** 2, 0.0))
     numbers = [n for n in range(2 * grid.ndim + len(regions)) if ended.exit_rates(n).any()]
     sides = tuple(_side_name(grid.names, number) for number in numbers)
     exits = np.array([solver.solve(ended.exit_rates(n)).reshape(grid.shape) for n in numbers])
