@@ -413,3 +413,16 @@ def test_bad_input_is_one_sentence(changes: dict[str, Any], words: str) -> None:
     with pytest.raises(CaseError, match=words) as caught:
         run(load_case("schedule_quadratic", {**keys, **changes}))
     assert "\n" not in str(caught.value)
+
+
+def test_a_singular_sigma_whose_corners_are_joined() -> None:
+    """Which corners no edge reaches does not depend on the signs of the forces there."""
+    axis = np.array([2.8, 1.2]) / 3.0
+    problem = Problem(
+        "x**4 - x**2 + log(1 + y**2)", np.outer(axis, axis).tolist(), 0.5,
+        {"x": (-0.7, 2.1), "y": (-1.8, 0.7)},
+    )  # fmt: skip
+    grid = problem.grid(8)
+    whole = generator(problem, grid).to_scipy()
+    controlled = Family(problem, grid, RATE).generator(1.0).to_scipy()
+    assert abs(whole - controlled).max() <= 1e-12 * abs(whole).max()

@@ -122,15 +122,18 @@ def assemble(force: Force, potential: Potential, law: Law | None = None) -> Rate
     rows, raised = _selling_weights(force)
     still = [axis for axis, flag in enumerate(force.still) if flag]
     units = [tuple(int(i == axis) for i in range(grid.ndim)) for axis in still]
-    table = _Table(grid, [*rows, *units])
+    long = any(abs(step) >= LONG for offset in rows for step in offset)
+    table = _Table(grid, [*rows, *units], long)
     for offset, weight in rows.items():
         for patch in patches(grid, offset):
-            table.add(offset, patch, *law(*_edges(force, potential, offset, patch, weight)))
+            conductance, along = _edges(force, potential, offset, patch, weight)
+            table.add(offset, patch, *law(conductance, along))
+            table.connect(offset, patch, conductance > 0.0)
         if not grid.domain.closed:
             _diffusive_exits(force, table, offset, weight, law)
     for axis in still:
         _upwind(force, table, axis)
-    if any(abs(step) >= LONG for offset in rows for step in offset):
+    if long:
         _join_corners(force, potential, table, law)
     return table.rates(raised)
 
@@ -186,7 +189,7 @@ def _join_corners(force: Force, potential: Potential, table: _Table, law: Law) -
     Their conductance is the smallest eigenvalue that D is left with anywhere.
     """
     grid = force.grid
-    alone = stranded(grid.size, *table.ends()).reshape(grid.shape)
+    alone = stranded(grid.size, table.sources, table.targets).reshape(grid.shape)
     if not alone.any():
         return
     tensor, _ = force.cell_tensors
@@ -316,6 +319,7 @@ def _upwind(force: Force, table: _Table, axis: int) -> None:
     for patch in patches(grid, offset):
         b = velocity[patch.source]
         table.add(offset, patch, np.maximum(b, 0.0), np.maximum(-b, 0.0))
+        table.connect(offset, patch, b != 0.0)
     flat = np.arange(grid.size).reshape(grid.shape)
     for end, boundary in enumerate(grid.domain.axes[axis].boundary):
         if boundary == "absorbing":
@@ -329,8 +333,8 @@ def _upwind(force: Force, table: _Table, axis: int) -> None:
 class _Table:
     """Collects edges by offset and turns them into :class:`Rates`."""
 
-    def __init__(self, grid: Grid, offsets: list[tuple[int, ...]]):
-        self.grid = grid
+    def __init__(self, grid: Grid, offsets: list[tuple[int, ...]], joined: bool):
+        self.grid, self.joined = grid, joined
         self.index = np.arange(grid.size).reshape(grid.shape)
         self.strides = np.array([int(np.prod(grid.shape[i + 1 :])) for i in range(grid.ndim)])
         self.number = {offset: number for number, offset in enumerate(offsets)}
@@ -338,6 +342,8 @@ class _Table:
         self.backward = np.zeros((len(offsets), *grid.shape))
         self.wraps: list[tuple[np.ndarray, ...]] = []
         self.exits: list[tuple[np.ndarray, ...]] = []
+        self.sources: list[np.ndarray] = []
+        self.targets: list[np.ndarray] = []
 
     def add(
         self, offset: tuple[int, ...], patch: Patch, forward: np.ndarray, backward: np.ndarray
@@ -358,18 +364,12 @@ class _Table:
         number_of = np.full(source.size, number)
         self.wraps.append((number_of, source, target, forward.reshape(-1), backward.reshape(-1)))
 
-    def ends(self) -> tuple[list[np.ndarray], list[np.ndarray]]:
-        """Flat cells at the lower and the upper end of all edges with a positive rate."""
-        sources, targets = [], []
-        for offset, number in self.number.items():
-            edges = np.flatnonzero((self.forward[number] > 0.0) | (self.backward[number] > 0.0))
-            sources.append(edges)
-            targets.append(edges + int(np.dot(offset, self.strides)))
-        for _, source, target, forward, backward in self.wraps:
-            there = (forward > 0.0) | (backward > 0.0)
-            sources.append(source[there])
-            targets.append(target[there])
-        return sources, targets
+    def connect(self, offset: tuple[int, ...], patch: Patch, there: np.ndarray) -> None:
+        """Note the ends of the edges that are there, whatever of them is stored, to be joined."""
+        if not self.joined:
+            return
+        self.sources.append(self.index[patch.source][there])
+        self.targets.append(self.index[patch.target][there])
 
     def leave(
         self, offset: tuple[int, ...], cells: np.ndarray, side: np.ndarray, rate: np.ndarray
