@@ -415,6 +415,8 @@ def test_kill_ends_edges_across_periodic_sides() -> None:
 def test_deviation_of_times_whose_squares_overflow() -> None:
     """Mean times of e^475: arrival is a matter of chance alone, so the deviation equals them."""
     problem = quartic(1900.0)
-    found = passage(generator(problem, problem.grid(400)), problem, target="x > 0.5", start=[[-1.0]])
+    found = passage(
+        generator(problem, problem.grid(400)), problem, target="x > 0.5", start=[[-1.0]]
+    )
     assert found.start_mean_time[0] > 1e160
     assert found.start_deviation[0] == pytest.approx(found.start_mean_time[0], rel=1e-6)
