@@ -6,7 +6,10 @@ import h5py
 import numpy as np
 
 from ..domain import BOUNDARIES, MAX_AXES
+from .discrete import SCAN
+from .discrete_group import SIDES
 from .layout import OBSERVABLES, axis_names
+from .validation import COMPARED
 
 # Dimensions by name: G stands for those of the grid, C for one more along each axis, d for the
 # number of axes, * for any. Other letters are equal wherever they stand in one group.
@@ -65,9 +68,15 @@ SHAPES: dict[str, dict[str, str]] = {
         **{"mean": "k d", "covariance": "k d d", "stationary": "G", "stationary_mean": "d"},
         **{"stationary_covariance": "d d", "multiplier_real": "m", "multiplier_imag": "m"},
         **{"learning_rate": "r", "scan_density": "r G"},
+        **{f"scan_{name}": "r" for name in SCAN},
+        **{f"relation_{name}": "q" for name in ("source", "name", *SIDES)},
     },
+    "/validation": {name: "n" for name in ("time", "walk_time", *COMPARED)},
 }
-TEXTS = ("bound", "component", "component2", "row", "column", "side", "policy", "field")
+TEXTS = (
+    *("bound", "component", "component2", "row", "column", "side", "policy", "field"),
+    *("relation_source", "relation_name"),
+)
 
 
 def check_shapes(file: h5py.File) -> None:
