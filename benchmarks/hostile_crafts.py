@@ -317,7 +317,7 @@ def craft(rng: np.random.Generator, path: Path) -> list[str]:
         with h5py.File(path, "r+") as file:
             try:
                 CHANGES[name](rng, file)
-            except (OSError, ValueError, TypeError, LookupError, RuntimeError):
+            except (OSError, ValueError, TypeError, LookupError, AttributeError, RuntimeError):
                 continue  # HDF5 does not write this
         done.append(name)
     return done
