@@ -73,6 +73,17 @@ SHAPES: dict[str, dict[str, str]] = {
     },
     "/validation": {name: "n" for name in ("time", "walk_time", *COMPARED)},
 }
+# Arrays without which others of their length mean nothing.
+COORDINATES = {
+    "/spectrum": {"m": "real"},
+    "/passage": {"w": "side", "s": "start_position", "k": "delay"},
+    "/passage/escape": {"n": "position"},
+    "/ensemble": {"n": "time"},
+    "/validation": {"n": "time"},
+    "/control": {"p": "policy", "f": "feedback_time"},
+    "/smoothing": {"g": "gamma", "f": "field"},
+    "/discrete": {"k": "iteration", "r": "learning_rate"},
+}
 TEXTS = (
     *("bound", "component", "component2", "row", "column", "side", "policy", "field"),
     *("relation_source", "relation_name"),
@@ -113,6 +124,9 @@ def check_shapes(file: h5py.File) -> None:
         for name, dimensions in table.items():
             if name in group:
                 _check(group, name, dimensions, shape, known)
+        for letter, name in COORDINATES.get(place, {}).items():
+            if letter in known and name not in group:
+                raise ValueError(f"{place}/{name} is absent, and what belongs to it is not")
     loops = [name for name in file.get("stationary", {}) if name.startswith(("cycle", "limit"))]
     for name in loops:
         known = {}
