@@ -24,6 +24,8 @@ def make_result(shape=(5, 6), frames=3, stream=1203, precision=np.float64, **fie
     }
     observables["mean"] = rng.standard_normal((frames, ndim))
     observables["covariance"] = rng.standard_normal((frames, ndim, ndim))
+    observables["error_mean"] = rng.random((frames, ndim))
+    observables["error_covariance"] = rng.random((frames, ndim, ndim))
     values = dict(
         title="random",
         beta=rng.random(),
