@@ -106,7 +106,7 @@ class Child:
         return failure("abort", f"the process ended with {process.returncode}")
 
     def _start(self) -> subprocess.Popen[str]:
-        return subprocess.Popen(
+        process = subprocess.Popen(
             [sys.executable, "-m", "benchmarks.hostile_child", self.module, str(self.trace)],
             stdin=subprocess.PIPE,
             stdout=subprocess.PIPE,
@@ -116,6 +116,10 @@ class Child:
             env=os.environ
             | {"PYTHONPATH": str(ROOT), "NUMBA_NUM_THREADS": "1", "MPLBACKEND": "Agg"},
         )
+        assert process.stdout is not None
+        # What it takes to import everything is no part of the first task.
+        process.stdout.readline()
+        return process
 
     def close(self) -> None:
         """End the process."""
@@ -189,6 +193,8 @@ def _serve(module: str, trace: str) -> None:
     mapped = int(Path("/proc/self/statm").read_text().split()[0]) * resource.getpagesize()
     resource.setrlimit(resource.RLIMIT_AS, (mapped + MAPPED_BYTES, resource.RLIM_INFINITY))
     with open(trace, "w+") as stacks:
+        answers.write("ready\n")
+        answers.flush()
         for line in sys.stdin:
             stacks.truncate(0)
             stacks.seek(0)
