@@ -14,7 +14,8 @@ from .summary_figure import draw
 
 NAMES = (
     *("startup", "stream", "stationary", "passage", "arrhenius", "three_d", "particles"),
-    *("diffusion_limit", "work_precision", "scaling", "files", "sweep", "kills", "heavy_tails"),
+    *("diffusion_limit", "work_precision", "scaling", "files", "sweep", "kills", "hostile"),
+    "heavy_tails",
 )
 
 

@@ -3,9 +3,11 @@
 from __future__ import annotations
 
 import math
+import operator
 from collections.abc import Sequence
 from dataclasses import dataclass
 from functools import cached_property
+from typing import Any
 
 import numpy as np
 
@@ -50,10 +52,21 @@ class Grid:
 
     @classmethod
     def of(cls, domain: Domain, cells: int | Sequence[int]) -> Grid:
-        """Grid with ``cells`` per axis: one number for all axes or one per axis."""
-        if isinstance(cells, int | np.integer):
-            return cls(domain, (int(cells),) * domain.ndim)
-        return cls(domain, tuple(int(count) for count in cells))
+        """Grid with ``cells`` per axis: one number for all axes or one per axis.
+
+        Raises
+        ------
+        CaseError
+            If the numbers are no integers, or do not fit the domain.
+        """
+        several = isinstance(cells, Sequence | np.ndarray) and not isinstance(cells, str | bytes)
+        entries: Sequence[Any] = cells if several else [cells] * domain.ndim  # type: ignore[assignment]
+        try:
+            # Unlike `int`, takes neither texts nor numbers that it would have to round.
+            counts = [operator.index(count) for count in entries]
+        except TypeError:
+            raise CaseError(f"{cells!r} is no number of cells, nor one per axis", "cells") from None
+        return cls(domain, tuple(counts))
 
     @property
     def ndim(self) -> int:

@@ -23,6 +23,7 @@ from fokkerplanck import (
 )
 from fokkerplanck.store import RESERVED_NAMES, SCHEMA
 from fokkerplanck.store.precision import BITS, COMPACT_BITS
+from fokkerplanck.store.shapes import SHAPES
 
 xarray = pytest.importorskip("xarray")
 PAGE = Path(__file__).parents[1] / "docs" / "result_file.md"
@@ -91,6 +92,21 @@ def test_every_dimension_has_its_scale(name: str, folder: Path) -> None:
         def look(place: str, item: h5py.HLObject) -> None:
             if isinstance(item, h5py.Dataset) and not item.is_scale:
                 assert all(len(dimension) == 1 for dimension in item.dims), place
+
+        file.visititems(look)
+
+
+@pytest.mark.parametrize("name", CASES)
+def test_every_array_has_its_dimensions_checked(name: str, folder: Path) -> None:
+    """What a reader takes without knowing its shape ends in a traceback somewhere else."""
+    with h5py.File(written(name, folder)) as file:
+
+        def look(place: str, item: h5py.HLObject) -> None:
+            group, _, leaf = f"/{place}".rpartition("/")
+            if not isinstance(item, h5py.Dataset) or item.is_scale or "_bounds" in leaf:
+                return
+            if "cycle" not in group and not group.startswith(("/checkpoint", "/inputs")):
+                assert leaf in SHAPES[group or "/"], place
 
         file.visititems(look)
 

@@ -409,3 +409,12 @@ def test_bad_input(change: dict[str, str], key: str) -> None:
     with pytest.raises(CaseError) as caught:
         evolve(problem, grid, np.ones(grid.shape), [0.0, 1.0], **{"scheme": "high-order", **change})
     assert caught.value.key == key
+
+
+def test_times_far_below_the_longest_step() -> None:
+    """Steps are counted by a quotient that is none here, less a share for rounding."""
+    problem = Problem("x**2", 1.0, 2.0, {"x": (-3.0, 3.0)})
+    grid = problem.grid(32)
+    start = gaussian_density(grid, [0.3], [[0.2]])
+    found = evolve(problem, grid, start, [0.0, 1e-13], scheme="high-order")
+    np.testing.assert_allclose(found.density[-1], start, rtol=1e-9, atol=1e-12)

@@ -7,12 +7,15 @@ import runpy
 import subprocess
 import sys
 from collections.abc import Iterator
+from dataclasses import replace
 from pathlib import Path
 
 import h5py
 import numpy as np
 import pytest
+from damages import write_good
 from limits_of_time import time_limit
+from store_samples import make_header, make_stationary
 
 from fokkerplanck import CaseError, StoreError, load_case, open_result, run
 from fokkerplanck.case import memory_needs
@@ -22,6 +25,8 @@ from fokkerplanck.cli import main
 from fokkerplanck.machine import read_regular
 from fokkerplanck.store import export, journal
 from fokkerplanck.store.guard import refuse_endless
+from fokkerplanck.store.stationary import CriticalPoints
+from fokkerplanck.store.stationary_group import fill_stationary
 from fokkerplanck.store.sweep import read_sweep
 
 ROOT = Path(__file__).resolve().parents[1]
@@ -151,6 +156,12 @@ def spoil(file: h5py.File, kind: str) -> None:
         file["density"][1, 3] = -1.0
     elif kind == "no mass":
         file.move("mass", "nass")
+    elif kind == "no dissipation":
+        del file["dissipation"]
+    elif kind == "loss of one length":
+        values = file["expected_loss"][...]
+        del file["expected_loss"]
+        file["expected_loss"] = values
     elif kind == "beta text":
         file.attrs["beta"] = "two"
 
@@ -165,6 +176,8 @@ def spoil(file: h5py.File, kind: str) -> None:
         ("one frame", "density"),
         ("beta text", "beta"),
         ("no mass", "/mass is absent"),
+        ("no dissipation", "/dissipation is absent"),
+        ("loss of one length", "/expected_loss is absent"),
     ],
 )
 def test_values_at_the_door(kind: str, word: str, good: Path) -> None:
@@ -177,6 +190,35 @@ def test_values_at_the_door(kind: str, word: str, good: Path) -> None:
     with pytest.raises(StoreError, match=word):
         export(bad, "vtkhdf")
     assert not list(Path().glob("*.vtkhdf*"))
+
+
+def test_tables_of_analyses_are_whole(tmp_path: Path) -> None:
+    """Rows that are counted, and arrays that belong to others."""
+    good, header = tmp_path / "good.h5", make_header((4, 5), seed=7)
+    write_good(good)
+    points = CriticalPoints(np.zeros((1, 2)), np.zeros(1), np.ones((1, 2)))
+    state = replace(
+        make_stationary(header),
+        critical={"loss": points, "quasi_potential": points},
+        pairs=np.zeros((1, 2), int),
+        shifts=np.zeros((1, 2)),
+    )
+    with h5py.File(good, "r+") as file:
+        fill_stationary(file, state)
+    assert open_result(good).stationary is not None
+    for name, damage in (
+        ("pairs", lambda file: file["stationary/critical/pairs"].__setitem__((0, 0), -9)),
+        ("pairs", lambda file: file["stationary/critical/pairs"].__setitem__((0, 1), 1)),
+        ("spread", lambda file: file["passage/escape"].__delitem__("spread")),
+        ("passage/side", lambda file: file["passage"].__delitem__("side")),
+        ("passage/delay", lambda file: file["passage"].__delitem__("delay")),
+    ):
+        bad = tmp_path / "bad.h5"
+        bad.write_bytes(good.read_bytes())
+        with h5py.File(bad, "r+") as file:
+            damage(file)
+        with pytest.raises(StoreError, match=name):
+            open_result(bad)
 
 
 def test_pipes_and_devices_beside_a_result(good: Path) -> None:

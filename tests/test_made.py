@@ -292,6 +292,9 @@ def test_a_sweep_takes_the_result_of_a_case_made_in_python(tmp_path: Path) -> No
 
 WRONG: list[tuple[dict[str, Any], str]] = [
     ({"cells": "many"}, "cells: 'many' is no number of cells, nor one per axis"),
+    ({"cells": [8, math.inf]}, r"cells: \[8, inf\] is no number of cells, nor one per axis"),
+    ({"cells": [8.5, 8]}, r"cells: \[8.5, 8\] is no number of cells, nor one per axis"),
+    ({"cells": "88"}, "cells: '88' is no number of cells, nor one per axis"),
     ({"cells": (8, 8, 8)}, "domain: 3 cell counts for 2 axes"),
     ({"cells": 2}, "domain.x.cells: 2 cells are too few"),
     ({"name": "a/b"}, "name: 'a/b' is no name for a file"),

@@ -357,6 +357,13 @@ def test_entropy_production_and_its_parts():
     assert both.get_ylim()[0] == pytest.approx(result.housekeeping.min() / 5)
 
 
+def test_entropy_production_of_which_no_frame_has_any():
+    result = producing(ornstein_uhlenbeck((24, 24)))
+    result.observables["dissipation"] = 1e9 * result.dissipation
+    assert not np.isfinite(parts(result)[0]).any()
+    assert entropy_production_figures(result) == {}
+
+
 def test_entropy_production_under_detailed_balance_and_without_noise():
     result = ornstein_uhlenbeck((40,))
     assert entropy_production_figures(result) == {}

@@ -25,6 +25,7 @@ from fokkerplanck.smoothing import (
     local_entropy,
     minima_table,
 )
+from fokkerplanck.smoothing.local_entropy import smoothing_bytes
 from fokkerplanck.smoothing.minima import _row
 
 HESSIANS = {
@@ -295,3 +296,11 @@ def test_entropy_sgd_refuses_what_cannot_be() -> None:
         entropy_sgd_problem(problem, 1.0, 0.0)
     with pytest.raises(CaseError, match="one parameter"):
         entropy_sgd_problem(parabola(2), 1.0, 0.1)
+
+
+def test_steep_losses_are_refused_before_their_nodes_are_counted_out() -> None:
+    """Curvatures of 1e266 would take more nodes than an array can have."""
+    for end, word in ((2.6, "more than 30,000,000 nodes"), (3.6, "no numbers")):
+        problem = Problem("exp(exp(x**2))", 1.0, 2.0, {"x": (-2.2, end)})
+        with np.errstate(all="ignore"), pytest.raises(CaseError, match=word):
+            smoothing_bytes(problem, problem.grid(16), [61.0])

@@ -153,12 +153,7 @@ def given_values(
 
 
 def _grid(problem: Problem, cells: int | Sequence[int]) -> Grid:
-    try:
-        grid = problem.grid(cells)
-    except (TypeError, ValueError) as error:
-        if isinstance(error, CaseError):
-            raise
-        raise CaseError(f"{cells!r} is no number of cells, nor one per axis", "cells") from None
+    grid = problem.grid(cells)
     require_memory([grid_need(grid.shape)])
     return grid
 

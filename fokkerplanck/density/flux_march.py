@@ -195,7 +195,7 @@ class FluxMarch:
             remaining = stop - time
             whole = longest if step <= 0.0 else step
             # Equal steps while nothing is limited, so that none is much shorter than the others.
-            dt = remaining / math.ceil(remaining / whole - 1e-9) if step <= 0.0 else whole
+            dt = remaining / max(math.ceil(remaining / whole - 1e-9), 1) if step <= 0.0 else whole
             dt = remaining if dt > remaining * (1.0 - 1e-9) else dt
             allowed = CUT_SHARE * self.rtol * float(density.sum())
             try:

@@ -33,6 +33,8 @@ def entropy_production_figures(result: Result) -> dict[str, Figure]:
     if "entropy_production" not in series or len(result.time) < 2:
         return {}
     total, housekeeping, excess = parts(result)
+    if not np.isfinite(total).any():
+        return {}
     rest = result.stationary
     balanced = rest is not None and rest.detailed_balance
     two = excess is not None and not balanced

@@ -108,9 +108,9 @@ def smoothing_bytes(problem: Problem, grid: Grid, gammas: Sequence[float]) -> in
         if gamma >= NARROW * curvature:
             most = max(most, grid.size * 2 * (FORMULA_ARRAYS + 1 + d + d * d))
             continue
-        nodes, _ = _nodes(grid, gamma, curvature)
-        size = min(math.prod(len(part) for part in nodes), MOST_NODES)
-        summed = size * grid.shape[0] // len(nodes[0])
+        counts = [n * parts + 2 * beyond for n, parts, beyond in _counts(grid, gamma, curvature)]
+        size = min(math.prod(counts), MOST_NODES)
+        summed = size * grid.shape[0] // counts[0]
         block = min(CHUNK, size * max(grid.shape))
         most = max(most, FORMULA_ARRAYS * size + 2 * moments * summed + 3 * block)
     return FLOAT_BYTES * most
@@ -133,6 +133,10 @@ def _require_width(grid: Grid, gamma: float) -> None:
 def _largest_curvature(problem: Problem, grid: Grid) -> float:
     """Largest |eigenvalue| of the Hessian over the cells."""
     hessian = problem.hessian_at(grid.points)
+    if not np.isfinite(hessian).all():
+        raise CaseError(
+            "the loss has second derivatives that are no numbers; take a smaller box", KEY
+        )
     eigenvalues = np.linalg.eigvalsh(np.moveaxis(hessian.reshape(grid.ndim, grid.ndim, -1), 2, 0))
     return float(np.abs(eigenvalues).max())
 
@@ -144,12 +148,6 @@ def _sum(problem: Problem, grid: Grid, gamma: float, curvature: float) -> LocalE
     the places along the axes still to come; the later sums average them.
     """
     nodes, spacing = _nodes(grid, gamma, curvature)
-    if math.prod(len(part) for part in nodes) > MOST_NODES:
-        raise CaseError(
-            f"{gamma:g} and a loss with curvatures up to {curvature:.3g} need more than "
-            f"{MOST_NODES:,} nodes; take a smaller box",
-            KEY,
-        )
     loss = problem.loss_at(_mesh(_wrapped(grid, nodes))) + _risen(problem, grid, nodes)
     if not np.isfinite(loss).all():
         raise CaseError(
@@ -238,14 +236,36 @@ def _along(
     return back(total), [back(m) for m in means], back(step), back(square), [back(m) for m in mixed]
 
 
+def _counts(grid: Grid, gamma: float, curvature: float) -> list[tuple[int, int, int]]:
+    """For every axis its cells, nodes in each, and nodes beyond each end.
+
+    Raises
+    ------
+    CaseError
+        For more nodes than a sum may have.
+    """
+    finest = RESOLUTION * math.sqrt(gamma + curvature)
+    counts, total = [], 1.0
+    for h, n in zip(grid.spacing, grid.shape, strict=True):
+        parts = max(1.0, np.ceil(finest * float(h)))
+        beyond = np.ceil(REACH / math.sqrt(gamma) / (float(h) / parts))
+        total *= n * parts + 2.0 * beyond
+        if not total <= MOST_NODES:
+            raise CaseError(
+                f"{gamma:g} and a loss with curvatures up to {curvature:.3g} need more than "
+                f"{MOST_NODES:,} nodes; take a smaller box",
+                KEY,
+            )
+        counts.append((n, int(parts), int(beyond)))
+    return counts
+
+
 def _nodes(grid: Grid, gamma: float, curvature: float) -> tuple[list[np.ndarray], np.ndarray]:
     """Nodes of the sum along every axis, and their spacings."""
-    width = 1.0 / math.sqrt(gamma + curvature)
     nodes, spacing = [], []
-    for axis, h, n in zip(grid.domain.axes, grid.spacing, grid.shape, strict=True):
-        parts = max(1, math.ceil(RESOLUTION * float(h) / width))
+    counts = _counts(grid, gamma, curvature)
+    for axis, h, (n, parts, beyond) in zip(grid.domain.axes, grid.spacing, counts, strict=True):
         step = float(h) / parts
-        beyond = math.ceil(REACH / math.sqrt(gamma) / step)
         numbers = np.arange(-beyond, n * parts + beyond) + 0.5
         nodes.append(axis.lower + numbers * step)
         spacing.append(step)

@@ -10,7 +10,7 @@ from .layout import add_axes, add_scale, add_variable, axis_names, set_attribute
 
 # Written last: without it the run was killed while it wrote the group.
 LAST = "noise"
-_SIDES = {
+SIDES = {
     "left": "left side",
     "right": "right side",
     "sampling": "standard error of the difference from the number of walkers",
@@ -91,7 +91,7 @@ def _fill_relations(group: h5py.Group, record: Discrete) -> None:
             data=words,
             dtype=h5py.string_dtype(),
         )
-    for side, long_name in _SIDES.items():
+    for side, long_name in SIDES.items():
         values = np.array([getattr(one, side) for one in record.relations])
         add_variable(group, f"relation_{side}", [row], long_name, data=values)
 
@@ -106,7 +106,7 @@ def read_discrete(file: h5py.File) -> Discrete | None:
     relations: list[RelationRow] = []
     if "relation_left" in group:
         words = [group[f"relation_{name}"].asstr()[...] for name in ("source", "name")]
-        sides = [group[f"relation_{side}"][...] for side in _SIDES]
+        sides = [group[f"relation_{side}"][...] for side in SIDES]
         relations = [
             RelationRow(str(source), str(name), *(float(value) for value in values))
             for source, name, *values in zip(*words, *sides, strict=True)

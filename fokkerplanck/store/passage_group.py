@@ -157,8 +157,10 @@ def _fill_escape(
 
 def _read_escape(group: h5py.Group) -> EscapeRecord:
     names = tuple(group["component"].asstr()[...])
+    # The last one is there under detailed balance only.
     arrays: dict[str, Any] = {
-        name: group[name][...] if name in group else None for name in ESCAPE_ARRAYS
+        name: None if name == "kramers_times" and name not in group else group[name][...]
+        for name in ESCAPE_ARRAYS
     }
     return EscapeRecord(
         minima=group["position"][...],

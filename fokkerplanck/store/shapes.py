@@ -6,7 +6,10 @@ import h5py
 import numpy as np
 
 from ..domain import BOUNDARIES, MAX_AXES
+from .discrete import SCAN
+from .discrete_group import SIDES
 from .layout import OBSERVABLES, axis_names
+from .validation import COMPARED
 
 # Dimensions by name: G stands for those of the grid, C for one more along each axis, d for the
 # number of axes, * for any. Other letters are equal wherever they stand in one group.
@@ -65,9 +68,26 @@ SHAPES: dict[str, dict[str, str]] = {
         **{"mean": "k d", "covariance": "k d d", "stationary": "G", "stationary_mean": "d"},
         **{"stationary_covariance": "d d", "multiplier_real": "m", "multiplier_imag": "m"},
         **{"learning_rate": "r", "scan_density": "r G"},
+        **{f"scan_{name}": "r" for name in SCAN},
+        **{f"relation_{name}": "q" for name in ("source", "name", *SIDES)},
     },
+    "/validation": {name: "n" for name in ("time", "walk_time", *COMPARED)},
 }
-TEXTS = ("bound", "component", "component2", "row", "column", "side", "policy", "field")
+# Arrays without which others of their length mean nothing.
+COORDINATES = {
+    "/spectrum": {"m": "real"},
+    "/passage": {"w": "side", "s": "start_position", "k": "delay"},
+    "/passage/escape": {"n": "position"},
+    "/ensemble": {"n": "time"},
+    "/validation": {"n": "time"},
+    "/control": {"p": "policy", "f": "feedback_time"},
+    "/smoothing": {"g": "gamma", "f": "field"},
+    "/discrete": {"k": "iteration", "r": "learning_rate"},
+}
+TEXTS = (
+    *("bound", "component", "component2", "row", "column", "side", "policy", "field"),
+    *("relation_source", "relation_name"),
+)
 
 
 def check_shapes(file: h5py.File) -> None:
@@ -104,6 +124,9 @@ def check_shapes(file: h5py.File) -> None:
         for name, dimensions in table.items():
             if name in group:
                 _check(group, name, dimensions, shape, known)
+        for letter, name in COORDINATES.get(place, {}).items():
+            if letter in known and name not in group:
+                raise ValueError(f"{place}/{name} is absent, and what belongs to it is not")
     loops = [name for name in file.get("stationary", {}) if name.startswith(("cycle", "limit"))]
     for name in loops:
         known = {}

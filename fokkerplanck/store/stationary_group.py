@@ -7,6 +7,7 @@ import numpy as np
 
 from .layout import add_axes, add_scale, add_variable, axis_names, set_attributes
 from .stationary import NUMBERS, CriticalPoints, Loop, Stationary
+from .values import require_numbers_of
 
 # Written last: without it the run was killed while it wrote the group.
 LAST = "curl"
@@ -83,6 +84,9 @@ def read_stationary(file: h5py.File) -> Stationary | None:
                 )
         if "pair" in group["critical"]:
             pairs = group["critical"]["pairs"][...]
+            for side, name in enumerate(("loss", "quasi_potential")):
+                points = critical[name].value
+                require_numbers_of("stationary/critical/pairs", pairs[:, side], len(points))
             shifts = group["critical"]["shifts"][...]
     return Stationary(
         density=group["density"][...],

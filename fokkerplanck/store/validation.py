@@ -13,7 +13,7 @@ from .notebook import record_html
 
 # Written last: without it the run was killed while it wrote the group.
 LAST = "agrees"
-_SERIES = {
+COMPARED = {
     "p_value": "probability of so large a difference by chance, all tests together",
     "fit": "p-value of the G-test on pooled bins",
     "energy": "p-value of the energy distance",
@@ -75,7 +75,7 @@ def fill_validation(file: h5py.File, record: ValidationRecord) -> None:
     group = file.create_group("validation")
     time = add_times(group, record.time, "time of the comparison")
     for name, values in record.series.items():
-        add_variable(group, name, [time], _SERIES[name], data=values)
+        add_variable(group, name, [time], COMPARED[name], data=values)
     set_attributes(
         group,
         {
@@ -94,7 +94,7 @@ def read_validation(file: h5py.File) -> ValidationRecord | None:
         return None
     return ValidationRecord(
         time=group["time"][...],
-        series={name: group[name][...] for name in _SERIES if name in group},
+        series={name: group[name][...] for name in COMPARED if name in group},
         p_value=float(group.attrs["p_value"]),
         level=float(group.attrs["level"]),
         agrees=bool(group.attrs[LAST]),

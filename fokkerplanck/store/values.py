@@ -11,14 +11,19 @@ import h5py
 import numpy as np
 
 from ..limits import LARGEST_VALUE
-from .layout import axis_names
+from .layout import axis_names, series_names
 
 # Of a density, relative to its largest value: results of other programs may have undershoots.
 NEGATIVE = 1e-6
 # Series that have a value at every time; others may be NaN where a density has none.
 ALWAYS = ("mass", "minimum", "free_energy", "kl_to_stationary")
 # What is measured of every density, or of none.
-MEASURED = ("mass", "minimum", "mean", "covariance")
+TOGETHER = (
+    ("mass", "minimum", "mean", "covariance", "entropy", "expected_loss"),
+    ("energy", "free_energy", "kl_to_stationary", "dissipation"),
+    ("loss_rate", "loss_rate_dynkin"),
+    ("error", "error_mean", "error_covariance"),
+)
 # Texts that name the axes.
 COMPONENTS = ("component", "component2", "row", "column")
 
@@ -52,9 +57,11 @@ def check_values(file: h5py.File, frames: int, density: np.ndarray | None = None
     for name in ("loss", "sigma", "drift"):
         if name in file and not (np.abs(file[name][...]) <= LARGEST_VALUE).all():
             raise ValueError(f"/{name} has values that are no numbers, or beyond {LARGEST_VALUE:g}")
-    lacking = [name for name in MEASURED if name not in file]
-    if lacking and len(lacking) < len(MEASURED):
-        raise ValueError(f"/{lacking[0]} is absent, and other observables are not")
+    growing = series_names(file)
+    for observables in TOGETHER:
+        lacking = [name for name in observables if name not in growing]
+        if lacking and len(lacking) < len(observables):
+            raise ValueError(f"/{lacking[0]} is absent, and other observables are not")
     series: Mapping[str, h5py.Dataset] = {name: file[name] for name in ALWAYS if name in file}
     for name, dataset in series.items():
         if not np.isfinite(dataset[:frames]).all():
@@ -63,6 +70,12 @@ def check_values(file: h5py.File, frames: int, density: np.ndarray | None = None
     for index in range(frames):
         values = file["density"][index] if density is None else density[index]
         _require_density(values, index, closed)
+
+
+def require_numbers_of(name: str, numbers: np.ndarray, count: int) -> None:
+    """Raise ValueError where an array that numbers the rows of another names one it has not."""
+    if numbers.size and not (numbers.min() >= 0 and numbers.max() < count):
+        raise ValueError(f"/{name} names rows beyond the {count} that there are")
 
 
 def _require_rising(name: str, values: np.ndarray) -> None:
