@@ -3,7 +3,7 @@
 from . import threads  # noqa: F401  before any kernel starts its threads
 from .arrival import expectation
 from .critical import critical_points, critical_table
-from .currents import circulation, edge_fluxes, entropy_rates, face_fluxes, stream_function
+from .currents import cell_current, circulation, edge_fluxes, entropy_rates, face_fluxes, stream_function
 from .decomposition import decompose
 from .escape import Escape, escape
 from .evolve import Evolution, evolve, fixed_steps
@@ -17,7 +17,7 @@ from .passage import Passage, passage
 from .rotation import leading_rotation
 from .schemes import SCHEME_TABLE, SCHEMES, Scheme, choose_scheme, gibbs, march_of
 from .spectrum import Spectrum, spectrum, spectrum_method
-from .stationary import StationaryState, cell_current, stationary
+from .stationary import StationaryState, stationary
 from .steppers import STEPPERS, Stepper, choose_stepper
 from .system import System
 

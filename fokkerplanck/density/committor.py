@@ -15,7 +15,8 @@ import numpy as np
 
 from .backward import BackwardSolver
 from .generator import Generator
-from .stationary import StationaryState, cell_vectors
+from .currents import cell_vectors
+from .stationary import StationaryState
 from .targets import Killed, Region, kill
 
 TARGET, SOURCE = 0, 1

@@ -20,7 +20,8 @@ from ..problem import Problem
 from .force import Force
 from .generator import Generator
 from .potential import CIRCULATION_TOLERANCE
-from .stationary import StationaryState, cell_current
+from .currents import cell_current
+from .stationary import StationaryState
 
 # Cells with beta (Phi~ - min) above this hold 1e-13 of the peak: there J/rho_ss is rounding.
 FLOOR = 30.0

@@ -128,42 +128,6 @@ def stationary(
     )
 
 
-def cell_current(generator: Generator, density: np.ndarray) -> np.ndarray:
-    """Probability current as cell vectors, shape (d, *grid.shape), per unit time and face area.
-
-    Each cell gets half of the currents along its edges: J = sum_k e_k h (I_k(x) + I_k(x - e))/2.
-    Order 2 inside; cells at reflecting sides have fewer edges.
-    """
-    return cell_vectors(
-        generator, generator.edge_currents(density), generator.wrap_currents(density)
-    )
-
-
-def cell_vectors(generator: Generator, along: np.ndarray, across: np.ndarray) -> np.ndarray:
-    """Vectors at the cells from flows along the edges, shape (d, *grid.shape).
-
-    Parameters
-    ----------
-    generator : Generator
-    along : (K, N) float64
-        Probability density per unit time along the edges x to x + e_k.
-    across : (W,) float64
-        Along those across periodic sides.
-    """
-    grid, rates = generator.grid, generator.rates
-    current = np.zeros((grid.ndim, grid.size))
-    for offset, shift, flow in zip(rates.offsets, rates.shifts, along, strict=True):
-        both = flow.copy()
-        edges = np.flatnonzero(flow)
-        both[edges + shift] += flow[edges]
-        current += 0.5 * (offset * grid.spacing)[:, None] * both
-    steps = 0.5 * rates.offsets[rates.wrap_offset] * grid.spacing
-    for axis in range(grid.ndim):
-        np.add.at(current[axis], rates.wrap_source, steps[:, axis] * across)
-        np.add.at(current[axis], rates.wrap_target, steps[:, axis] * across)
-    return current.reshape(grid.ndim, *grid.shape)
-
-
 def _check_integrable(force: Force) -> None:
     """Refuse a force whose integral diverges along an edge between cells.
 
