@@ -81,7 +81,7 @@ def _problem(
 
 
 def _start(grid: Any) -> np.ndarray:
-    from fokkerplanck.density import gaussian_density
+    from fokkerplanck.timestepping.initial import gaussian_density
 
     mean = [2.0] + [0.0] * (grid.ndim - 1)
     return gaussian_density(grid, mean, 0.25 * np.eye(grid.ndim))
@@ -89,7 +89,7 @@ def _start(grid: Any) -> np.ndarray:
 
 def cost(ndim: int, cells: int, side: str) -> dict[str, Any]:
     """Times of a step, of its parts and of a pair, alternating."""
-    from fokkerplanck.density.levy import LevySystem
+    from fokkerplanck.fractional.levy import LevySystem
 
     problem = _problem(ndim, side, 40.0)
     grid = problem.grid(cells)
@@ -141,8 +141,8 @@ def cost(ndim: int, cells: int, side: str) -> dict[str, Any]:
 
 
 def _evolved(problem: Any, cells: int, rtol: float) -> dict[str, Any]:
-    from fokkerplanck.density.levy import LevySystem
-    from fokkerplanck.density.levy_march import LevyMarch
+    from fokkerplanck.fractional.levy import LevySystem
+    from fokkerplanck.fractional.levy_integrator import LevyMarch
 
     grid = problem.grid(cells)
     start = _start(grid)
@@ -177,7 +177,7 @@ def _evolved(problem: Any, cells: int, rtol: float) -> dict[str, Any]:
 
 
 def _absorbing(alpha: float, steps: int) -> dict[str, Any]:
-    from fokkerplanck.density.fractional import Fractional
+    from fokkerplanck.fractional.fractional import Fractional
     from fokkerplanck.problem.jumps import Jumps
 
     grid = _problem(1, "absorbing", 1.0).grid(256)

@@ -14,7 +14,7 @@ from typing import Any
 import numpy as np
 
 import fokkerplanck as fp
-from fokkerplanck.density import STEPPERS
+from fokkerplanck.timestepping.steppers import STEPPERS
 
 from .hostile_child import RESULT, SENTENCE, Outcome, failure, leaks
 

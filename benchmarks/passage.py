@@ -12,8 +12,8 @@ from scipy.integrate import quad
 from scipy.sparse.linalg import splu
 
 from fokkerplanck import Problem, generator
-from fokkerplanck.density.backward import BackwardSolver
-from fokkerplanck.density.targets import Killed, Region, kill
+from fokkerplanck.linear_solvers.backward import BackwardSolver
+from fokkerplanck.passage.targets import Killed, Region, kill
 
 from .report import save
 
@@ -97,7 +97,7 @@ SOLVERS = {"fokkerplanck": eliminated, "superlu": superlu}
 
 def measure(name: str, cells: int, solver: str) -> dict[str, Any]:
     """Processor time and the mean time at the start."""
-    from fokkerplanck.density.probe import at_points
+    from fokkerplanck.operators.probe import at_points
 
     problem, inside, start, exact = PROBLEMS[name]()
     found = generator(problem, problem.grid(cells))

@@ -20,10 +20,15 @@ from typing import Any
 import numpy as np
 
 import fokkerplanck as fp
-from fokkerplanck.density import STEPPERS, FluxMarch, System, gibbs, high_order, null_state
-from fokkerplanck.density.shifted import DIRECT_CELLS
 from fokkerplanck.gallery import ExactProblem, ornstein_uhlenbeck_2d, quadratic_3d
+from fokkerplanck.high_order.high_order import high_order
+from fokkerplanck.linear_solvers.multilevel import null_state
+from fokkerplanck.linear_solvers.shifted import DIRECT_CELLS
 from fokkerplanck.store import Frame, Header, ResultWriter
+from fokkerplanck.timestepping.flux_integrator import FluxMarch
+from fokkerplanck.timestepping.schemes import gibbs
+from fokkerplanck.timestepping.steppers import STEPPERS
+from fokkerplanck.timestepping.system import System
 
 from .machine import ROOT
 from .report import save

@@ -69,7 +69,8 @@ def _exact(problem: str) -> Any:
 
 
 def _ours(exact: Any, cells: int) -> Solve:
-    from fokkerplanck.density import generator, null_state
+    from fokkerplanck.linear_solvers.multilevel import null_state
+    from fokkerplanck.operators.generator import generator
 
     built = generator(exact.problem, exact.problem.grid(cells))
     return lambda: null_state(built).density
@@ -79,7 +80,7 @@ def _superlu(exact: Any, cells: int) -> Solve:
     from scipy import sparse
     from scipy.sparse.linalg import splu
 
-    from fokkerplanck.density import generator
+    from fokkerplanck.operators.generator import generator
 
     grid = exact.problem.grid(cells)
     built = generator(exact.problem, grid)

@@ -6,23 +6,18 @@ import math
 
 import numpy as np
 
-from .density import (
-    Generator,
-    StationaryState,
-    cell_current,
-    circulation,
-    critical_table,
-    decompose,
-    entropy_rates,
-    leading_rotation,
-    spectrum,
-)
-from .density.critical import CriticalPoint
-from .density.cycles import Cycle, current_cycles, limit_cycles
-from .density.samples import STENCIL
 from .grid import Grid
 from .observables import entropy_production
+from .operators.currents import cell_current, circulation, entropy_rates
+from .operators.generator import Generator
+from .operators.samples import STENCIL
 from .problem import Problem
+from .spectrum.rotation import leading_rotation
+from .spectrum.spectrum import spectrum
+from .stationary.critical_points import CriticalPoint, critical_table
+from .stationary.decomposition import decompose
+from .stationary.loops import Cycle, current_cycles, limit_cycles
+from .stationary.stationary import StationaryState
 from .store import CriticalPoints, Loop, SpectrumRecord, Stationary
 
 # Eigenvalues are looked for up to these sizes; beyond, the factors cost more than the rest.

@@ -9,12 +9,12 @@ import warnings
 
 import numpy as np
 
-from .density import Generator
-from .density.force import Force
-from .density.levy import LevySystem
-from .density.potential import loss_jump
 from .errors import CaseWarning
+from .fractional.levy import LevySystem
 from .grid import Grid
+from .operators.generator import Generator
+from .operators.potential import loss_jump
+from .operators.thermodynamic_force import Force
 from .problem import Problem
 from .problem.seams import loss_tilts, mismatches
 

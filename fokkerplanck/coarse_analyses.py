@@ -9,13 +9,15 @@ from functools import cached_property
 import numpy as np
 
 from .case import Case
-from .density import StationaryState, System, spectrum
 from .error_estimate import LOW_ORDER, coarser_grids, factor_of, number_errors
 from .errors import CaseError, CaseWarning, NumericalFailure
 from .observables import entropy_production
 from .silence import ignoring
+from .spectrum.spectrum import spectrum
 from .start import system_of
+from .stationary.stationary import StationaryState
 from .store import PassageRecord, SpectrumRecord, Stationary
+from .timestepping.system import System
 from .transit import transit
 
 Numbers = Callable[[Case, System, StationaryState | None], np.ndarray]

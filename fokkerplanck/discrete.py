@@ -8,19 +8,20 @@ from functools import partial
 import numpy as np
 
 from .case import Case
-from .density import Generator, generator, stationary
-from .density.invariant import Invariant, invariant, multipliers
-from .density.transfer import TransferOperator, transfer_operator
 from .errors import CaseError, NumericalFailure
 from .grid import Grid
 from .observables import grid_moments
+from .operators.generator import Generator, generator
 from .particles import METHODS
 from .problem.field import FormulaField
 from .problem.formula import parse
 from .problem.names import Names
 from .relations import Field, Relation, coarse_grid, relation_sides, relations, with_grid_error
 from .stability import stability_edge
+from .stationary.stationary import stationary
 from .store import Discrete, EnsembleRecord, RelationRow
+from .transfer.invariant import Invariant, invariant, multipliers
+from .transfer.transfer import TransferOperator, transfer_operator
 from .validation import cell_masses, coarsened, extrapolated, judge
 
 # Grid's own variance relative to a step's, and mass folded back per step, that are worth a note.

@@ -18,19 +18,21 @@ from typing import Any
 import numpy as np
 
 from .case import Case
-from .density import Generator, Scheme, System, gibbs, march_of
-from .density.exponential import chebyshev_products, uniformization_products
-from .density.flux_march import expected_products
-from .density.high import high_order
-from .density.levy import LevySystem
-from .density.levy_march import LevyMarch
-from .density.magnus import krylov_seconds
-from .density.march import Advancing, March
 from .errors import CaseError, NumericalFailure
+from .fractional.levy import LevySystem
+from .fractional.levy_integrator import LevyMarch
 from .grid import MIN_CELLS, Grid
+from .high_order.high_order import high_order
+from .operators.generator import Generator
 from .particles import METHODS
 from .run import rest_state, run
 from .start import initial_density
+from .timestepping.exponential import chebyshev_products, uniformization_products
+from .timestepping.flux_integrator import expected_products
+from .timestepping.integrator import Advancing, March
+from .timestepping.magnus import krylov_seconds
+from .timestepping.schemes import Scheme, gibbs, march_of
+from .timestepping.system import System
 from .validate import SHARE
 from .walk import chosen_method, step_of, visited_cells, walk
 

@@ -15,14 +15,15 @@ import numpy as np
 from scipy.optimize import brentq
 
 from .case import Case
-from .density import Scheme, march_of, stationary
-from .density.levy_march import LevyMarch
-from .density.march import Advancing
 from .errors import CaseError, CaseWarning, NumericalFailure
+from .fractional.levy_integrator import LevyMarch
 from .grid import Grid
 from .observables import grid_moments
 from .silence import ignoring
 from .start import initial_density, levy_system_of, system_of
+from .stationary.stationary import stationary
+from .timestepping.integrator import Advancing
+from .timestepping.schemes import Scheme, march_of
 
 # Cells of the coarser grids, over those of the case.
 SHARES = (2.0 / 3.0, 1.0 / 2.0)

@@ -11,20 +11,22 @@ import numpy as np
 from .case import Case
 from .cautions import cautions, given
 from .clock import Clock
-from .density import Generator, Scheme, StationaryState, System, march_of
-from .density.controlled import ControlledSystem
-from .density.march import Advancing
-from .density.schemes import Marching
+from .control.controlled import ControlledSystem
 from .error_estimate import ErrorEstimate, estimate_for
 from .errors import CaseError, NumericalFailure
 from .keeping import Keeping
 from .numerical_diffusion import AddedVariance
 from .observables import Observer, moments
+from .operators.generator import Generator
 from .particles import Client
 from .progress import advanced
 from .sink import Sink
 from .start import initial_density
+from .stationary.stationary import StationaryState
 from .store import Checkpoint, EnsembleRecord, read
+from .timestepping.integrator import Advancing
+from .timestepping.schemes import Marching, Scheme, march_of
+from .timestepping.system import System
 from .walk import visited_cells, walk, walkers_notes
 
 # Share of the high-order fluxes that the limiter may take away without a word.

@@ -8,27 +8,23 @@ import numpy as np
 
 from .case import Case, disk_needed, memory_available, memory_needed, require_disk
 from .cautions import cautions, coefficient_cautions
-from .density import (
-    SCHEME_TABLE,
-    Generator,
-    Scheme,
-    System,
-    choose_stepper,
-    march_of,
-    spectrum_method,
-    stationary,
-)
-from .density.force import Force
-from .density.levy import LEVY, LevySystem
 from .duration import durations
 from .errors import CaseError, NumericalFailure
+from .fractional.levy import LEVY, LevySystem
 from .observables import moments
+from .operators.generator import Generator
+from .operators.thermodynamic_force import Force
 from .problem.seams import check_seams
 from .problem.tails import gradient_tail
 from .run import require_room
+from .spectrum.spectrum import spectrum_method
 from .stability import stability_caution
 from .start import initial_density, scheme_of, system_of
+from .stationary.stationary import stationary
 from .steering import objective_of
+from .timestepping.schemes import SCHEME_TABLE, Scheme, march_of
+from .timestepping.steppers import choose_stepper
+from .timestepping.system import System
 from .transit import check_regions
 
 # Largest grid whose stationary state is solved for, without detailed balance, to judge the grid.

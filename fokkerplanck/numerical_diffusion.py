@@ -11,9 +11,9 @@ from dataclasses import dataclass, field
 
 import numpy as np
 
-from .density import Generator
 from .grid import Grid
 from .observables import grid_moments
+from .operators.generator import Generator
 from .problem import Problem
 
 # Largest exponent of decay or growth between two frames that is told from any larger one.

@@ -7,12 +7,12 @@ from functools import cached_property
 
 import numpy as np
 
-from .density.currents import entropy_rates
-from .density.generator import Generator
-from .density.levy import LevySystem
-from .density.stationary import StationaryState
+from .fractional.levy import LevySystem
 from .grid import Grid
+from .operators.currents import entropy_rates
+from .operators.generator import Generator
 from .problem import Problem
+from .stationary.stationary import StationaryState
 
 
 @dataclass(frozen=True)

@@ -13,10 +13,10 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from .density.batches import Batches
-from .density.transfer import TransferOperator
 from .grid import Grid
 from .problem import Problem
+from .transfer.batches import Batches
+from .transfer.transfer import TransferOperator
 
 Field = Callable[[list[np.ndarray]], np.ndarray]
 

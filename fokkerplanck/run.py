@@ -21,18 +21,17 @@ from .coarse_analyses import (
     add_stationary_errors,
     rest_of_chain,
 )
-from .density import SCHEME_TABLE, Generator, Scheme, StationaryState, System, stationary
-from .density.controlled import ControlledSystem
-from .density.force import Force
-from .density.levy import LEVY
-from .density.levy_march import LevyMarch
-from .density.rates import sampled_offsets
-from .density.transfer_memory import transfer_bytes
+from .control.controlled import ControlledSystem
 from .discrete import discretise
 from .error_estimate import estimate_for
 from .errors import CaseError, CaseWarning, NumericalFailure
 from .evolution import cautioned, march_density, march_frames, move_walkers, series
+from .fractional.levy import LEVY
+from .fractional.levy_integrator import LevyMarch
 from .observables import Observer, measure_levy
+from .operators.generator import Generator
+from .operators.rates import sampled_offsets
+from .operators.thermodynamic_force import Force
 from .particles import Client
 from .problem import Problem
 from .problem.seams import check_seams
@@ -44,8 +43,12 @@ from .smoothed import smooth
 from .smoothing import smoothing_bytes
 from .stability import stability_caution
 from .start import initial_density, levy_system_of, scheme_of, system_of
+from .stationary.stationary import StationaryState, stationary
 from .steering import objective_of, steer
 from .store import PassageRecord, settle
+from .timestepping.schemes import SCHEME_TABLE, Scheme
+from .timestepping.system import System
+from .transfer.transfer_memory import transfer_bytes
 from .transit import check_regions, transit, wells_of
 from .validate import validate
 from .walk import check_walkers

@@ -7,22 +7,15 @@ from functools import partial
 import numpy as np
 
 from .case import Case, given_values
-from .density import (
-    Scheme,
-    StationaryState,
-    System,
-    choose_scheme,
-    formula_density,
-    gaussian_density,
-    generator,
-    normalised,
-    point_density,
-    stationary,
-)
-from .density.levy import LevySystem
+from .fractional.levy import LevySystem
+from .operators.generator import generator
 from .problem.field import FormulaField
 from .problem.formula import parse
 from .problem.names import Names
+from .stationary.stationary import StationaryState, stationary
+from .timestepping.initial import formula_density, gaussian_density, normalised, point_density
+from .timestepping.schemes import Scheme, choose_scheme
+from .timestepping.system import System
 
 
 def initial_density(case: Case, rest: StationaryState | None = None) -> np.ndarray:

@@ -15,8 +15,8 @@ from .control import (
     optimal_schedule,
     policy_values,
 )
+from .control.controlled import LEVERS, Family
 from .control.objective import Running
-from .density.controlled import LEVERS, Family
 from .errors import CaseError
 from .problem.field import FormulaField
 from .problem.formula import parse

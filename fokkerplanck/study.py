@@ -9,11 +9,12 @@ from dataclasses import replace
 import numpy as np
 
 from .case import Case
-from .density import STEPPERS, choose_stepper, evolve, fixed_steps
 from .errors import CaseError
 from .grid import MIN_CELLS, Grid
 from .run import rest_state
 from .start import initial_density, scheme_of, system_of
+from .timestepping.evolve import evolve, fixed_steps
+from .timestepping.steppers import STEPPERS, choose_stepper
 
 # Equal steps of the coarsest rung of the ladder in time.
 FIRST_STEPS = 16

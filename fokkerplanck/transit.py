@@ -5,11 +5,12 @@ from __future__ import annotations
 import numpy as np
 
 from .case import Case
-from .density import Generator, StationaryState
-from .density.escape import Escape, escape
-from .density.passage import Passage, passage, read_region, target_region
-from .density.targets import kill
 from .errors import CaseError, NumericalFailure
+from .operators.generator import Generator
+from .passage.escape import Escape, escape
+from .passage.passage import Passage, passage, read_region, target_region
+from .passage.targets import kill
+from .stationary.stationary import StationaryState
 from .store import EscapeRecord, PassageRecord
 from .store.passage import ESCAPE_ARRAYS
 

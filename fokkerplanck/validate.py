@@ -10,9 +10,8 @@ from typing import Any
 import numpy as np
 
 from .case import Case, Ensemble, Validation
-from .density import evolve
-from .density.levy_march import evolve_levy
 from .errors import CaseError, StoreError
+from .fractional.levy_integrator import evolve_levy
 from .grid import Grid
 from .particles import METHODS
 from .particles.methods import REFLECTED
@@ -21,6 +20,7 @@ from .progress import Progress, advanced
 from .result import Result
 from .start import initial_density, scheme_of, system_of
 from .store import EnsembleRecord, ValidationRecord
+from .timestepping.evolve import evolve
 from .validation import Halved, Verdict, cell_masses, coarsened, dependent, extrapolated, judge
 from .walk import chosen_method, walk
 

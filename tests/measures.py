@@ -9,9 +9,11 @@ import numpy as np
 import pytest
 from hypothesis import settings
 
-from fokkerplanck.density import STEPPERS, System, evolve, fixed_steps
 from fokkerplanck.gallery import ExactProblem
 from fokkerplanck.grid import Grid
+from fokkerplanck.timestepping.evolve import evolve, fixed_steps
+from fokkerplanck.timestepping.steppers import STEPPERS
+from fokkerplanck.timestepping.system import System
 
 # Interpreted kernels are a hundred times slower: only small grids are worth running so.
 compiled_only = pytest.mark.skipif(numba.config.DISABLE_JIT, reason="too slow without compilation")

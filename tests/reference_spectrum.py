@@ -5,7 +5,7 @@ from __future__ import annotations
 import mpmath
 import numpy as np
 
-from fokkerplanck.density import Generator
+from fokkerplanck.operators.generator import Generator
 
 DIGITS = 60
 

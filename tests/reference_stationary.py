@@ -10,7 +10,7 @@ from scipy import sparse
 from scipy.sparse.linalg import splu
 
 if TYPE_CHECKING:
-    from fokkerplanck.density.generator import Generator
+    from fokkerplanck.operators.generator import Generator
 
 
 def eliminated(matrix: np.ndarray, digits: int | None = None) -> np.ndarray:

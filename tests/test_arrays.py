@@ -10,7 +10,7 @@ import pytest
 
 import fokkerplanck as fp
 from fokkerplanck.arrays import real_array
-from fokkerplanck.density.levy_march import evolve_levy
+from fokkerplanck.fractional.levy_integrator import evolve_levy
 from fokkerplanck.gallery import rotating_tensor
 from fokkerplanck.particles.start import starting_places
 

@@ -11,12 +11,12 @@ from hypothesis import strategies as st
 from measures import examples
 
 from fokkerplanck import CaseError, Problem, generator
-from fokkerplanck.density.arrival import arrival, expectation
-from fokkerplanck.density.backward import BackwardSolver
-from fokkerplanck.density.dissection import dissect
-from fokkerplanck.density.steppers import STEPPERS
-from fokkerplanck.density.system import System
-from fokkerplanck.density.targets import Region, kill
+from fokkerplanck.linear_solvers.backward import BackwardSolver
+from fokkerplanck.linear_solvers.dissection import dissect
+from fokkerplanck.passage.arrival import arrival, expectation
+from fokkerplanck.passage.targets import Region, kill
+from fokkerplanck.timestepping.steppers import STEPPERS
+from fokkerplanck.timestepping.system import System
 
 
 def killed_at_random(data: st.DataObject):

@@ -8,8 +8,8 @@ from scipy.special import erfc
 
 from fokkerplanck import Problem, generator, stationary
 from fokkerplanck.cautions import cautions, mass_outside
-from fokkerplanck.density import gaussian_density
 from fokkerplanck.observables import moments
+from fokkerplanck.timestepping.initial import gaussian_density
 
 
 def told(problem: Problem, cells: int | tuple[int, ...], density: np.ndarray | None = None) -> str:

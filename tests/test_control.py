@@ -28,14 +28,18 @@ from fokkerplanck.control import (
     optimal_schedule,
     policy_values,
 )
-from fokkerplanck.density import evolve, force, gaussian_density, generator, stationary
-from fokkerplanck.density.controlled import LEVERS, ControlledSystem, Family, Schedule
-from fokkerplanck.density.march import March
-from fokkerplanck.density.propagate import bernoulli_pair, product
-from fokkerplanck.density.steppers import STEPPERS
+from fokkerplanck.control.controlled import LEVERS, ControlledSystem, Family, Schedule
+from fokkerplanck.control.controlled_kernels import bernoulli_pair, product
 from fokkerplanck.errors import CaseError
+from fokkerplanck.operators import thermodynamic_force as force
+from fokkerplanck.operators.generator import generator
 from fokkerplanck.problem import Problem
 from fokkerplanck.sink import Sink
+from fokkerplanck.stationary.stationary import stationary
+from fokkerplanck.timestepping.evolve import evolve
+from fokkerplanck.timestepping.initial import gaussian_density
+from fokkerplanck.timestepping.integrator import March
+from fokkerplanck.timestepping.steppers import STEPPERS
 
 A, S, END, START = 1.3, 0.4, 6.0, 2.0
 RATE = LEVERS["learning-rate"]

@@ -11,9 +11,11 @@ import pytest
 
 import fokkerplanck as fp
 from fokkerplanck.cli import main
-from fokkerplanck.density import System, choose_stepper, gaussian_density, krylov, steps
-from fokkerplanck.density.march import March
-from fokkerplanck.density.steppers import STEPPERS
+from fokkerplanck.timestepping import krylov, steps
+from fokkerplanck.timestepping.initial import gaussian_density
+from fokkerplanck.timestepping.integrator import March
+from fokkerplanck.timestepping.steppers import STEPPERS, choose_stepper
+from fokkerplanck.timestepping.system import System
 
 INPUTS = Path(__file__).parent / "inputs"
 

@@ -7,11 +7,12 @@ import pytest
 from measures import ORDER_WINDOW, compiled_only, fitted_order
 
 from fokkerplanck import gallery
-from fokkerplanck.density import generator, stationary
-from fokkerplanck.density.critical import CriticalTable, critical_points, critical_table
-from fokkerplanck.density.samples import Samples
+from fokkerplanck.operators.generator import generator
+from fokkerplanck.operators.samples import Samples
 from fokkerplanck.problem import Problem
 from fokkerplanck.problem.landscape import Landscape
+from fokkerplanck.stationary.critical_points import CriticalTable, critical_points, critical_table
+from fokkerplanck.stationary.stationary import stationary
 
 # Mueller and Brown, Theor. Chim. Acta 53 (1979) 75.
 MINIMA = [[-0.558224, 1.441726], [0.623499, 0.028038], [-0.050011, 0.466694]]

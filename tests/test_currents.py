@@ -13,8 +13,8 @@ from measures import ORDER_WINDOW, compiled_only, fitted_order
 from scipy.linalg import solve_continuous_lyapunov
 
 from fokkerplanck import gallery
-from fokkerplanck.density import generator, stationary
-from fokkerplanck.density.currents import (
+from fokkerplanck.observables import entropy_production
+from fokkerplanck.operators.currents import (
     circulation,
     divergence,
     edge_fluxes,
@@ -22,10 +22,9 @@ from fokkerplanck.density.currents import (
     face_fluxes,
     stream_function,
 )
-from fokkerplanck.density.generator import Generator
-from fokkerplanck.density.stationary import StationaryState
-from fokkerplanck.observables import entropy_production
+from fokkerplanck.operators.generator import Generator, generator
 from fokkerplanck.problem import Problem
+from fokkerplanck.stationary.stationary import StationaryState, stationary
 
 CELLS = (48, 64, 96)
 HESSIAN = np.diag([1.0, 3.0])

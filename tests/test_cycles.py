@@ -11,12 +11,14 @@ from scipy.interpolate import RegularGridInterpolator
 from scipy.optimize import minimize_scalar
 
 from fokkerplanck import gallery, load_case
-from fokkerplanck.density import circulation, generator, stationary
-from fokkerplanck.density.cycles import Cycle, current_cycles, limit_cycles
-from fokkerplanck.density.rotation import leading_rotation
 from fokkerplanck.gallery import chaudhari_soatto, van_der_pol
 from fokkerplanck.gallery.cycles import VAN_DER_POL_PERIODS, circle_averages
+from fokkerplanck.operators.currents import circulation
+from fokkerplanck.operators.generator import generator
 from fokkerplanck.problem import Problem
+from fokkerplanck.spectrum.rotation import leading_rotation
+from fokkerplanck.stationary.loops import Cycle, current_cycles, limit_cycles
+from fokkerplanck.stationary.stationary import stationary
 
 PROBLEMS = {
     "hopf": lambda: gallery.hopf().problem,

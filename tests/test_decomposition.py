@@ -11,19 +11,18 @@ from measures import ORDER_WINDOW, compiled_only, fitted_order
 from scipy.linalg import null_space, solve_continuous_lyapunov
 
 from fokkerplanck import gallery
-from fokkerplanck.density import generator, stationary
-from fokkerplanck.density.decomposition import (
+from fokkerplanck.gallery import ExactProblem
+from fokkerplanck.operators.generator import Generator, assemble_generator, generator
+from fokkerplanck.operators.thermodynamic_force import Potential
+from fokkerplanck.problem import Problem
+from fokkerplanck.stationary.decomposition import (
     Decomposition,
     decompose,
     field_edges,
     integrate_field,
     plaquette_curl,
 )
-from fokkerplanck.density.force import Potential
-from fokkerplanck.density.generator import Generator, assemble_generator
-from fokkerplanck.density.stationary import StationaryState
-from fokkerplanck.gallery import ExactProblem
-from fokkerplanck.problem import Problem
+from fokkerplanck.stationary.stationary import StationaryState, stationary
 
 HESSIAN = np.diag([1.0, 3.0])
 SIGMA = np.array([[1.0, 0.6], [0.6, 1.0]])

@@ -24,7 +24,8 @@ from docs.generate import (
 )
 from docs.generate import markdown as md
 from fokkerplanck.case import bundled_cases, load_case
-from fokkerplanck.density import SCHEME_TABLE, STEPPERS
+from fokkerplanck.timestepping.schemes import SCHEME_TABLE
+from fokkerplanck.timestepping.steppers import STEPPERS
 
 ROOT = Path(__file__).resolve().parents[1]
 PAGES = sorted((ROOT / "docs").glob("*.md"))

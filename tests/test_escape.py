@@ -10,9 +10,9 @@ from hypothesis import strategies as st
 from measures import compiled_only, examples
 
 from fokkerplanck import CaseError, Problem, escape, generator, stationary
-from fokkerplanck.density.basins import basins, passes
-from fokkerplanck.density.kramers import passage_times
 from fokkerplanck.grid import Grid
+from fokkerplanck.passage.kramers import passage_times
+from fokkerplanck.stationary.basins import basins, passes
 
 
 def wells(problem: Problem, cells):

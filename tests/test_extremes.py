@@ -10,13 +10,15 @@ import pytest
 from fokkerplanck import CaseError, NumericalFailure, Problem, evolve, load_case, make_case, run
 from fokkerplanck import generator as make_generator
 from fokkerplanck.cli import main
-from fokkerplanck.density import Generator, System, choose_stepper
-from fokkerplanck.density.exponential import chebyshev, uniformize
-from fokkerplanck.density.initial import formula_density, gaussian_density
-from fokkerplanck.density.krylov import rational_krylov
-from fokkerplanck.density.schemes import gibbs
-from fokkerplanck.density.shifted import ShiftedSolver
+from fokkerplanck.linear_solvers.shifted import ShiftedSolver
+from fokkerplanck.operators.generator import Generator
 from fokkerplanck.smoothing import local_entropy, smoothing_bytes
+from fokkerplanck.timestepping.exponential import chebyshev, uniformize
+from fokkerplanck.timestepping.initial import formula_density, gaussian_density
+from fokkerplanck.timestepping.krylov import rational_krylov
+from fokkerplanck.timestepping.schemes import gibbs
+from fokkerplanck.timestepping.steppers import choose_stepper
+from fokkerplanck.timestepping.system import System
 
 # Most of these are cautioned; here the numbers count.
 pytestmark = pytest.mark.filterwarnings("ignore::fokkerplanck.CaseWarning")
@@ -95,7 +97,7 @@ def test_time_that_one_space_does_not_cover_is_halved(monkeypatch: pytest.Monkey
     problem = Problem(None, 2e-2, 1.0, ring, drift=["40"])
     generator = make_generator(problem, problem.grid(40))
     start = gaussian_density(generator.grid, [1.0], 0.1 * np.eye(1)).reshape(-1)
-    monkeypatch.setattr("fokkerplanck.density.krylov.MAX_DIMENSION", 24)
+    monkeypatch.setattr("fokkerplanck.timestepping.krylov.MAX_DIMENSION", 24)
     solver = ShiftedSolver(generator)
     for time in (0.5, 1e6):
         found, _ = rational_krylov(solver, start, time, 1e-12)

@@ -13,15 +13,15 @@ from measures import ORDER_WINDOW, compiled_only, examples, fitted_order
 from reference import remapped
 from scipy.linalg import expm
 
-from fokkerplanck.density import gaussian_density
-from fokkerplanck.density import killed as killed_jumps
-from fokkerplanck.density.fractional import Fractional
-from fokkerplanck.density.levy import LevySystem
-from fokkerplanck.density.levy_march import LevyMarch, evolve_levy
-from fokkerplanck.density.remap import PARALLEL_CELLS, Feet, feet, remap
 from fokkerplanck.errors import NumericalFailure
+from fokkerplanck.fractional import restricted_laplacian as killed_jumps
+from fokkerplanck.fractional.fractional import Fractional
+from fokkerplanck.fractional.levy import LevySystem
+from fokkerplanck.fractional.levy_integrator import LevyMarch, evolve_levy
+from fokkerplanck.fractional.remap import PARALLEL_CELLS, Feet, feet, remap
 from fokkerplanck.problem import Problem
 from fokkerplanck.problem.jumps import Jumps
+from fokkerplanck.timestepping.initial import gaussian_density
 
 N = 12
 

@@ -10,9 +10,11 @@ import pytest
 import reference
 from measures import compiled_only
 
-from fokkerplanck.density import System, cell_current, generator
 from fokkerplanck.errors import CaseError
+from fokkerplanck.operators.currents import cell_current
+from fokkerplanck.operators.generator import generator
 from fokkerplanck.problem import Problem
+from fokkerplanck.timestepping.system import System
 
 PERIODIC = {"range": (-np.pi, np.pi), "boundary": "periodic"}
 FULL_3D = [[1.0, 0.5, 0.3], [0.5, 0.8, -0.2], [0.3, -0.2, 0.6]]

@@ -14,28 +14,23 @@ from measures import compiled_only, distance, examples
 from test_orders import TIME_PROBLEMS, TURN, side
 
 from fokkerplanck import gallery
-from fokkerplanck.density import (
-    SCHEME_TABLE,
-    FluxMarch,
-    System,
-    choose_scheme,
-    evolve,
-    gaussian_density,
-    generator,
-    gibbs,
-    high_order,
-    point_density,
-    stationary,
-)
-from fokkerplanck.density.correction import add_fluxes, hold_entropy, relative_entropy
-from fokkerplanck.density.high_matrix import to_scipy
-from fokkerplanck.density.integral import integral
-from fokkerplanck.density.stencils import MARGIN
-from fokkerplanck.density.tiles import Tiles, tiles
 from fokkerplanck.errors import CaseError
 from fokkerplanck.gallery import ExactProblem
 from fokkerplanck.grid import Grid
+from fokkerplanck.high_order.high_matrix import to_scipy
+from fokkerplanck.high_order.high_order import high_order
+from fokkerplanck.high_order.stencils import MARGIN
+from fokkerplanck.high_order.tiles import Tiles, tiles
+from fokkerplanck.operators.generator import generator
 from fokkerplanck.problem import Problem
+from fokkerplanck.stationary.stationary import stationary
+from fokkerplanck.timestepping.evolve import evolve
+from fokkerplanck.timestepping.flux_correction import add_fluxes, hold_entropy, relative_entropy
+from fokkerplanck.timestepping.flux_integrator import FluxMarch
+from fokkerplanck.timestepping.initial import gaussian_density, point_density
+from fokkerplanck.timestepping.integral import integral
+from fokkerplanck.timestepping.schemes import SCHEME_TABLE, choose_scheme, gibbs
+from fokkerplanck.timestepping.system import System
 
 SEEDS = st.integers(0, 10_000)
 # Order asked of the stationary states.

@@ -11,15 +11,13 @@ from scipy.integrate import solve_ivp
 from test_orders import OBLIQUE, SLANT, TIME_PROBLEMS, TURN, oblique_problem, oblique_rate, side
 
 from fokkerplanck import gallery
-from fokkerplanck.density import (
-    SCHEME_TABLE,
-    FluxMarch,
-    System,
-    evolve,
-    high_order,
-)
 from fokkerplanck.gallery import ExactProblem
+from fokkerplanck.high_order.high_order import high_order
 from fokkerplanck.problem import Problem
+from fokkerplanck.timestepping.evolve import evolve
+from fokkerplanck.timestepping.flux_integrator import FluxMarch
+from fokkerplanck.timestepping.schemes import SCHEME_TABLE
+from fokkerplanck.timestepping.system import System
 
 # What is asked of every transient, and the order that smooth problems show.
 LEAST_ORDER, FULL_ORDER = 4.0, SCHEME_TABLE["high-order"].order

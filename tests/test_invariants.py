@@ -10,9 +10,12 @@ from hypothesis import assume, given, settings
 from hypothesis import strategies as st
 from measures import distance, examples
 
-from fokkerplanck.density import STEPPERS, System, generator, stationary
 from fokkerplanck.observables import Observer, entropy_production
+from fokkerplanck.operators.generator import generator
 from fokkerplanck.problem import Problem
+from fokkerplanck.stationary.stationary import stationary
+from fokkerplanck.timestepping.steppers import STEPPERS
+from fokkerplanck.timestepping.system import System
 
 SEEDS = st.integers(0, 10_000)
 # Relaxation, entropy and the like are looked at for this long, in units of 1/q.

@@ -12,12 +12,16 @@ from scipy.integrate import quad
 from scipy.sparse.linalg import spsolve
 
 import fokkerplanck as fp
-from fokkerplanck.density import System, choose_scheme, evolve, generator, stationary
-from fokkerplanck.density.force import Force
-from fokkerplanck.density.potential import loss_jump
-from fokkerplanck.density.regularity import irregularity
+from fokkerplanck.operators.generator import generator
+from fokkerplanck.operators.potential import loss_jump
+from fokkerplanck.operators.regularity import irregularity
+from fokkerplanck.operators.thermodynamic_force import Force
 from fokkerplanck.particles.methods import default_step
 from fokkerplanck.problem import Problem
+from fokkerplanck.stationary.stationary import stationary
+from fokkerplanck.timestepping.evolve import evolve
+from fokkerplanck.timestepping.schemes import choose_scheme
+from fokkerplanck.timestepping.system import System
 
 INPUTS = Path(__file__).parent / "inputs"
 PERIODIC = {"range": (-1.0, 1.0), "boundary": "periodic"}

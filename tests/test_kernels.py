@@ -10,10 +10,11 @@ import reference
 from scipy import sparse
 from scipy.stats import poisson
 
-from fokkerplanck.density import System, chains, kernels, product
-from fokkerplanck.density.exponential import chebyshev_coefficients, poisson_weights
-from fokkerplanck.density.limiter import add_limited
+from fokkerplanck.operators import chains, kernels, product
 from fokkerplanck.problem import Problem
+from fokkerplanck.timestepping.exponential import chebyshev_coefficients, poisson_weights
+from fokkerplanck.timestepping.limiter import add_limited
+from fokkerplanck.timestepping.system import System
 
 ARGUMENTS = np.concatenate(
     [

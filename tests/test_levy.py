@@ -11,18 +11,19 @@ import pytest
 from measures import ORDER_WINDOW, compiled_only, fitted_order
 from scipy.linalg import expm
 
-from fokkerplanck.density import evolve, gaussian_density
-from fokkerplanck.density.exit_time import levy_exit_time
-from fokkerplanck.density.fractional import Fractional, lattice_weights
-from fokkerplanck.density.levy import LEVY, LevySystem, step_levy
-from fokkerplanck.density.levy_march import evolve_levy
-from fokkerplanck.density.transport import Transport
 from fokkerplanck.errors import CaseError
+from fokkerplanck.fractional.exit_time import levy_exit_time
+from fokkerplanck.fractional.fractional import Fractional, lattice_weights
+from fokkerplanck.fractional.levy import LEVY, LevySystem, step_levy
+from fokkerplanck.fractional.levy_integrator import evolve_levy
+from fokkerplanck.fractional.transport import Transport
 from fokkerplanck.grid import Grid
 from fokkerplanck.particles import Gaussian, ensemble
 from fokkerplanck.problem import DataModel, Problem
 from fokkerplanck.problem.jumps import Jumps, tail_constant
 from fokkerplanck.problem.tails import gradient_tail, tail_of
+from fokkerplanck.timestepping.evolve import evolve
+from fokkerplanck.timestepping.initial import gaussian_density
 
 
 def box(cells: tuple[int, ...], sides: tuple[Any, ...], length: float = 2.0) -> Grid:

@@ -7,7 +7,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from fokkerplanck.density.minimal_residual import gmres
+from fokkerplanck.linear_solvers.minimal_residual import gmres
 
 
 @given(seed=st.integers(0, 2**32 - 1), restart=st.sampled_from([5, 40]))

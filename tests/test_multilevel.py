@@ -9,10 +9,6 @@ import pytest
 from measures import compiled_only
 from reference_stationary import blocked, eliminated, inverse_iterated, unbalance
 
-from fokkerplanck.density import aggregation, multilevel
-from fokkerplanck.density.generator import Generator, generator
-from fokkerplanck.density.multilevel import null_state
-from fokkerplanck.density.pairing import finest, pair
 from fokkerplanck.errors import CaseError, NumericalFailure
 from fokkerplanck.gallery import (
     caughey,
@@ -21,6 +17,10 @@ from fokkerplanck.gallery import (
     ornstein_uhlenbeck_2d,
     rotating_tensor,
 )
+from fokkerplanck.linear_solvers import aggregation, multilevel
+from fokkerplanck.linear_solvers.multilevel import null_state
+from fokkerplanck.linear_solvers.pairing import finest, pair
+from fokkerplanck.operators.generator import Generator, generator
 from fokkerplanck.problem import Problem
 
 PERIODIC = {"range": (0.0, 2.0 * np.pi), "boundary": "periodic"}

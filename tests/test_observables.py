@@ -10,21 +10,19 @@ from measures import ORDER_WINDOW, compiled_only, distance, fitted_order
 
 from fokkerplanck import gallery
 from fokkerplanck.cautions import cautions, mass_outside, peclet_number
-from fokkerplanck.density import (
-    Generator,
-    StationaryState,
-    formula_density,
-    gaussian_density,
-    generator,
-    normalised,
-    point_density,
-    stationary,
-)
 from fokkerplanck.errors import CaseError
 from fokkerplanck.gallery import ExactProblem
 from fokkerplanck.grid import Grid
 from fokkerplanck.observables import Observer, entropy_production, moments
+from fokkerplanck.operators.generator import Generator, generator
 from fokkerplanck.problem import Problem
+from fokkerplanck.stationary.stationary import StationaryState, stationary
+from fokkerplanck.timestepping.initial import (
+    formula_density,
+    gaussian_density,
+    normalised,
+    point_density,
+)
 
 
 def settled(problem: Problem, cells: int) -> tuple[Grid, Generator, StationaryState, Observer]:

@@ -20,9 +20,12 @@ from scipy.integrate import solve_ivp
 from scipy.sparse.linalg import cg, spsolve
 
 from fokkerplanck import gallery
-from fokkerplanck.density import STEPPERS, System, evolve, fixed_steps, generator
 from fokkerplanck.gallery import ExactProblem
+from fokkerplanck.operators.generator import generator
 from fokkerplanck.problem import Problem
+from fokkerplanck.timestepping.evolve import evolve, fixed_steps
+from fokkerplanck.timestepping.steppers import STEPPERS
+from fokkerplanck.timestepping.system import System
 
 TURN = 2.0 * np.pi
 

@@ -11,11 +11,11 @@ from measures import ORDER_WINDOW, compiled_only, examples, fitted_order
 from scipy.integrate import quad
 
 from fokkerplanck import CaseError, Problem, generator, passage, stationary
-from fokkerplanck.density.backward import BackwardSolver
-from fokkerplanck.density.committor import committor
-from fokkerplanck.density.targets import Region, cut_rate, kill
 from fokkerplanck.gallery.wells import QUARTIC_PASSAGE
+from fokkerplanck.linear_solvers.backward import BackwardSolver
 from fokkerplanck.particles import ensemble
+from fokkerplanck.passage.committor import committor
+from fokkerplanck.passage.targets import Region, cut_rate, kill
 
 
 def quartic(beta: float) -> Problem:

@@ -17,17 +17,17 @@ import pytest
 from fokkerplanck import load_case, open_result, run
 from fokkerplanck.cli import main
 from fokkerplanck.clock import Compiler
-from fokkerplanck.density import System, march_of
-from fokkerplanck.density.levy import LevySystem
-from fokkerplanck.density.levy_march import LevyMarch
-from fokkerplanck.density.schemes import SCHEME_TABLE
 from fokkerplanck.errors import CaseError, CaseWarning, NumericalFailure
+from fokkerplanck.fractional.levy import LevySystem
+from fokkerplanck.fractional.levy_integrator import LevyMarch
 from fokkerplanck.page.checks import checks_of
 from fokkerplanck.problem import Problem
 from fokkerplanck.progress import Progress
 from fokkerplanck.report import summary
 from fokkerplanck.sweep.task import Task, solve
 from fokkerplanck.table import measured
+from fokkerplanck.timestepping.schemes import SCHEME_TABLE, march_of
+from fokkerplanck.timestepping.system import System
 
 # The package's function of that name hides the module.
 RUN = sys.modules["fokkerplanck.run"]

@@ -11,9 +11,9 @@ import pytest
 from measures import compiled_only
 
 from fokkerplanck.case import load_case
-from fokkerplanck.density import STEPPERS
 from fokkerplanck.run import run
 from fokkerplanck.stability import stability_caution
+from fokkerplanck.timestepping.steppers import STEPPERS
 
 README = Path(__file__).resolve().parents[1] / "README.md"
 

@@ -6,10 +6,7 @@ import numpy as np
 import pytest
 from measures import compiled_only, fitted_order
 
-from fokkerplanck.density import generator, stationary
-from fokkerplanck.density.batches import Batches
-from fokkerplanck.density.invariant import invariant
-from fokkerplanck.density.transfer import transfer_operator
+from fokkerplanck.operators.generator import generator
 from fokkerplanck.particles import Gaussian, ensemble
 from fokkerplanck.problem import DataModel, Problem
 from fokkerplanck.relations import (
@@ -20,6 +17,10 @@ from fokkerplanck.relations import (
     third_moments,
     with_grid_error,
 )
+from fokkerplanck.stationary.stationary import stationary
+from fokkerplanck.transfer.batches import Batches
+from fokkerplanck.transfer.invariant import invariant
+from fokkerplanck.transfer.transfer import transfer_operator
 
 
 def quartic(rate: float, beta: float) -> Problem:

@@ -17,13 +17,14 @@ from measures import compiled_only
 
 from fokkerplanck import load_case, open_result, run
 from fokkerplanck.case import Case, bundled_cases
-from fokkerplanck.density import SCHEMES, STEPPERS
 from fokkerplanck.errors import CaseError, CaseWarning, StoreError
 from fokkerplanck.report import free_energy_increase, mass_drift, number_of, summary
 from fokkerplanck.result import Result
 from fokkerplanck.sink import Sink
 from fokkerplanck.start import initial_density
 from fokkerplanck.store.journal import journal_files
+from fokkerplanck.timestepping.schemes import SCHEMES
+from fokkerplanck.timestepping.steppers import STEPPERS
 from fokkerplanck.walk import walk
 
 

@@ -20,12 +20,13 @@ from measures import compiled_only, distance
 
 import fokkerplanck as fp
 from fokkerplanck import gallery
-from fokkerplanck.density import evolve, gaussian_density
 from fokkerplanck.error_estimate import fitted_error, number_errors, resampled
 from fokkerplanck.gallery import ExactProblem
 from fokkerplanck.numerical_diffusion import AddedVariance
 from fokkerplanck.problem import Problem
 from fokkerplanck.result import Result
+from fokkerplanck.timestepping.evolve import evolve
+from fokkerplanck.timestepping.initial import gaussian_density
 
 INPUTS = Path(__file__).parent / "inputs"
 # True over estimated error: what the estimates promise.

@@ -13,10 +13,13 @@ from measures import distance
 import fokkerplanck as fp
 from fokkerplanck.cautions import coefficient_cautions
 from fokkerplanck.cli import main
-from fokkerplanck.density import evolve, generator, passage, stationary
 from fokkerplanck.observables import entropy_production
+from fokkerplanck.operators.generator import generator
+from fokkerplanck.passage.passage import passage
 from fokkerplanck.problem import Problem
 from fokkerplanck.problem.seams import check_seams, loss_tilts, mismatches
+from fokkerplanck.stationary.stationary import stationary
+from fokkerplanck.timestepping.evolve import evolve
 
 INPUTS = Path(__file__).parent / "inputs"
 CIRCLE = {"range": (0.0, 2.0 * np.pi), "boundary": "periodic"}

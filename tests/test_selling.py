@@ -10,8 +10,8 @@ import reference
 from hypothesis import given
 from hypothesis import strategies as st
 
-from fokkerplanck.density.selling import TERMS, decompose, offset_of
 from fokkerplanck.errors import NumericalFailure
+from fokkerplanck.operators.selling import TERMS, decompose, offset_of
 
 
 def found(tensor: np.ndarray) -> dict[reference.Offset, float]:
@@ -119,7 +119,7 @@ def test_endless_flips_are_a_failure(ndim: int) -> None:
 
 @pytest.mark.parametrize("ndim", [1, 2, 3])
 def test_codes_of_offsets(ndim: int, rng: np.random.Generator) -> None:
-    from fokkerplanck.density.selling import _code
+    from fokkerplanck.operators.selling import _code
 
     for offset in rng.integers(-900, 900, (50, ndim)):
         if not offset.any():

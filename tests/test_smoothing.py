@@ -13,10 +13,8 @@ from measures import compiled_only
 from scipy.linalg import expm
 
 from fokkerplanck import load_case, open_result, run
-from fokkerplanck.density import evolve, gaussian_density
-from fokkerplanck.density.critical import CriticalPoint
-from fokkerplanck.density.samples import Samples
 from fokkerplanck.errors import CaseError
+from fokkerplanck.operators.samples import Samples
 from fokkerplanck.problem import Problem
 from fokkerplanck.smoothing import (
     entropy_sgd_problem,
@@ -27,6 +25,9 @@ from fokkerplanck.smoothing import (
 )
 from fokkerplanck.smoothing.local_entropy import smoothing_bytes
 from fokkerplanck.smoothing.minima import _row
+from fokkerplanck.stationary.critical_points import CriticalPoint
+from fokkerplanck.timestepping.evolve import evolve
+from fokkerplanck.timestepping.initial import gaussian_density
 
 HESSIANS = {
     1: np.array([[2.5]]),

@@ -15,20 +15,15 @@ from scipy.linalg import expm
 
 import fokkerplanck as fp
 from fokkerplanck import gallery
-from fokkerplanck.density import (
-    Generator,
-    Spectrum,
-    generator,
-    irreversible,
-    reversible,
-    shifted,
-    spectrum,
-)
-from fokkerplanck.density.dirichlet import orthonormal, ritz, slow_real_rates
-from fokkerplanck.density.force import Potential
 from fokkerplanck.errors import CaseError, NumericalFailure
 from fokkerplanck.gallery.wells import QUARTIC_RATES
+from fokkerplanck.linear_solvers import shifted
+from fokkerplanck.operators.generator import Generator, generator
+from fokkerplanck.operators.thermodynamic_force import Potential
 from fokkerplanck.problem import Problem
+from fokkerplanck.spectrum import irreversible, reversible
+from fokkerplanck.spectrum.dirichlet import orthonormal, ritz, slow_real_rates
+from fokkerplanck.spectrum.spectrum import Spectrum, spectrum
 
 
 def modes_of(problem: Problem, cells: object, count: int) -> Spectrum:
@@ -389,6 +384,6 @@ def test_too_many_cells_without_detailed_balance(monkeypatch: pytest.MonkeyPatch
     problem = gallery.circulating_ornstein_uhlenbeck().problem
     monkeypatch.setitem(shifted.DIRECT_CELLS, 2, 10)
     # The name in the package is that of the function.
-    monkeypatch.setattr(import_module("fokkerplanck.density.spectrum"), "ITERATIVE_CELLS", 300)
+    monkeypatch.setattr(import_module("fokkerplanck.spectrum.spectrum"), "ITERATIVE_CELLS", 300)
     with pytest.raises(CaseError, match="400 cells are too many"):
         modes_of(problem, 20, 4)

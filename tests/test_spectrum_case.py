@@ -16,15 +16,16 @@ from test_plots import ornstein_uhlenbeck
 from fokkerplanck import load_case, open_result, run
 from fokkerplanck.analysis import spectrum_of
 from fokkerplanck.case import Case
-from fokkerplanck.density import generator, stationary
 from fokkerplanck.errors import CaseError, CaseWarning, StoreError
 from fokkerplanck.explain import explain
 from fokkerplanck.findings import spectrum_rows
 from fokkerplanck.gallery import circulating_ornstein_uhlenbeck, hopf, quartic_well
+from fokkerplanck.operators.generator import generator
 from fokkerplanck.plots import draw
 from fokkerplanck.plots.modes import eigenvalues_figures, heading, modes_figures, shown_modes
 from fokkerplanck.report import expectations, number_of, summary
 from fokkerplanck.result import Result
+from fokkerplanck.stationary.stationary import stationary
 from fokkerplanck.store import ResultWriter, SpectrumRecord, read
 
 xarray = pytest.importorskip("xarray")
@@ -257,7 +258,7 @@ def test_a_known_stationary_density_is_used(monkeypatch: pytest.MonkeyPatch) -> 
         raise AssertionError("solved again")
 
     # The name in the package is that of the function.
-    module = import_module("fokkerplanck.density.spectrum")
+    module = import_module("fokkerplanck.spectrum.spectrum")
     monkeypatch.setattr(module, "null_state", refuse)
     found, _ = spectrum_of(made, 4, rest)
     assert_same(found, expected)

@@ -5,11 +5,12 @@ from __future__ import annotations
 import numpy as np
 from reference_stationary import eliminated
 
-from fokkerplanck.density import aggregation, starts
-from fokkerplanck.density.generator import generator
-from fokkerplanck.density.multilevel import null_state
-from fokkerplanck.density.pairing import finest, pair
 from fokkerplanck.gallery import rotating_tensor
+from fokkerplanck.linear_solvers import aggregation
+from fokkerplanck.linear_solvers import log_aggregation as starts
+from fokkerplanck.linear_solvers.multilevel import null_state
+from fokkerplanck.linear_solvers.pairing import finest, pair
+from fokkerplanck.operators.generator import generator
 from fokkerplanck.problem import Problem
 
 

@@ -9,11 +9,14 @@ import pytest
 from measures import ORDER_WINDOW, compiled_only, distance, fitted_order
 
 from fokkerplanck import gallery
-from fokkerplanck.density import cell_current, evolve, generator, stationary
 from fokkerplanck.errors import CaseError
 from fokkerplanck.gallery import ExactProblem
 from fokkerplanck.observables import entropy_production
+from fokkerplanck.operators.currents import cell_current
+from fokkerplanck.operators.generator import generator
 from fokkerplanck.problem import Problem
+from fokkerplanck.stationary.stationary import stationary
+from fokkerplanck.timestepping.evolve import evolve
 
 BALANCED: dict[str, tuple[Callable[[], ExactProblem], int | tuple[int, ...]]] = {
     "quartic": (gallery.quartic_well, 60),

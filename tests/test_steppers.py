@@ -14,23 +14,17 @@ from hypothesis import given
 from hypothesis import strategies as st
 from measures import compiled_only, distance, examples
 
-from fokkerplanck.density import (
-    STEPPERS,
-    March,
-    Stepper,
-    System,
-    choose_stepper,
-    evolve,
-    fixed_steps,
-    point_density,
-    stationary,
-)
-from fokkerplanck.density.krylov import rational_krylov
-from fokkerplanck.density.march import frames
-from fokkerplanck.density.shifted import ShiftedSolver
 from fokkerplanck.errors import CaseError, NumericalFailure
+from fokkerplanck.linear_solvers.shifted import ShiftedSolver
 from fokkerplanck.observables import Observer
 from fokkerplanck.problem import Problem
+from fokkerplanck.stationary.stationary import stationary
+from fokkerplanck.timestepping.evolve import evolve, fixed_steps
+from fokkerplanck.timestepping.initial import point_density
+from fokkerplanck.timestepping.integrator import March, frames
+from fokkerplanck.timestepping.krylov import rational_krylov
+from fokkerplanck.timestepping.steppers import STEPPERS, Stepper, choose_stepper
+from fokkerplanck.timestepping.system import System
 
 BOX = {"x": (-2, 2), "y": (-2, 2)}
 PERIODIC = {"range": (-np.pi, np.pi), "boundary": "periodic"}

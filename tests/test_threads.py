@@ -17,10 +17,11 @@ import pytest
 
 import fokkerplanck as fp
 from fokkerplanck import interrupts
-from fokkerplanck.density import gaussian_density, high_order
+from fokkerplanck.high_order.high_order import high_order
 from fokkerplanck.particles import module
 from fokkerplanck.plots import style
 from fokkerplanck.silence import ignoring
+from fokkerplanck.timestepping.initial import gaussian_density
 
 ROOT = Path(__file__).resolve().parents[1]
 COMPILED = not getattr(numba.config, "DISABLE_JIT", 0)

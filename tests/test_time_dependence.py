@@ -14,14 +14,13 @@ from scipy.linalg import expm
 
 import fokkerplanck as fp
 from fokkerplanck import duration
-from fokkerplanck.density import System, evolve, gaussian_density, generator, point_density
-from fokkerplanck.density.fractional import Fractional
-from fokkerplanck.density.generator import assemble_generator
-from fokkerplanck.density.levy_march import evolve_levy
-from fokkerplanck.density.mixture import mixture
-from fokkerplanck.density.separated import Separated
 from fokkerplanck.errors import CaseError, NumericalFailure
 from fokkerplanck.explain import explain
+from fokkerplanck.fractional.fractional import Fractional
+from fokkerplanck.fractional.levy_integrator import evolve_levy
+from fokkerplanck.operators.generator import assemble_generator, generator
+from fokkerplanck.operators.mixture import mixture
+from fokkerplanck.operators.separated import Separated
 from fokkerplanck.problem import Problem
 from fokkerplanck.problem.field import FormulaField
 from fokkerplanck.problem.formula import parse
@@ -29,6 +28,9 @@ from fokkerplanck.problem.intervals import Interval, enclosure
 from fokkerplanck.problem.names import TIME, Names
 from fokkerplanck.problem.switches import switching_times
 from fokkerplanck.problem.timeline import timeline_of
+from fokkerplanck.timestepping.evolve import evolve
+from fokkerplanck.timestepping.initial import gaussian_density, point_density
+from fokkerplanck.timestepping.system import System
 
 INPUTS = Path(__file__).parent / "inputs"
 NAMES = Names(("x",), {}, time=True)

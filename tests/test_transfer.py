@@ -12,15 +12,17 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from measures import ORDER_WINDOW, fitted_order
 
-from fokkerplanck.density import gaussian_density, generator, stationary
-from fokkerplanck.density.batches import Batches
-from fokkerplanck.density.invariant import invariant, multipliers
-from fokkerplanck.density.landing import settle, spline_weights
-from fokkerplanck.density.transfer import TransferOperator, batches_of, transfer_operator
 from fokkerplanck.errors import CaseError
 from fokkerplanck.grid import Grid
 from fokkerplanck.observables import grid_moments
+from fokkerplanck.operators.generator import generator
 from fokkerplanck.problem import DataModel, Problem
+from fokkerplanck.stationary.stationary import stationary
+from fokkerplanck.timestepping.initial import gaussian_density
+from fokkerplanck.transfer.batches import Batches
+from fokkerplanck.transfer.deposition import settle, spline_weights
+from fokkerplanck.transfer.invariant import invariant, multipliers
+from fokkerplanck.transfer.transfer import TransferOperator, batches_of, transfer_operator
 
 
 def parabola(rate: float, reach: float, curvature: float = 1.0, **rest: Any) -> Problem:

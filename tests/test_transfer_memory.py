@@ -10,9 +10,9 @@ import numpy as np
 import pytest
 
 from fokkerplanck import DataModel, Problem
-from fokkerplanck.density import step_laws, transfer_memory
-from fokkerplanck.density.transfer import transfer_operator
-from fokkerplanck.density.transfer_memory import transfer_bytes
+from fokkerplanck.transfer import step_laws, transfer_memory
+from fokkerplanck.transfer.transfer import transfer_operator
+from fokkerplanck.transfer.transfer_memory import transfer_bytes
 
 # An estimate is above what is taken, and at most this many times as much.
 FACTOR = 2.0

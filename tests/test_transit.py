@@ -21,9 +21,9 @@ from fokkerplanck import (
     open_result,
     run,
 )
-from fokkerplanck.density import backward
-from fokkerplanck.density.backward import BackwardSolver
 from fokkerplanck.explain import explain
+from fokkerplanck.linear_solvers import backward
+from fokkerplanck.linear_solvers.backward import BackwardSolver
 from fokkerplanck.plots.arrival import arrival_figures
 from fokkerplanck.plots.committor import committor_figures
 from fokkerplanck.plots.draw import draw

@@ -6,12 +6,13 @@ from collections.abc import Callable
 from pathlib import Path
 
 from fokkerplanck.control import POLICIES
-from fokkerplanck.density import SCHEME_TABLE, STEPPERS
 from fokkerplanck.particles import METHODS
 from fokkerplanck.problem.functions import CONSTANTS, FUNCTIONS
 from fokkerplanck.problem.landscape import FAMILIES
 from fokkerplanck.problem.losses import KINDS
 from fokkerplanck.store import OBSERVABLES
+from fokkerplanck.timestepping.schemes import SCHEME_TABLE
+from fokkerplanck.timestepping.steppers import STEPPERS
 
 from . import markdown as md
 

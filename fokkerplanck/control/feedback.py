@@ -15,8 +15,8 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from ..density.controlled import operator_of
-from ..density.propagate import product
+from .controlled import operator_of
+from .controlled_kernels import product
 from .objective import Objective, dot
 
 # Controls that are compared in every cell, equally spaced in their logarithm.

@@ -15,9 +15,9 @@ from functools import cached_property
 
 import numpy as np
 
-from ..density.controlled import Family, Schedule, operator_of, poisson_table
-from ..density.propagate import Operator, propagate, propagate_with_slope
 from ..errors import CaseError
+from .controlled import Family, Schedule, operator_of, poisson_table
+from .controlled_kernels import Operator, propagate, propagate_with_slope
 
 # Cells per axis below which a coarser grid says nothing about a finer one.
 COARSEST = 16

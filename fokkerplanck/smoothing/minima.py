@@ -9,13 +9,14 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from ..density import generator, stationary
-from ..density.critical import CriticalPoint, critical_points
-from ..density.decomposition import FLOOR
-from ..density.samples import STENCIL, Samples
 from ..errors import CaseError
 from ..grid import Grid
+from ..operators.generator import generator
+from ..operators.samples import STENCIL, Samples
 from ..problem import Problem
+from ..stationary.critical_points import CriticalPoint, critical_points
+from ..stationary.decomposition import FLOOR
+from ..stationary.stationary import stationary
 from .local_entropy import LocalEntropy
 
 # Fields in the table.
