@@ -9,7 +9,7 @@ import matplotlib as mpl
 import numpy as np
 
 from fokkerplanck import Problem, escape, generator, load_case, passage, stationary
-from fokkerplanck.plots.style import COLORS, DPI, PAGE, STYLE, new_figure
+from fokkerplanck.figures.style import COLORS, DPI, PAGE, STYLE, new_figure
 
 from .report import RESULTS, save
 

@@ -16,7 +16,7 @@ from matplotlib.patches import Patch
 from matplotlib.patheffects import Normal, Stroke
 from matplotlib.ticker import FuncFormatter, NullLocator
 
-from fokkerplanck.plots.style import COLORS, DENSITY_MAP, DPI, PAGE, STYLE, new_figure
+from fokkerplanck.figures.style import COLORS, DENSITY_MAP, DPI, PAGE, STYLE, new_figure
 
 from .diffusion_moments import EQUATIONS
 

@@ -14,8 +14,8 @@ import h5py
 import numpy as np
 
 import fokkerplanck as fp
-from fokkerplanck.store.layout import COMPRESSION, LIBVER, density_chunk
-from fokkerplanck.store.precision import density_storage, rounded
+from fokkerplanck.io.layout import COMPRESSION, LIBVER, density_chunk
+from fokkerplanck.io.precision import density_storage, rounded
 
 from .report import save
 

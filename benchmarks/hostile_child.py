@@ -26,7 +26,7 @@ from select import select
 from typing import Any
 
 from fokkerplanck.errors import CaseWarning
-from fokkerplanck.machine import peak_memory
+from fokkerplanck.runtime.machine import peak_memory
 
 from .machine import ROOT, cores
 

@@ -11,8 +11,7 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
-
-from fokkerplanck.cli import main
+from fokkerplanck.cli.main.main import main
 
 from .hostile_child import FAILURE, RESULT, SENTENCE, Outcome, failure
 from .hostile_files import KINDS, places

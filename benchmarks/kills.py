@@ -23,12 +23,13 @@ from unittest.mock import patch
 
 import h5py
 import numpy as np
+from fokkerplanck.cli.main.main import main
 
-import fokkerplanck.run
-from fokkerplanck import keeping, sink
-from fokkerplanck.cli import main
+import fokkerplanck.pipeline.run
 from fokkerplanck.errors import StoreError
-from fokkerplanck.store import read
+from fokkerplanck.io import read
+from fokkerplanck.pipeline import ensemble_checkpoint as keeping
+from fokkerplanck.pipeline import recorder as sink
 
 from .report import save
 
@@ -303,7 +304,7 @@ def measure(part: Part, kills: int, root: Path, timed: bool = True) -> tuple[Tal
 def run(quick: bool = False) -> str:
     """Kill runs of every part; returns the table."""
     kills = (20 if quick else KILLS) // len(PARTS)
-    assert fokkerplanck.run is not None
+    assert fokkerplanck.pipeline.run is not None
     rows, records = [], []
     # Walkers that take a second would not be kept at all.
     often = patch.multiple(keeping, INTERVAL_S=0.0, LEAST_S=0.0, WRITING_SHARE=np.inf)

@@ -20,13 +20,13 @@ import numpy as np
 from scipy.linalg import expm, solve_continuous_lyapunov
 
 import fokkerplanck as fp
-from fokkerplanck.machine import peak_memory
 from fokkerplanck.particles import Gaussian, ensemble
 from fokkerplanck.particles.methods import Settings, settings
 from fokkerplanck.particles.start import starting_places
 from fokkerplanck.particles.threads import Team, team
 from fokkerplanck.particles.walkers import BLOCK, Walkers, motion_of
 from fokkerplanck.problem.models import DataModel
+from fokkerplanck.runtime.machine import peak_memory
 
 from .machine import ROOT
 from .report import save

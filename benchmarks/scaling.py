@@ -22,9 +22,9 @@ import numpy as np
 import fokkerplanck as fp
 from fokkerplanck.gallery import ExactProblem, ornstein_uhlenbeck_2d, quadratic_3d
 from fokkerplanck.high_order.high_order import high_order
+from fokkerplanck.io import Frame, Header, ResultWriter
 from fokkerplanck.linear_solvers.multilevel import null_state
 from fokkerplanck.linear_solvers.shifted import DIRECT_CELLS
-from fokkerplanck.store import Frame, Header, ResultWriter
 from fokkerplanck.timestepping.flux_integrator import FluxMarch
 from fokkerplanck.timestepping.schemes import gibbs
 from fokkerplanck.timestepping.steppers import STEPPERS

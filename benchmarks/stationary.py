@@ -16,7 +16,7 @@ from typing import Any
 
 import numpy as np
 
-from fokkerplanck.machine import peak_memory
+from fokkerplanck.runtime.machine import peak_memory
 
 from .machine import ROOT, version
 from .peers import NotExpressible

@@ -10,7 +10,7 @@ from typing import Any
 import matplotlib as mpl
 from matplotlib.axes import Axes
 
-from fokkerplanck.plots.style import COLORS, DPI, PAGE, STYLE, new_figure
+from fokkerplanck.figures.style import COLORS, DPI, PAGE, STYLE, new_figure
 
 from .work_precision_figure import LABELS, curves
 

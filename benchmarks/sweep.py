@@ -18,7 +18,7 @@ from typing import Any
 import numpy as np
 
 import fokkerplanck as fp
-from fokkerplanck.store import SweepRecord
+from fokkerplanck.io import SweepRecord
 from fokkerplanck.sweep.cluster import dask_client
 
 from .report import save

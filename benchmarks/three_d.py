@@ -13,7 +13,7 @@ from typing import Any
 
 import numpy as np
 
-from fokkerplanck.machine import peak_memory
+from fokkerplanck.runtime.machine import peak_memory
 
 from .machine import ROOT
 from .report import save

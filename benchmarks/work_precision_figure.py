@@ -11,7 +11,7 @@ from matplotlib.axes import Axes
 from matplotlib.lines import Line2D
 from matplotlib.ticker import LogLocator, NullFormatter
 
-from fokkerplanck.plots.style import COLORS, DPI, PAGE, STYLE, new_figure
+from fokkerplanck.figures.style import COLORS, DPI, PAGE, STYLE, new_figure
 
 # A minimum below minus this is a negative density and no rounding.
 NEGATIVE = 1e-12

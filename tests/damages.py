@@ -16,7 +16,7 @@ from store_samples import (
     make_stationary,
 )
 
-from fokkerplanck.store import ResultWriter
+from fokkerplanck.io import ResultWriter
 
 ARRAYS = (
     *("loss", "sigma", "density", "time", "x", "x_bounds", "y", "mean", "mass", "covariance"),

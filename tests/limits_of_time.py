@@ -19,7 +19,7 @@ SECONDS = 20
 # Reads names of result files, one a line, and answers each with what the command line makes of it.
 _CHILD = """
 import contextlib, io, json, sys, traceback
-from fokkerplanck.cli import main
+from fokkerplanck.cli.main import main
 for line in sys.stdin:
     stderr, trace = io.StringIO(), ""
     with contextlib.redirect_stderr(stderr), contextlib.redirect_stdout(io.StringIO()):

@@ -6,7 +6,7 @@ import numpy as np
 
 from fokkerplanck.domain import Axis, Domain
 from fokkerplanck.grid import Grid
-from fokkerplanck.store import (
+from fokkerplanck.io import (
     OBSERVABLES,
     PASSAGE_NUMBERS,
     EscapeRecord,
@@ -17,7 +17,7 @@ from fokkerplanck.store import (
     SpectrumRecord,
     Stationary,
 )
-from fokkerplanck.store.passage import ESCAPE_ARRAYS
+from fokkerplanck.io.passage import ESCAPE_ARRAYS
 
 
 def make_header(cells=(6, 8), names="xyz", **fields):

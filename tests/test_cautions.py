@@ -7,8 +7,8 @@ import pytest
 from scipy.special import erfc
 
 from fokkerplanck import Problem, generator, stationary
-from fokkerplanck.cautions import cautions, mass_outside
-from fokkerplanck.observables import moments
+from fokkerplanck.analyses.cautions import cautions, mass_outside
+from fokkerplanck.analyses.observables import moments
 from fokkerplanck.timestepping.initial import gaussian_density
 
 

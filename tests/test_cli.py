@@ -11,10 +11,10 @@ from pathlib import Path
 
 import h5py
 import pytest
+from fokkerplanck.cli.main.main import main
 from measures import compiled_only
 
 from fokkerplanck import load_case, open_result
-from fokkerplanck.cli import main
 
 ROOT = Path(__file__).resolve().parents[1]
 SMALL = ["--set", "domain.x.cells=32", "--set", "domain.y.cells=32", "--set", "density.frames=3"]
@@ -245,7 +245,7 @@ def test_plot_draws_again(capsys: pytest.CaptureFixture[str]) -> None:
 
 def test_figures_a_case_may_name_are_those_there_are() -> None:
     from fokkerplanck.case import choices
-    from fokkerplanck.plots import FIGURES
+    from fokkerplanck.figures import FIGURES
 
     assert choices.FIGURES == FIGURES
 
@@ -253,13 +253,13 @@ def test_figures_a_case_may_name_are_those_there_are() -> None:
 def test_numerical_failure_is_three(
     monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    import fokkerplanck.explain
+    import fokkerplanck.report.explain
     from fokkerplanck import NumericalFailure
 
     def fail(case: object) -> str:
         raise NumericalFailure("the steps became too small", "take stepper = 'implicit'")
 
-    monkeypatch.setattr(fokkerplanck.explain, "explain", fail)
+    monkeypatch.setattr(fokkerplanck.report.explain, "explain", fail)
     assert main(["check", "quadratic"]) == 3
     assert sentence(capsys).endswith("too small; take stepper = 'implicit'")
 
@@ -313,7 +313,7 @@ def test_broken_pipe_is_quiet() -> None:
 
 def test_threads_are_set_before_the_kernels_are_loaded() -> None:
     code = (
-        "from fokkerplanck.cli import main; import sys;"
+        "from fokkerplanck.cli.main import main; import sys;"
         f"status = main(['run', 'quadratic', '--threads', '1', '--no-figures', *{QUICK}]);"
         "import numba; sys.stderr.write(f'{numba.config.NUMBA_NUM_THREADS}'); sys.exit(status)"
     )

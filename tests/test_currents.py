@@ -13,7 +13,7 @@ from measures import ORDER_WINDOW, compiled_only, fitted_order
 from scipy.linalg import solve_continuous_lyapunov
 
 from fokkerplanck import gallery
-from fokkerplanck.observables import entropy_production
+from fokkerplanck.analyses.observables import entropy_production
 from fokkerplanck.operators.currents import (
     circulation,
     divergence,

@@ -15,10 +15,10 @@ import pytest
 from damages import ARRAYS, accidents, hostile, structural, write_good
 from limits_of_time import Reader
 
+from fokkerplanck.case.open import load_case
 from fokkerplanck.errors import StoreError
-from fokkerplanck.origin import load_case
-from fokkerplanck.result import open_result
-from fokkerplanck.store import read
+from fokkerplanck.io import read
+from fokkerplanck.io.result import open_result
 
 ACCIDENTS = 80
 STRUCTURAL = list(structural())

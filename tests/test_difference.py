@@ -9,13 +9,9 @@ from pathlib import Path
 
 import numpy as np
 import pytest
-from hypothesis import given
-from hypothesis import strategies as st
-from test_page import check_page, relaxing, with_everything
-from test_plots import ornstein_uhlenbeck
-
-from fokkerplanck.cli import main
-from fokkerplanck.difference import (
+from fokkerplanck.cli.main.main import main
+from fokkerplanck.cli.main.reading import labels_of
+from fokkerplanck.report.numbers.compare import (
     Pair,
     common_masses,
     differences,
@@ -23,12 +19,16 @@ from fokkerplanck.difference import (
     pair_row,
     text_of,
 )
+from fokkerplanck.report.numbers.numbers import number_of
+from hypothesis import given
+from hypothesis import strategies as st
+from test_page import check_page, relaxing, with_everything
+from test_plots import ornstein_uhlenbeck
+
+from fokkerplanck.analyses.regrid import common_edges, regrid, same_edges
 from fokkerplanck.errors import StoreError
-from fokkerplanck.plots.overlay import mass_levels, overlay, overlay_figure
-from fokkerplanck.reading import labels_of
-from fokkerplanck.regrid import common_edges, regrid, same_edges
-from fokkerplanck.report import number_of
-from fokkerplanck.result import Result
+from fokkerplanck.figures.overlay import mass_levels, overlay, overlay_figure
+from fokkerplanck.io.result import Result
 
 
 def gaussian(cells: int, mean: float, spread: float, ends: tuple[float, float]) -> Result:

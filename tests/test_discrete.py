@@ -9,19 +9,20 @@ from typing import Any
 
 import numpy as np
 import pytest
+from fokkerplanck.report.numbers.findings import RELATION_TEXT
+from fokkerplanck.report.numbers.numbers import expectations, number_of, summary
 from measures import compiled_only
 
-from fokkerplanck import load_case, open_result, run
+from fokkerplanck import load_case, open_result
+from fokkerplanck.analyses.ensemble import walk
+from fokkerplanck.analyses.start import initial_density
+from fokkerplanck.analyses.transfer import _against_walkers, _operator
 from fokkerplanck.case import Case
-from fokkerplanck.discrete import _against_walkers, _operator
 from fokkerplanck.errors import CaseError
-from fokkerplanck.findings import RELATION_TEXT
-from fokkerplanck.plots.discrete import discrete_figures
-from fokkerplanck.report import expectations, number_of, summary
-from fokkerplanck.result import Result
-from fokkerplanck.start import initial_density
-from fokkerplanck.store import Discrete
-from fokkerplanck.walk import walk
+from fokkerplanck.figures.discrete import discrete_figures
+from fokkerplanck.io import Discrete
+from fokkerplanck.io.result import Result
+from fokkerplanck.pipeline import run
 
 TEXT = """
 title = "steps"

@@ -14,16 +14,17 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from fokkerplanck.cli.main.main import main
+from fokkerplanck.report.numbers.page import write_page
 from limits_of_time import time_limit
 from matplotlib.figure import Figure
 from store_samples import make_frame, make_header
 
-from fokkerplanck import StoreError, export, load_case, open_result, run, write_report
-from fokkerplanck.cli import main
-from fokkerplanck.files import whole_file
-from fokkerplanck.page.page import write_page
-from fokkerplanck.plots import draw
-from fokkerplanck.store import Checkpoint, ResultWriter, check_free, disk, settle
+from fokkerplanck import StoreError, export, load_case, open_result, write_report
+from fokkerplanck.figures import draw
+from fokkerplanck.io import Checkpoint, ResultWriter, check_free, disk, settle
+from fokkerplanck.pipeline import run
+from fokkerplanck.runtime.files import whole_file
 
 ROOT = Path(__file__).resolve().parents[1]
 INPUTS = ROOT / "tests" / "inputs"
@@ -31,7 +32,7 @@ HEADER = make_header((8, 6))
 # What a command is that stands on the PATH: a script in a folder of its own.
 SCRIPT = """
 import sys
-from fokkerplanck.cli import main
+from fokkerplanck.cli.main import main
 if __name__ == "__main__":
     print([main(line.split()) for line in sys.argv[1:]])
 """
@@ -140,7 +141,7 @@ def test_the_user_s_own_settings_hold(tmp_path: Path) -> None:
     Path("matplotlibrc").write_text("lines.linewidth: 9\n")
     Path(".numba_config.yaml").write_text("opt: 1\n")
     code = (
-        "from fokkerplanck.own_settings import use_own_settings as own; own(); own()\n"
+        "from fokkerplanck.runtime.own_settings import use_own_settings as own; own(); own()\n"
         "import os, matplotlib, numba, numba.core.config as config\n"
         "config.reload_config()\n"
         "print(matplotlib.rcParams['lines.linewidth'], int(config.OPT), config.NUMBA_NUM_THREADS,"
@@ -333,7 +334,9 @@ def test_a_full_disk_leaves_no_half_file(good: Path, monkeypatch: pytest.MonkeyP
 
 def test_a_file_takes_its_place_when_it_is_on_the_disk(monkeypatch: pytest.MonkeyPatch) -> None:
     done = []
-    monkeypatch.setattr("fokkerplanck.files.sync_data", lambda descriptor: done.append("sync"))
+    monkeypatch.setattr(
+        "fokkerplanck.runtime.files.sync_data", lambda descriptor: done.append("sync")
+    )
     monkeypatch.setattr(os, "replace", lambda old, new: done.append("name"))
     with whole_file(Path("a.txt")) as fresh:
         fresh.write_text("new")

@@ -10,7 +10,7 @@ from hypothesis import assume, given, settings
 from hypothesis import strategies as st
 from measures import distance, examples
 
-from fokkerplanck.observables import Observer, entropy_production
+from fokkerplanck.analyses.observables import Observer, entropy_production
 from fokkerplanck.operators.generator import generator
 from fokkerplanck.problem import Problem
 from fokkerplanck.stationary.stationary import stationary

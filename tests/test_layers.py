@@ -164,7 +164,9 @@ def test_an_upward_import_is_found() -> None:
     text = "from .. import __version__\nfrom ..run import run\nfrom .rates import r\nimport numpy"
     found = set(imports_of(ast.parse(text), ("fokkerplanck", "density")))
     assert misplaced("density", found) == ["density imports run"]
-    inside = "def late():\n    import fokkerplanck.cli\n    from fokkerplanck import grid, study"
+    inside = (
+        "def late():\n    import fokkerplanck.cli.main\n    from fokkerplanck import grid, study"
+    )
     found = set(imports_of(ast.parse(inside), ("fokkerplanck",)))
     assert misplaced("run", found) == ["run imports cli", "run imports study"]
 
@@ -175,7 +177,7 @@ def test_library_has_one_place(library: str) -> None:
     assert users <= HOMES[library]
 
 
-@pytest.mark.parametrize("module", ["fokkerplanck", "fokkerplanck.cli"])
+@pytest.mark.parametrize("module", ["fokkerplanck", "fokkerplanck.cli.main"])
 def test_import_is_light(module: str) -> None:
     code = f"import {module}, sys; print(*(set({HEAVY}) & set(sys.modules)))"
     done = subprocess.run(
@@ -194,9 +196,11 @@ def test_public_names_exist() -> None:
         _ = fokkerplanck.no_such_name
 
 
-@pytest.mark.parametrize("first", ["from fokkerplanck.run import initial_density", "fp.run"])
+@pytest.mark.parametrize(
+    "first", ["from fokkerplanck.pipeline.run import initial_density", "fp.run"]
+)
 def test_run_is_the_function_whoever_imports_its_module_first(first: str) -> None:
-    code = f"import fokkerplanck as fp; {first}; import fokkerplanck.run; print(fp.run.__name__)"
+    code = f"import fokkerplanck as fp; {first}; import fokkerplanck.pipeline.run; print(fp.run.__name__)"
     done = subprocess.run(
         [sys.executable, "-c", code], cwd=ROOT, capture_output=True, text=True, check=True
     )

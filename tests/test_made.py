@@ -13,9 +13,9 @@ import pytest
 import fokkerplanck as fp
 from fokkerplanck import CaseError, CaseWarning, StoreError
 from fokkerplanck.case.text import read_toml
+from fokkerplanck.pipeline.study import study
 from fokkerplanck.problem.landscape import Landscape
 from fokkerplanck.problem.modified import second_order
-from fokkerplanck.study import study
 
 pytestmark = pytest.mark.filterwarnings("ignore::fokkerplanck.errors.CaseWarning")
 

@@ -9,9 +9,9 @@ import numpy as np
 import pytest
 from test_page import EVIL, Page, relaxing, with_everything
 
-from fokkerplanck.result import SmoothingRecord
-from fokkerplanck.store import html_table
-from fokkerplanck.store.notebook import ROWS, record_html
+from fokkerplanck.io import html_table
+from fokkerplanck.io.notebook import ROWS, record_html
+from fokkerplanck.io.result import SmoothingRecord
 
 RESULT = with_everything()
 RECORDS = [

@@ -9,11 +9,11 @@ from fields import random_density
 from measures import ORDER_WINDOW, compiled_only, distance, fitted_order
 
 from fokkerplanck import gallery
-from fokkerplanck.cautions import cautions, mass_outside, peclet_number
+from fokkerplanck.analyses.cautions import cautions, mass_outside, peclet_number
+from fokkerplanck.analyses.observables import Observer, entropy_production, moments
 from fokkerplanck.errors import CaseError
 from fokkerplanck.gallery import ExactProblem
 from fokkerplanck.grid import Grid
-from fokkerplanck.observables import Observer, entropy_production, moments
 from fokkerplanck.operators.generator import Generator, generator
 from fokkerplanck.problem import Problem
 from fokkerplanck.stationary.stationary import StationaryState, stationary

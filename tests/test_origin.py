@@ -10,12 +10,13 @@ import h5py
 import numpy as np
 import pytest
 from file_samples import CASES, earlier
+from fokkerplanck.cli.main.main import main
 
-from fokkerplanck import CaseError, StoreError, load_case, run
+from fokkerplanck import CaseError, StoreError, load_case
 from fokkerplanck.case.bundled import cases_directory
-from fokkerplanck.cli import main
-from fokkerplanck.origin import is_result
-from fokkerplanck.store import inputs
+from fokkerplanck.case.open import is_result
+from fokkerplanck.io import inputs
+from fokkerplanck.pipeline import run
 
 pytestmark = pytest.mark.filterwarnings("ignore::fokkerplanck.errors.CaseWarning")
 # What differs between two runs of one case.

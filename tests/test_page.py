@@ -14,22 +14,22 @@ from pathlib import Path
 import browser
 import numpy as np
 import pytest
+from fokkerplanck.report.numbers.checks import checks_of
+from fokkerplanck.report.numbers.cite import command, references
+from fokkerplanck.report.numbers.comparison_page import write_comparison
+from fokkerplanck.report.numbers.page import STATES, report_page, write_report
+from fokkerplanck.report.numbers.pictures import LARGEST, PLACES, pictures_of, place_of
+from fokkerplanck.report.numbers.tables import number
+from fokkerplanck.report.numbers.words import equation, setup
 from PIL import Image
 from store_samples import make_header, make_passage, make_spectrum
 from test_plots import ornstein_uhlenbeck
 
 from fokkerplanck.case import Expect, toml_value
-from fokkerplanck.page import report_page, write_comparison, write_report
-from fokkerplanck.page.checks import checks_of
-from fokkerplanck.page.cite import command, references
-from fokkerplanck.page.page import STATES
-from fokkerplanck.page.pictures import LARGEST, PLACES, pictures_of, place_of
-from fokkerplanck.page.tables import number
-from fokkerplanck.page.words import equation, setup
-from fokkerplanck.plots import FIGURES, draw, filmstrip
-from fokkerplanck.plots.draw import STILLS
-from fokkerplanck.result import ControlRecord, Discrete, EnsembleRecord, Result, ValidationRecord
-from fokkerplanck.store import RelationRow
+from fokkerplanck.figures import FIGURES, draw, filmstrip
+from fokkerplanck.figures.draw import STILLS
+from fokkerplanck.io import RelationRow
+from fokkerplanck.io.result import ControlRecord, Discrete, EnsembleRecord, Result, ValidationRecord
 
 EVIL = "<script>document.title = 'owned'</script><img src=x onerror=alert(1)>\"'&"
 CASE = f"""
@@ -457,7 +457,7 @@ QUESTION = """({
 @pytest.mark.skipif(browser.installed() is None, reason="there is no Chromium to look with")
 def test_in_a_browser(tmp_path: Path, figures: list[Path]) -> None:
     """No complaint, no request, no missing picture, nothing beyond the side of a phone."""
-    from fokkerplanck.difference import differences
+    from fokkerplanck.report.numbers.compare import differences
 
     first, second = relaxing(), with_everything()
     report = write_report(second, tmp_path / "report.html", figures)

@@ -13,24 +13,25 @@ from typing import Any
 import h5py
 import numpy as np
 import pytest
+from fokkerplanck.cli.main.main import main
+from fokkerplanck.report.numbers.checks import checks_of
+from fokkerplanck.report.numbers.numbers import summary
+from fokkerplanck.report.numbers.table import measured
 
-from fokkerplanck import load_case, open_result, run
-from fokkerplanck.cli import main
-from fokkerplanck.clock import Compiler
+from fokkerplanck import load_case, open_result
 from fokkerplanck.errors import CaseError, CaseWarning, NumericalFailure
 from fokkerplanck.fractional.levy import LevySystem
 from fokkerplanck.fractional.levy_integrator import LevyMarch
-from fokkerplanck.page.checks import checks_of
+from fokkerplanck.pipeline import run
 from fokkerplanck.problem import Problem
-from fokkerplanck.progress import Progress
-from fokkerplanck.report import summary
+from fokkerplanck.runtime.clock import Compiler
+from fokkerplanck.runtime.progress import Progress
 from fokkerplanck.sweep.task import Task, solve
-from fokkerplanck.table import measured
 from fokkerplanck.timestepping.schemes import SCHEME_TABLE, march_of
 from fokkerplanck.timestepping.system import System
 
 # The package's function of that name hides the module.
-RUN = sys.modules["fokkerplanck.run"]
+RUN = sys.modules["fokkerplanck.pipeline.run"]
 ROOT = Path(__file__).resolve().parents[1]
 
 # A bent valley: at this beta the null vector of its generator is out of reach on so few cells.
@@ -231,7 +232,7 @@ def test_heavy_tails_tell_the_time_within_a_frame() -> None:
 def test_stages_and_compilation_are_shown(
     monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    monkeypatch.setattr("fokkerplanck.progress.PATIENCE_S", -1.0)
+    monkeypatch.setattr("fokkerplanck.runtime.progress.PATIENCE_S", -1.0)
     compiler = Compiler()
     shown = Progress("case", True, compiler.busy)
     with shown.stage("solving"):

@@ -10,8 +10,8 @@ from matplotlib.figure import Figure
 from matplotlib.text import Text
 
 import fokkerplanck as fp
-from fokkerplanck.plots.draw import STILLS
-from fokkerplanck.plots.style import STYLE, axis_label, new_figure
+from fokkerplanck.figures.draw import STILLS
+from fokkerplanck.figures.style import STYLE, axis_label, new_figure
 
 pytestmark = pytest.mark.filterwarnings("ignore::fokkerplanck.errors.CaseWarning")
 

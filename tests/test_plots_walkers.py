@@ -8,10 +8,10 @@ import numpy as np
 import pytest
 
 from fokkerplanck.domain import Axis, Domain
+from fokkerplanck.figures import draw
+from fokkerplanck.figures.walkers import BINS, pooled, walkers_figures
 from fokkerplanck.grid import Grid
-from fokkerplanck.plots import draw
-from fokkerplanck.plots.walkers import BINS, pooled, walkers_figures
-from fokkerplanck.result import EnsembleRecord, Result
+from fokkerplanck.io.result import EnsembleRecord, Result
 from fokkerplanck.validation import cell_masses
 
 PARTICLES = 400_000

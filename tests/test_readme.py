@@ -10,9 +10,9 @@ import numpy as np
 import pytest
 from measures import compiled_only
 
+from fokkerplanck.analyses.stability import stability_caution
 from fokkerplanck.case import load_case
-from fokkerplanck.run import run
-from fokkerplanck.stability import stability_caution
+from fokkerplanck.pipeline.run import run
 from fokkerplanck.timestepping.steppers import STEPPERS
 
 README = Path(__file__).resolve().parents[1] / "README.md"

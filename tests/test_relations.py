@@ -6,10 +6,7 @@ import numpy as np
 import pytest
 from measures import compiled_only, fitted_order
 
-from fokkerplanck.operators.generator import generator
-from fokkerplanck.particles import Gaussian, ensemble
-from fokkerplanck.problem import DataModel, Problem
-from fokkerplanck.relations import (
+from fokkerplanck.analyses.relations import (
     Relation,
     coarse_grid,
     relation_sides,
@@ -17,6 +14,9 @@ from fokkerplanck.relations import (
     third_moments,
     with_grid_error,
 )
+from fokkerplanck.operators.generator import generator
+from fokkerplanck.particles import Gaussian, ensemble
+from fokkerplanck.problem import DataModel, Problem
 from fokkerplanck.stationary.stationary import stationary
 from fokkerplanck.transfer.batches import Batches
 from fokkerplanck.transfer.invariant import invariant

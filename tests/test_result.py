@@ -9,8 +9,8 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from fokkerplanck.errors import StoreError
-from fokkerplanck.result import Result, Stationary, open_result
-from fokkerplanck.store import OBSERVABLES
+from fokkerplanck.io import OBSERVABLES
+from fokkerplanck.io.result import Result, Stationary, open_result
 
 
 def make_result(shape=(5, 6), frames=3, stream=1203, precision=np.float64, **fields):

@@ -20,11 +20,11 @@ from measures import compiled_only, distance
 
 import fokkerplanck as fp
 from fokkerplanck import gallery
-from fokkerplanck.error_estimate import fitted_error, number_errors, resampled
+from fokkerplanck.analyses.numerical_diffusion import AddedVariance
 from fokkerplanck.gallery import ExactProblem
-from fokkerplanck.numerical_diffusion import AddedVariance
+from fokkerplanck.io.result import Result
+from fokkerplanck.pipeline.error_estimate import fitted_error, number_errors, resampled
 from fokkerplanck.problem import Problem
-from fokkerplanck.result import Result
 from fokkerplanck.timestepping.evolve import evolve
 from fokkerplanck.timestepping.initial import gaussian_density
 

@@ -9,24 +9,25 @@ from typing import Any
 
 import numpy as np
 import pytest
+from fokkerplanck.report.numbers.explain import explain
+from fokkerplanck.report.numbers.findings import spectrum_rows
+from fokkerplanck.report.numbers.numbers import expectations, number_of, summary
 from matplotlib.figure import Figure
 from store_samples import make_frame, make_header, make_spectrum
 from test_plots import ornstein_uhlenbeck
 
-from fokkerplanck import load_case, open_result, run
-from fokkerplanck.analysis import spectrum_of
+from fokkerplanck import load_case, open_result
+from fokkerplanck.analyses.stationary import spectrum_of
 from fokkerplanck.case import Case
 from fokkerplanck.errors import CaseError, CaseWarning, StoreError
-from fokkerplanck.explain import explain
-from fokkerplanck.findings import spectrum_rows
+from fokkerplanck.figures import draw
+from fokkerplanck.figures.modes import eigenvalues_figures, heading, modes_figures, shown_modes
 from fokkerplanck.gallery import circulating_ornstein_uhlenbeck, hopf, quartic_well
+from fokkerplanck.io import ResultWriter, SpectrumRecord, read
+from fokkerplanck.io.result import Result
 from fokkerplanck.operators.generator import generator
-from fokkerplanck.plots import draw
-from fokkerplanck.plots.modes import eigenvalues_figures, heading, modes_figures, shown_modes
-from fokkerplanck.report import expectations, number_of, summary
-from fokkerplanck.result import Result
+from fokkerplanck.pipeline import run
 from fokkerplanck.stationary.stationary import stationary
-from fokkerplanck.store import ResultWriter, SpectrumRecord, read
 
 xarray = pytest.importorskip("xarray")
 pytest.importorskip("h5netcdf")

@@ -9,9 +9,9 @@ import pytest
 from measures import ORDER_WINDOW, compiled_only, distance, fitted_order
 
 from fokkerplanck import gallery
+from fokkerplanck.analyses.observables import entropy_production
 from fokkerplanck.errors import CaseError
 from fokkerplanck.gallery import ExactProblem
-from fokkerplanck.observables import entropy_production
 from fokkerplanck.operators.currents import cell_current
 from fokkerplanck.operators.generator import generator
 from fokkerplanck.problem import Problem

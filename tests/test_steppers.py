@@ -14,9 +14,9 @@ from hypothesis import given
 from hypothesis import strategies as st
 from measures import compiled_only, distance, examples
 
+from fokkerplanck.analyses.observables import Observer
 from fokkerplanck.errors import CaseError, NumericalFailure
 from fokkerplanck.linear_solvers.shifted import ShiftedSolver
-from fokkerplanck.observables import Observer
 from fokkerplanck.problem import Problem
 from fokkerplanck.stationary.stationary import stationary
 from fokkerplanck.timestepping.evolve import evolve, fixed_steps

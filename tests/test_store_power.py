@@ -15,9 +15,9 @@ from store_samples import make_frame, make_header, make_spectrum, make_stationar
 
 from fokkerplanck import open_result
 from fokkerplanck.errors import StoreError
-from fokkerplanck.store import Checkpoint, ResultWriter, disk, journal, read
-from fokkerplanck.store.journal import journal_files
-from fokkerplanck.store.lock import lock_file
+from fokkerplanck.io import Checkpoint, ResultWriter, disk, journal, read
+from fokkerplanck.io.journal import journal_files
+from fokkerplanck.io.lock import lock_file
 
 FRAMES = 12
 HEADER = make_header((16, 20))
@@ -197,7 +197,7 @@ def test_a_file_of_earlier_days_is_resumed(tmp_path):
 def test_a_change_that_fails_leaves_no_trace(tmp_path, monkeypatch):
     path = tmp_path / "a.h5"
     writer = begun(path, 2)
-    monkeypatch.setattr("fokkerplanck.store.writer.write_slot", lambda *rest: 1 / 0)
+    monkeypatch.setattr("fokkerplanck.io.writer.write_slot", lambda *rest: 1 / 0)
     with pytest.raises(ZeroDivisionError):
         put(writer, 2)
     monkeypatch.undo()
@@ -304,7 +304,7 @@ OTHER = """
 import sys
 from pathlib import Path
 from fokkerplanck.errors import StoreError
-from fokkerplanck.store.lock import Lock
+from fokkerplanck.io.lock import Lock
 try:
     Lock.take(Path(sys.argv[1]))
 except StoreError as error:

@@ -13,8 +13,8 @@ import pytest
 from store_samples import make_frame, make_header, make_stationary, write
 
 from fokkerplanck.errors import StoreError
-from fokkerplanck.store import OBSERVABLES, Checkpoint, ResultWriter, read
-from fokkerplanck.store.slots import read_slots
+from fokkerplanck.io import OBSERVABLES, Checkpoint, ResultWriter, read
+from fokkerplanck.io.slots import read_slots
 
 xarray = pytest.importorskip("xarray")
 pytest.importorskip("h5netcdf")
@@ -154,7 +154,7 @@ CHILD = """
 import sys
 sys.path.insert(0, sys.argv[2])
 from store_samples import make_frame, make_header
-from fokkerplanck.store import Checkpoint, ResultWriter
+from fokkerplanck.io import Checkpoint, ResultWriter
 header = make_header((16, 20))
 with ResultWriter.create(sys.argv[1], header) as writer:
     for index in range(100_000):

@@ -15,14 +15,16 @@ from pathlib import Path
 import h5py
 import numpy as np
 import pytest
+from fokkerplanck.cli.main.main import main
 from measures import compiled_only
 
-from fokkerplanck import cli, evolution, open_result
-from fokkerplanck.cli import main
-from fokkerplanck.sink import Sink
-from fokkerplanck.store.disk import Disk
-from fokkerplanck.store.journal import journal_files
-from fokkerplanck.store.lock import Lock
+from fokkerplanck import open_result
+from fokkerplanck.cli.main import main as cli
+from fokkerplanck.io.disk import Disk
+from fokkerplanck.io.journal import journal_files
+from fokkerplanck.io.lock import Lock
+from fokkerplanck.pipeline import evolution
+from fokkerplanck.pipeline.recorder import Sink
 
 ROOT = Path(__file__).resolve().parents[1]
 ENVIRONMENT = os.environ | {"PYTHONPATH": str(ROOT), "NUMBA_NUM_THREADS": "1"}
@@ -183,7 +185,7 @@ def test_an_interrupt_waits_for_a_write(
 TWICE = """
 import os, signal, sys, time
 from fokkerplanck import evolution
-from fokkerplanck.cli import main
+from fokkerplanck.cli.main import main
 signal.signal(signal.SIGINT, signal.default_int_handler)
 advanced, count = evolution._advanced, []
 def twice(*arguments):
@@ -241,10 +243,10 @@ def test_a_full_disk_ends_with_a_sentence_and_without_a_crash(
     try:
         # Without the look ahead the calls themselves meet the full disk.
         code = (
-            "import sys, fokkerplanck.store.writer as w; w.require_space = lambda *size: None;"
-            "import fokkerplanck.run; r = sys.modules['fokkerplanck.run'];"
+            "import sys, fokkerplanck.io.writer as w; w.require_space = lambda *size: None;"
+            "import fokkerplanck.pipeline.run; r = sys.modules['fokkerplanck.pipeline.run'];"
             "r.require_disk = lambda *place: None;"
-            "from fokkerplanck.cli import main; sys.exit(main(sys.argv[1:]))"
+            "from fokkerplanck.cli.main import main; sys.exit(main(sys.argv[1:]))"
         )
         settings = ["--set", "domain.x.cells=80", "--out", str(disk)]
         done = subprocess.run(
@@ -297,7 +299,7 @@ def test_a_killed_end_is_made_good_by_resume(
 ) -> None:
     """Killed when everything was in the journal and the file had not followed."""
     with monkeypatch.context() as patch:
-        patch.setattr("fokkerplanck.store.disk.FREE_SYNC_S", -1e9)
+        patch.setattr("fokkerplanck.io.disk.FREE_SYNC_S", -1e9)
         patch.setattr(Disk, "conclude", lambda self: 1 / 0 if self.journal else None)
         with pytest.raises(ZeroDivisionError):
             main(RUN)

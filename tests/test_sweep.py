@@ -22,17 +22,17 @@ import pytest
 import xarray
 from distributed import Client, Status
 from distributed.scheduler import WorkerStatusPlugin
+from fokkerplanck.cli.main.main import main
 from hypothesis import given
 from hypothesis import strategies as st
 from measures import compiled_only
 from numba.core import event
 
 import fokkerplanck as fp
-from fokkerplanck import compiling
-from fokkerplanck.cli import main
+from fokkerplanck.figures.sweep import sweep_figure
+from fokkerplanck.io import check_free, identity, read_sweep
 from fokkerplanck.particles import Gaussian
-from fokkerplanck.plots.sweep import sweep_figure
-from fokkerplanck.store import check_free, identity, read_sweep
+from fokkerplanck.runtime import compiling
 from fokkerplanck.sweep import cluster, conduct, table_of
 from fokkerplanck.sweep.plan import parse_settings, plan_of, split_values
 from fokkerplanck.sweep.summary import summary_of

@@ -21,10 +21,10 @@ import pytest
 from numba.core import event
 
 import fokkerplanck as fp
-from fokkerplanck import compiling
 from fokkerplanck.case import memory
 from fokkerplanck.errors import CaseError, CaseWarning, NumericalFailure, StoreError
-from fokkerplanck.store.lock import Lock
+from fokkerplanck.io.lock import Lock
+from fokkerplanck.runtime import compiling
 from fokkerplanck.sweep import conduct, task
 from fokkerplanck.sweep.task import (
     ABSENT,
@@ -372,8 +372,8 @@ def test_member_stops_at_a_frame_when_its_worker_is_asked_to(
 
 SETTLED = """
 import os, numba
-from fokkerplanck.compiling import one_thread
-from fokkerplanck.worker import dask_setup
+from fokkerplanck.runtime.compiling import one_thread
+from fokkerplanck.runtime.worker import dask_setup
 if {used}:
     numba.set_num_threads(2)
 os.environ["NUMBA_NUM_THREADS"] = "1"

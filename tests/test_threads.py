@@ -16,11 +16,11 @@ import numpy as np
 import pytest
 
 import fokkerplanck as fp
-from fokkerplanck import interrupts
+from fokkerplanck.figures import style
 from fokkerplanck.high_order.high_order import high_order
 from fokkerplanck.particles import module
-from fokkerplanck.plots import style
-from fokkerplanck.silence import ignoring
+from fokkerplanck.runtime import interrupts
+from fokkerplanck.runtime.silence import ignoring
 from fokkerplanck.timestepping.initial import gaussian_density
 
 ROOT = Path(__file__).resolve().parents[1]

@@ -8,19 +8,19 @@ from typing import Any
 
 import numpy as np
 import pytest
+from fokkerplanck.report.numbers.explain import explain
 from measures import compiled_only
 from scipy.integrate import solve_ivp
 from scipy.linalg import expm
 
 import fokkerplanck as fp
-from fokkerplanck import duration
 from fokkerplanck.errors import CaseError, NumericalFailure
-from fokkerplanck.explain import explain
 from fokkerplanck.fractional.fractional import Fractional
 from fokkerplanck.fractional.levy_integrator import evolve_levy
 from fokkerplanck.operators.generator import assemble_generator, generator
 from fokkerplanck.operators.mixture import mixture
 from fokkerplanck.operators.separated import Separated
+from fokkerplanck.pipeline import duration
 from fokkerplanck.problem import Problem
 from fokkerplanck.problem.field import FormulaField
 from fokkerplanck.problem.formula import parse

@@ -12,9 +12,9 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from measures import ORDER_WINDOW, fitted_order
 
+from fokkerplanck.analyses.observables import grid_moments
 from fokkerplanck.errors import CaseError
 from fokkerplanck.grid import Grid
-from fokkerplanck.observables import grid_moments
 from fokkerplanck.operators.generator import generator
 from fokkerplanck.problem import DataModel, Problem
 from fokkerplanck.stationary.stationary import stationary

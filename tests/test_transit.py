@@ -9,29 +9,22 @@ from pathlib import Path
 import h5py
 import numpy as np
 import pytest
+from fokkerplanck.report.numbers.explain import explain
+from fokkerplanck.report.numbers.numbers import expectations, number_of, summary
 from measures import compiled_only
 from store_samples import make_frame, make_header, make_passage
 
-from fokkerplanck import (
-    CaseError,
-    NumericalFailure,
-    Problem,
-    generator,
-    load_case,
-    open_result,
-    run,
-)
-from fokkerplanck.explain import explain
+from fokkerplanck import CaseError, NumericalFailure, Problem, generator, load_case, open_result
+from fokkerplanck.figures.arrival import arrival_figures
+from fokkerplanck.figures.committor import committor_figures
+from fokkerplanck.figures.draw import draw
+from fokkerplanck.figures.escape import escape_figures
+from fokkerplanck.figures.mean_time import mean_time_figures
+from fokkerplanck.figures.regions import scale_of, time_words
+from fokkerplanck.io import PassageRecord, ResultWriter, read
 from fokkerplanck.linear_solvers import backward
 from fokkerplanck.linear_solvers.backward import BackwardSolver
-from fokkerplanck.plots.arrival import arrival_figures
-from fokkerplanck.plots.committor import committor_figures
-from fokkerplanck.plots.draw import draw
-from fokkerplanck.plots.escape import escape_figures
-from fokkerplanck.plots.mean_time import mean_time_figures
-from fokkerplanck.plots.regions import scale_of, time_words
-from fokkerplanck.report import expectations, number_of, summary
-from fokkerplanck.store import PassageRecord, ResultWriter, read
+from fokkerplanck.pipeline import run
 
 xarray = pytest.importorskip("xarray")
 
@@ -175,7 +168,7 @@ def test_open_box_has_no_wells_and_meeting_regions_are_refused_early(load, monke
     assert error.value.key == "passage.source"
     # Before the frames, and in `check`.
     meeting = load(WELL + "[density]\nend = 1.0\n[passage]\ntarget='x > 0'\nsource='x < 0.5'\n")
-    module = sys.modules["fokkerplanck.run"]
+    module = sys.modules["fokkerplanck.pipeline.run"]
     monkeypatch.setattr(module, "march_density", lambda *_: pytest.fail("marched"))
     for act in (run, explain):
         with pytest.raises(CaseError, match="meets the target"):

@@ -7,16 +7,16 @@ from pathlib import Path
 
 import numpy as np
 import pytest
+from fokkerplanck.cli.main.main import main
 from measures import compiled_only
 from scipy import special, stats
 
 import fokkerplanck as fp
-from fokkerplanck.cli import main
+from fokkerplanck.analyses.validation import validate
 from fokkerplanck.grid import Grid
 from fokkerplanck.particles import ensemble
 from fokkerplanck.particles.methods import QUARTER, longest_step
 from fokkerplanck.problem.tails import tail_of
-from fokkerplanck.validate import validate
 from fokkerplanck.validation import Halved, error_budget
 from fokkerplanck.validation.budget import whole_percents
 

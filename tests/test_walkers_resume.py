@@ -23,15 +23,17 @@ import walker_bits
 from measures import compiled_only
 from walker_bits import moved, of_data, quadratic
 
-from fokkerplanck import keeping, load_case, open_result, run
+from fokkerplanck import load_case, open_result
 from fokkerplanck.case import Case
 from fokkerplanck.errors import CaseWarning, StoreError
+from fokkerplanck.io import read_walkers, walkers_file, write_walkers
+from fokkerplanck.io import walkers as files
+from fokkerplanck.io.result import Result
+from fokkerplanck.io.session import Session
 from fokkerplanck.particles import Ensemble, Form, Gaussian, State, ensemble, walkers
-from fokkerplanck.result import Result
-from fokkerplanck.sink import Sink
-from fokkerplanck.store import read_walkers, walkers_file, write_walkers
-from fokkerplanck.store import walkers as files
-from fokkerplanck.store.session import Session
+from fokkerplanck.pipeline import ensemble_checkpoint as keeping
+from fokkerplanck.pipeline import run
+from fokkerplanck.pipeline.recorder import Sink
 
 pytestmark = compiled_only
 

@@ -16,18 +16,18 @@ from typing import Any
 import browser
 import numpy as np
 import pytest
+from fokkerplanck.cli.main.main import main
 from store_samples import make_spectrum
 from test_plots import ornstein_uhlenbeck
 
 from fokkerplanck import StoreError, write_zoomable, zoomable
-from fokkerplanck.cli import main
 from fokkerplanck.errors import CaseError
-from fokkerplanck.result import EnsembleRecord, Result
-from fokkerplanck.store.stationary import CriticalPoints
-from fokkerplanck.zoom import drawings_of, figure_json
-from fokkerplanck.zoom.cells import FRAMES, blocks
-from fokkerplanck.zoom.colors import log_scale
-from fokkerplanck.zoom.surfaces import level_of
+from fokkerplanck.interactive import drawings_of, figure_json
+from fokkerplanck.interactive.cells import FRAMES, blocks
+from fokkerplanck.interactive.colors import log_scale
+from fokkerplanck.interactive.surfaces import level_of
+from fokkerplanck.io.result import EnsembleRecord, Result
+from fokkerplanck.io.stationary import CriticalPoints
 
 pytest.importorskip("plotly")
 

@@ -6,7 +6,7 @@ import argparse
 from collections.abc import Iterator
 from pathlib import Path
 
-from fokkerplanck import cli
+from fokkerplanck.cli.main import main as cli
 
 from . import markdown as md
 

@@ -6,11 +6,11 @@ from collections.abc import Callable
 from pathlib import Path
 
 from fokkerplanck.control import POLICIES
+from fokkerplanck.io import OBSERVABLES
 from fokkerplanck.particles import METHODS
 from fokkerplanck.problem.functions import CONSTANTS, FUNCTIONS
 from fokkerplanck.problem.landscape import FAMILIES
 from fokkerplanck.problem.losses import KINDS
-from fokkerplanck.store import OBSERVABLES
 from fokkerplanck.timestepping.schemes import SCHEME_TABLE
 from fokkerplanck.timestepping.steppers import STEPPERS
 

@@ -7,7 +7,7 @@ from pathlib import Path
 
 from ..errors import CaseError
 from ..limits import JOURNAL_BYTES
-from ..machine import disk_available, readable
+from ..runtime.machine import disk_available, readable
 from .memory import FLOAT_BYTES, GENERATOR_BYTES
 from .records import Case
 

@@ -7,7 +7,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 
 from ..errors import CaseError
-from ..machine import memory_available, readable
+from ..runtime.machine import memory_available, readable
 from .records import Case
 
 # Lattice directions of the decomposition of Sigma in 1, 2 and 3 dimensions.

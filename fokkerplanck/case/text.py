@@ -14,7 +14,7 @@ from typing import Any
 
 from ..errors import CaseError
 from ..limits import CASE_INTEGER, CASE_LEVELS
-from ..machine import readable
+from ..runtime.machine import readable
 
 # tomllib takes a time with the square of the parts of a dotted key.
 _PART = r"""(?:[\w-]++|"[^"\n]*+"|'[^'\n]*+')[ \t]*+\.[ \t]*+"""

@@ -23,7 +23,7 @@ from importlib import resources
 from pathlib import Path
 from types import ModuleType
 
-from ..compiling import cache_folder
+from ..runtime.compiling import cache_folder
 from .jit import COMPILED
 
 # In the order in which they refer to each other; the fields come before those that use them.

@@ -15,7 +15,7 @@ from typing import Any, Protocol
 
 import numpy as np
 
-from ..compiling import one_thread, share_cache, taking_turns
+from ..runtime.compiling import one_thread, share_cache, taking_turns
 from .recorder import Snapshot, snapshot
 from .start import CHUNK
 from .threads import Team

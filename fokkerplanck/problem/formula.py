@@ -25,7 +25,7 @@ from ..limits import (
     FORMULA_LEVELS,
     FORMULA_OPERATIONS,
 )
-from ..silence import ignoring
+from ..runtime.silence import ignoring
 from .functions import (
     FUNCTIONS,
     less,

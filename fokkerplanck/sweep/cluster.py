@@ -92,7 +92,7 @@ def dask_client(count: int | None = None, scheduler: str | None = None) -> Itera
             silence_logs=logging.CRITICAL,
             worker_class=LocalNanny,
             env=SINGLE | SAFE,
-            preload=["fokkerplanck.worker"],
+            preload=["fokkerplanck.runtime.worker"],
             # Every death of a worker is told at once; the sweep counts them.
             scheduler_kwargs={"allowed_failures": 0},
         ) as cluster,

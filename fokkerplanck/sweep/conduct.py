@@ -15,13 +15,13 @@ from typing import Any
 from tqdm import tqdm
 
 from ..case import Case
+from ..case.open import load_case
 from ..errors import CaseError, StoreError
-from ..origin import load_case
+from ..io import SweepRecord, write_sweep
+from ..io.result import open_result
+from ..pipeline.run import require_room
 from ..problem.seams import check_seams
-from ..result import open_result
-from ..run import require_room
-from ..silence import changing_filters
-from ..store import SweepRecord, write_sweep
+from ..runtime.silence import changing_filters
 from .cluster import TICK, Watch, dask_client, finished, require_dask
 from .plan import Member, Plan, plan_of
 from .summary import summary_of

@@ -6,7 +6,7 @@ from typing import Any
 
 import numpy as np
 
-from ..result import Result
+from ..io.result import Result
 
 # Dimensions of what is not one number; everything else that has a shape is left in its file.
 INNER: dict[str, tuple[str, ...]] = {

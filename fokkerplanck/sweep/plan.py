@@ -17,8 +17,8 @@ import numpy as np
 from ..case import key_path, parse_value, split_override
 from ..case.text import csv_rows, read_text
 from ..errors import CaseError
+from ..io.sweep import is_taken
 from ..limits import DATA_BYTES
-from ..store.sweep import is_taken
 
 OPENING, CLOSING, QUOTES = "([{", ")]}", "\"'"
 # What a file name may hold anywhere; other values are shortened and told apart by a hash.

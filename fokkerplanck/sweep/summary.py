@@ -9,9 +9,9 @@ from typing import Any
 import numpy as np
 
 from ..case import Case
-from ..provenance import source
-from ..store import SweepRecord
-from ..store.sweep import COMPLETE, FAILED, MISSING
+from ..io import SweepRecord
+from ..io.sweep import COMPLETE, FAILED, MISSING
+from ..pipeline.provenance import source
 from .numbers import INNER
 from .plan import Plan
 from .task import Outcome

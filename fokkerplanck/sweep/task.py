@@ -10,13 +10,13 @@ from pathlib import Path
 from typing import Any
 
 from ..case import Case
-from ..compiling import one_thread, share_cache
+from ..case.open import load_case
 from ..errors import CaseError, CaseWarning, NumericalFailure, StoreError
-from ..origin import load_case
-from ..provenance import source, telling
-from ..result import Result, open_result
-from ..run import run
-from ..store import check_free, identity
+from ..io import check_free, identity
+from ..io.result import Result, open_result
+from ..pipeline.provenance import source, telling
+from ..pipeline.run import run
+from ..runtime.compiling import one_thread, share_cache
 from .numbers import numbers_of
 
 INPUT, NUMERICAL, DIED, OTHER = "input", "numerical", "died", "other"

@@ -1,0 +1,163 @@
+"""The ensemble of a case: which walkers, from where, and what to say of them."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable
+from dataclasses import fields
+
+import numpy as np
+
+from ..case import Case
+from ..io import EnsembleRecord
+from ..particles import METHODS, Client, Gaussian, Keeper, ensemble
+from ..particles.ensemble import Pieces, require_steerable
+from ..particles.methods import DEFAULT_STEP, fastest_rate, longest_step, settings
+
+# Share of the sampling noise 1/sqrt(particles) that the error of the time steps may take, for an
+# error constant of one in units of the drift's fastest rate.
+BIAS = 0.25
+# Below this share of the largest value nobody is met.
+VISITED = 1e-8
+# Frames further from an iteration than this share of the learning rate are worth a note.
+APART = 1e-6
+
+
+def walk(
+    case: Case,
+    start: np.ndarray,
+    visited: np.ndarray,
+    progress: Callable[[float], object] | None = None,
+    pieces: Pieces | None = None,
+    client: Client | None = None,
+    keeper: Keeper | None = None,
+) -> tuple[EnsembleRecord, list[str]]:
+    """Run the ensemble that a case asks for, at output times of its density.
+
+    Parameters
+    ----------
+    case : Case
+        With [density] and [ensemble].
+    start : ndarray of the grid's shape
+        Density at t = 0, drawn from unless the case starts from a Gaussian or a point.
+    visited : bool ndarray of the grid's shape
+        Cells that the steps must be small enough for.
+    progress : callable, optional
+        Called with the time reached.
+    pieces : callable, optional
+        Factors of drift and noise, as :func:`~fokkerplanck.particles.ensemble.ensemble` takes them.
+    client : distributed.Client or concurrent.futures.Executor, optional
+    keeper : Keeper, optional
+        As there.
+
+    Returns
+    -------
+    record : EnsembleRecord
+    notes : list of str
+        What to read with care.
+
+    Raises
+    ------
+    CaseError
+        If the method does not fit the problem.
+    """
+    asked = case.ensemble
+    assert asked is not None
+    assert case.density is not None
+    method = chosen_method(case)
+    found = ensemble(
+        case.problem,
+        case.grid,
+        _start(case, start),
+        asked.times(case.density),
+        method=method,
+        particles=asked.particles,
+        seed=asked.seed,
+        step=step_of(case, method, visited),
+        trajectories=asked.trajectories,
+        progress=progress,
+        pieces=pieces,
+        client=client,
+        keeper=keeper,
+    )
+    names = [field.name for field in fields(EnsembleRecord)]
+    record = EnsembleRecord(**{name: getattr(found, name) for name in names})
+    return record, walkers_notes(case, record)
+
+
+def check_walkers(case: Case) -> None:
+    """Refuse a method that does not fit the noise, before anything long is computed.
+
+    Raises
+    ------
+    CaseError
+    """
+    if case.ensemble is None:
+        return
+    method, step = chosen_method(case), case.ensemble.step
+    free = step is None and not METHODS[method].sgd
+    chosen = settings(case.problem, case.grid, method, 1.0 if free else step, None)
+    if case.control is not None:
+        require_steerable(case.problem, chosen)
+
+
+def chosen_method(case: Case) -> str:
+    """The method of a case; "auto" is SGD on data where there is a batch, else weak order 2.
+
+    Heavy-tailed noise has a method of its own.
+    """
+    assert case.ensemble is not None
+    if case.ensemble.method != "auto":
+        return case.ensemble.method
+    problem = case.problem
+    if problem.jumps is not None:
+        return "stable"
+    data = problem.model is not None and problem.batch_size is not None
+    return "sgd" if data and problem.learning_rate is not None else "weak-2"
+
+
+def _start(case: Case, density: np.ndarray) -> np.ndarray | Gaussian:
+    initial = case.initial
+    if initial.kind == "gaussian" and initial.mean is not None and initial.covariance is not None:
+        return Gaussian(initial.mean, initial.covariance)
+    if initial.kind == "point" and initial.mean is not None:
+        return Gaussian(initial.mean, np.zeros((case.grid.ndim, case.grid.ndim)))
+    return density
+
+
+def visited_cells(densities: Iterable[np.ndarray]) -> np.ndarray:
+    """Cells where one of the densities is more than ``VISITED`` of its largest value."""
+    return np.asarray(np.any([rho > VISITED * rho.max() for rho in densities], axis=0))
+
+
+def step_of(case: Case, method: str, visited: np.ndarray) -> float | None:
+    """A step whose error hides in the sampling noise; None for SGD, which has its own."""
+    assert case.ensemble is not None
+    row = METHODS[method]
+    if row.sgd or case.ensemble.step is not None:
+        return case.ensemble.step
+    share = float((BIAS / np.sqrt(case.ensemble.particles)) ** (1.0 / row.order))
+    assert case.density is not None
+    rate = fastest_rate(case.problem, case.grid, visited)
+    step = min(share, DEFAULT_STEP[row.order]) / max(rate, 1.0 / case.density.end)
+    return min(step, longest_step(case.problem, case.grid, visited))
+
+
+def walkers_notes(case: Case, found: EnsembleRecord) -> list[str]:
+    """What to read with care in the ensemble of a case."""
+    notes = []
+    rate = case.problem.learning_rate
+    if METHODS[found.method].sgd and rate is not None:
+        assert case.density is not None
+        assert case.ensemble is not None
+        asked = np.array(case.ensemble.times(case.density))
+        off = float(np.abs(found.time - asked).max())
+        if off > APART * rate:
+            notes.append(
+                f"walkers are seen up to {off:.2g} beside the output times: these are no "
+                f"multiples of the time per iteration, {found.step:g}"
+            )
+    if found.lost[-1]:
+        notes.append(f"{int(found.lost[-1])} of {found.particles} walkers left to infinity")
+    if found.outside[-1]:
+        notes.append(f"{int(found.outside[-1])} of {found.particles} walkers are outside the box")
+    return notes

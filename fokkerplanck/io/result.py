@@ -1,0 +1,348 @@
+"""The outcome of a run in memory, saved to and opened from a result file."""
+
+from __future__ import annotations
+
+import os
+from dataclasses import dataclass, field
+from functools import cached_property
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from ..domain import Axis, Domain
+from ..errors import CaseError
+from ..grid import Grid
+from . import (
+    OBSERVABLES,
+    ControlRecord,
+    Discrete,
+    EnsembleRecord,
+    Frame,
+    Header,
+    PassageRecord,
+    ResultWriter,
+    SmoothingRecord,
+    SpectrumRecord,
+    Stationary,
+    ValidationRecord,
+    check_target,
+    html_table,
+    read,
+    replacing,
+)
+
+__all__ = [
+    "ControlRecord",
+    "Discrete",
+    "EnsembleRecord",
+    "PassageRecord",
+    "Result",
+    "SmoothingRecord",
+    "SpectrumRecord",
+    "Stationary",
+    "ValidationRecord",
+    "open_result",
+]
+
+
+ANALYSES = (
+    *("stationary", "spectrum", "passage", "ensemble", "validation", "control", "smoothing"),
+    "discrete",
+)
+
+
+@dataclass(eq=False, repr=False)
+class Result:
+    """A solved case; all quantities are dimensionless.
+
+    Every observable is an attribute too: ``result.free_energy`` is
+    ``result.observables["free_energy"]``.
+
+    Parameters
+    ----------
+    title : str
+    beta : float
+        Inverse temperature.
+    seed : int or None
+    case_toml, source : str
+        Full text of the case; package and versions.
+    names : tuple of str
+        Axis names in the order of the array dimensions.
+    centers, bounds : tuple of ndarray
+        Cell centres (n_i,) and lower and upper faces (n_i, 2) per axis.
+    time : ndarray, shape (n,)
+    density : ndarray, shape (n, n_1, ..., n_d)
+        Values at cell centres per unit volume; NaN at frames whose density was not kept.
+    loss : ndarray, shape (n_1, ..., n_d)
+    sigma : ndarray, shape (d, d, n_1, ..., n_d)
+    drift : ndarray, shape (d, n_1, ..., n_d), or None
+        Deterministic drift at time 0.
+    inputs : dict
+        Text of each file that the case reads, by its name in the case.
+    observables : dict
+        Arrays of shape (n,), (n, d) or (n, d, d) by name.
+    stationary : Stationary or None
+    spectrum : SpectrumRecord or None
+    ensemble : EnsembleRecord or None
+    validation : ValidationRecord or None
+    control : ControlRecord or None
+    smoothing : SmoothingRecord or None
+    discrete : Discrete or None
+    passage : PassageRecord or None
+    status : str
+        "running", "complete" or "interrupted".
+    timings : dict
+        Seconds by stage of the run.
+    notes : list of str
+        What a reader of the result should know.
+    failed : dict
+        Analyses that were asked for and could not be done, by section, and why.
+    attrs : dict
+        Further attributes of the result file.
+    """
+
+    title: str
+    beta: float
+    seed: int | None
+    case_toml: str
+    source: str
+    names: tuple[str, ...]
+    centers: tuple[np.ndarray, ...]
+    bounds: tuple[np.ndarray, ...]
+    time: np.ndarray
+    density: np.ndarray
+    loss: np.ndarray
+    sigma: np.ndarray
+    drift: np.ndarray | None = None
+    inputs: dict[str, str] = field(default_factory=dict)
+    observables: dict[str, np.ndarray] = field(default_factory=dict)
+    stationary: Stationary | None = None
+    spectrum: SpectrumRecord | None = None
+    ensemble: EnsembleRecord | None = None
+    validation: ValidationRecord | None = None
+    control: ControlRecord | None = None
+    smoothing: SmoothingRecord | None = None
+    discrete: Discrete | None = None
+    passage: PassageRecord | None = None
+    status: str = "complete"
+    timings: dict[str, float] = field(default_factory=dict)
+    notes: list[str] = field(default_factory=list)
+    failed: dict[str, str] = field(default_factory=dict)
+    attrs: dict[str, Any] = field(default_factory=dict)
+
+    @classmethod
+    def from_header(cls, header: Header, **rest: Any) -> Result:
+        """Result with the fields of a header; ``rest`` gives time, density and the others."""
+        return cls(
+            title=header.title,
+            beta=header.beta,
+            seed=header.seed,
+            case_toml=header.case_toml,
+            source=header.source,
+            names=header.names,
+            centers=header.centers,
+            bounds=header.bounds,
+            loss=header.loss,
+            sigma=header.sigma,
+            drift=header.drift,
+            inputs=dict(header.inputs),
+            attrs=dict(header.parameters),
+            **rest,
+        )
+
+    def __getattr__(self, name: str) -> np.ndarray:
+        # Only asked for names that are not fields. Copying and pickling ask before there are any.
+        observables: dict[str, np.ndarray] = self.__dict__.get("observables", {})
+        if name in observables:
+            return observables[name]
+        detail = f"a result has no {name!r}"
+        if name in OBSERVABLES:
+            detail = f"this result has no {name!r}"
+        if not name.startswith("_"):
+            detail += f"; its observables are {', '.join(observables) or 'none'}"
+        raise AttributeError(detail, name=name, obj=self)
+
+    def __dir__(self) -> list[str]:
+        return [*super().__dir__(), *self.observables]
+
+    def __repr__(self) -> str:
+        cells = " x ".join(str(count) for count in self.shape)
+        span = f"{len(self.time)} frames"
+        if len(self.time):
+            span += f" to time {self.time[-1]:g}"
+        return f"<Result {self.title!r}: {cells} cells, {span}, {self.status}>"
+
+    def _repr_html_(self) -> str:
+        """A small table for notebooks: what it is, what was kept, which analyses there are."""
+        cells = " × ".join(str(count) for count in self.shape)
+        rows = [("cells", f"{cells} ({', '.join(self.names)})"), ("β", f"{self.beta:.6g}")]
+        if len(self.time):
+            rows.append(("frames", f"{len(self.time)} up to t = {self.time[-1]:g}"))
+        # A result in memory need not have every observable.
+        known = {k: v for k, v in self.observables.items() if len(v)}
+        if "mass" in known:
+            rows.append(("largest |mass − 1|", f"{np.abs(known['mass'] - 1.0).max():.1e}"))
+        if "minimum" in known:
+            rows.append(("smallest density", f"{known['minimum'].min():.1e}"))
+        if "free_energy" in known:
+            first, last = known["free_energy"][0], known["free_energy"][-1]
+            rows.append(("free energy", f"{first:.6g} → {last:.6g}"))
+        if "kl_to_stationary" in known:
+            rows.append(("KL to stationary", f"{known['kl_to_stationary'][-1]:.3e}"))
+        if "mean" in known:
+            mean = zip(self.names, known["mean"][-1], strict=True)
+            rows.append(("final mean", ", ".join(f"{name} {value:.5g}" for name, value in mean)))
+        there = [name for name in ANALYSES if getattr(self, name) is not None]
+        rows.append(("analyses", ", ".join(there) or "none"))
+        if self.failed:
+            rows.append(("not computed", ", ".join(self.failed)))
+        rows.append(("status", self.status))
+        return html_table(self.title or "Result", rows)
+
+    @property
+    def ndim(self) -> int:
+        """Number of parameters."""
+        return len(self.names)
+
+    @property
+    def shape(self) -> tuple[int, ...]:
+        """Cells per axis."""
+        return tuple(len(center) for center in self.centers)
+
+    @cached_property
+    def grid_spacing(self) -> np.ndarray:
+        """Cell widths, shape (d,)."""
+        return np.array(
+            [(faces[-1, 1] - faces[0, 0]) / len(faces) for faces in self.bounds], np.float64
+        )
+
+    @cached_property
+    def grid(self) -> Grid:
+        """The cells, with the sides that the header names; closed ones where it names none."""
+        axes = []
+        named = str(self.attrs.get("boundaries", ""))
+        sides = named.split(", ") if named else ["reflecting"] * self.ndim
+        for name, faces, side in zip(self.names, self.bounds, sides, strict=True):
+            words = side.split("/")
+            ends = float(faces[0, 0]), float(faces[-1, 1])
+            axes.append(Axis(name, *ends, (words[0], words[-1])))
+        return Grid(Domain(tuple(axes)), self.shape)
+
+    @property
+    def cell_volume(self) -> float:
+        """Volume of one cell."""
+        return float(np.prod(self.grid_spacing))
+
+    @property
+    def kept_frames(self) -> np.ndarray:
+        """Numbers of the frames whose density is here: all of them, or the first and the last."""
+        # A kept density is finite everywhere, so its first cell tells.
+        corner: Any = (slice(None), *(0,) * self.ndim)
+        return np.flatnonzero(~np.isnan(self.density[corner]))
+
+    def save(self, path: str | Path, overwrite: bool = False) -> Path:
+        """Write a result file; an existing one is replaced only when the new one is whole.
+
+        Raises
+        ------
+        StoreError
+            If the file exists and ``overwrite`` is False, cannot be written, or is being written
+            by a run.
+        """
+        target = Path(path)
+        check_target(target, overwrite)
+        with replacing(target):
+            self._save(target, target.with_name(target.name + ".saving"))
+        return target
+
+    def _save(self, target: Path, partial: Path) -> None:
+        kept, last = self.kept_frames, len(self.time) - 1
+        only_ends = len(kept) < len(self.time) and set(kept) <= {0, last}
+        try:
+            with ResultWriter.create(
+                partial,
+                self._header(),
+                overwrite=True,
+                precision=self.density.dtype.name,
+                every_frame=not only_ends,
+                resumable=False,
+            ) as writer:
+                for index, time in enumerate(self.time):
+                    values = {name: series[index] for name, series in self.observables.items()}
+                    writer.append(Frame(index, float(time), self.density[index], values))
+                if self.stationary is not None:
+                    writer.write_stationary(self.stationary)
+                if self.spectrum is not None:
+                    writer.write_spectrum(self.spectrum)
+                if self.ensemble is not None:
+                    writer.write_ensemble(self.ensemble)
+                if self.validation is not None:
+                    writer.write_validation(self.validation)
+                if self.control is not None:
+                    writer.write_control(self.control)
+                if self.smoothing is not None:
+                    writer.write_smoothing(self.smoothing)
+                if self.discrete is not None:
+                    writer.write_discrete(self.discrete)
+                if self.passage is not None:
+                    writer.write_passage(self.passage)
+                status = "complete" if self.status == "complete" else "interrupted"
+                writer.close(status, timings=self.timings, notes=self.notes, failed=self.failed)
+            os.replace(partial, target)
+        finally:
+            partial.unlink(missing_ok=True)
+
+    def _header(self) -> Header:
+        return Header(
+            names=self.names,
+            centers=self.centers,
+            bounds=self.bounds,
+            loss=self.loss,
+            sigma=self.sigma,
+            drift=self.drift,
+            inputs=self.inputs,
+            beta=self.beta,
+            seed=self.seed,
+            title=self.title,
+            case_toml=self.case_toml,
+            source=self.source,
+            parameters=self.attrs,
+        )
+
+
+def require_result(result: Any) -> None:
+    """Raise CaseError for what is no result."""
+    if not isinstance(result, Result):
+        raise CaseError(
+            f"{type(result).__name__} is no Result; fp.run, fp.solve and fp.open_result give one"
+        )
+
+
+def open_result(path: str | Path) -> Result:
+    """Read a result file, finished or cut off; a torn last frame is left out.
+
+    Raises
+    ------
+    StoreError
+        If the file is missing, is not a result file, or is damaged.
+    """
+    contents = read(path)
+    return Result.from_header(
+        contents.header,
+        time=contents.time,
+        density=contents.density,
+        observables=contents.observables,
+        stationary=contents.stationary,
+        spectrum=contents.spectrum,
+        ensemble=contents.ensemble,
+        validation=contents.validation,
+        control=contents.control,
+        smoothing=contents.smoothing,
+        discrete=contents.discrete,
+        passage=contents.passage,
+        status=contents.status,
+        timings=contents.timings,
+        notes=contents.notes,
+        failed=contents.failed,
+    )

@@ -1,0 +1,402 @@
+"""Writing a result file frame by frame, so that a killed run leaves what it has reached."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator, Mapping
+from contextlib import contextmanager, suppress
+from datetime import UTC, datetime
+from pathlib import Path
+from types import TracebackType
+from typing import Any
+
+import h5py
+import numpy as np
+
+from ..errors import StoreError
+from ..runtime.interrupts import shielded
+from .control import (
+    ControlRecord,
+    Search,
+    SmoothingRecord,
+    fill_control,
+    fill_search,
+    fill_smoothing,
+    read_search,
+)
+from .discrete import Discrete
+from .discrete_group import fill_discrete
+from .ensemble import EnsembleRecord
+from .ensemble_group import fill_ensemble, read_ensemble
+from .layout import (
+    OBSERVABLES,
+    SERIES_ROWS,
+    add_variable,
+    append_row,
+    encode_attribute,
+    series_names,
+)
+from .passage import PassageRecord
+from .passage_group import fill_passage
+from .precision import rounded
+from .reader import complete_frames
+from .records import Checkpoint, Frame, Header
+from .resume import check_same_run
+from .session import Session
+from .skeleton import write_skeleton
+from .slots import GROUP, SLOTS, read_slots, write_slot
+from .spectrum import SpectrumRecord, fill_spectrum
+from .stationary import Stationary
+from .stationary_group import fill_stationary
+from .target import require_space
+from .validation import ValidationRecord, fill_validation
+from .walkers import remove_walkers
+
+
+class ResultWriter:
+    """A result file that grows by one frame at a time.
+
+    Make one with :meth:`create` or :meth:`resume`, best in a ``with`` statement: an exception
+    closes the file as ``"interrupted"``, the end of the block as ``"complete"``.
+
+    Every call that writes changes the file as a whole or not at all, whatever stops it: an error,
+    a kill, a full disk, a power failure. See :mod:`.journal` for how.
+
+    Attributes
+    ----------
+    path : Path
+    frames : int
+        Frames written.
+    recovered : str
+        One sentence on what was restored when the file was resumed; empty where it was whole.
+    """
+
+    def __init__(self, session: Session):
+        self.path = session.path
+        self.frames = 0
+        self.recovered = ""
+        self._session = session
+        self._slot = 0
+        self._sequence = 0
+        self._every_frame = bool(session.file["density"].attrs["every_frame"])
+        self._pending: np.ndarray | None = None
+        # Handles that stay open between frames: to look up a name costs HDF5 more than to write
+        # the number.
+        self._growing: dict[str, h5py.Dataset] = {}
+        self._parts: list[dict[str, h5py.Dataset]] = []
+
+    @classmethod
+    def create(
+        cls,
+        path: str | Path,
+        header: Header,
+        *,
+        overwrite: bool = False,
+        precision: str = "float64",
+        every_frame: bool = True,
+        resumable: bool = True,
+    ) -> ResultWriter:
+        """Start a new file; everything but the frames is in it when this returns.
+
+        Parameters
+        ----------
+        path : path
+            Parent directories are made.
+        header : Header
+        overwrite : bool
+            Replace an existing file. It is kept until the new one has its header.
+        precision : {"float64", "float32", "compact"}
+            Of ``/density``, see :func:`density_storage`; the rest is float64 always.
+        every_frame : bool
+            If False, only the densities of the first and the last frame are kept; those between
+            read as NaN and take no room. Observables are kept at every frame.
+        resumable : bool
+            Whether to make room for checkpoints, and to keep a journal.
+
+        Raises
+        ------
+        StoreError
+            If the file exists and ``overwrite`` is False, cannot be written, or is being written
+            by another process.
+        CaseError
+            If an axis has a name that the file needs.
+        """
+
+        def fill(file: h5py.File) -> None:
+            write_skeleton(file, header, precision, every_frame, resumable)
+
+        return cls(Session.create(Path(path), fill, overwrite, journal=resumable))
+
+    @classmethod
+    def resume(cls, path: str | Path, header: Header) -> tuple[ResultWriter, Checkpoint | None]:
+        """Open an unfinished file; frames after its last valid checkpoint are dropped.
+
+        There is no checkpoint where the run was stopped before its first frame; all begins anew.
+
+        Raises
+        ------
+        StoreError
+            If there is no such file, it is complete, another process writes it, or the case, the
+            versions or the grid are not those of ``header``.
+        """
+        target = Path(path)
+
+        def check(file: h5py.File) -> None:
+            check_same_run(file, header, target)
+
+        writer = cls(Session.resume(target, check))
+        try:
+            return writer, writer._go_on()
+        except BaseException:
+            writer._session.close(lambda file: None)
+            raise
+
+    def density(self, index: int) -> np.ndarray:
+        """Density of a frame that was kept."""
+        if self._pending is not None and index == self.frames - 1:
+            return self._pending
+        with shielded():
+            values: np.ndarray = self._session.file["density"][index].astype(np.float64)
+        return values
+
+    def append(self, frame: Frame, state: Checkpoint | None = None) -> None:
+        """Write the next frame, and the state to go on from.
+
+        Raises
+        ------
+        ValueError
+            If the frame is not the next one, or its observables are not those of the first.
+        StoreError
+            If the disk does not take it; the frames before are safe.
+        """
+        if frame.index != self.frames:
+            raise ValueError(f"frame {frame.index} was given; {self.frames} is next")
+        length = self.frames + 1
+        with self._change() as file:
+            series = self._series(file, frame.observables)
+            # Once in the file and once in the journal, with the checkpoint.
+            require_space(self.path, 3 * np.size(frame.density) * series["density"].dtype.itemsize)
+            density = rounded(frame.density, series["density"])
+            values = {"time": frame.time, "density": density, **frame.observables}
+            for name, value in values.items():
+                kept = name != "density" or self._every_frame or frame.index == 0
+                append_row(series[name], frame.index, value, kept)
+            if state is not None:
+                write_slot(self._slot_parts(file), state, self._sequence + 1)
+        if not self._every_frame and frame.index > 0:
+            self._pending = np.array(frame.density)
+        self.frames = length
+        if state is not None:
+            self._next_slot()
+
+    def checkpoint(self, checkpoint: Checkpoint) -> None:
+        """Write the state alone, into the older of two slots."""
+        with self._change() as file:
+            write_slot(self._slot_parts(file), checkpoint, self._sequence + 1)
+        self._next_slot()
+
+    def write_stationary(self, stationary: Stationary) -> None:
+        """Write the group ``/stationary``, replacing values that are there."""
+        self._fill(fill_stationary, stationary)
+
+    def write_spectrum(self, spectrum: SpectrumRecord) -> None:
+        """Write the group ``/spectrum``, replacing one that is there."""
+        self._fill(fill_spectrum, spectrum)
+
+    def write_ensemble(self, ensemble: EnsembleRecord) -> None:
+        """Write the group ``/ensemble``, replacing one that is there."""
+        self._fill(fill_ensemble, ensemble)
+        self.forget_walkers()
+
+    def ensemble(self) -> EnsembleRecord | None:
+        """The ensemble, where a run before came to its end."""
+        with shielded():
+            return read_ensemble(self._session.file)
+
+    def forget_walkers(self) -> None:
+        """Remove what was kept for walkers to go on from, once their ensemble is on the disk."""
+        self._session.secure()
+        # In a folder that is read-only now it stays; no other walkers go on from it.
+        with suppress(OSError):
+            remove_walkers(self.path)
+
+    def write_discrete(self, discrete: Discrete) -> None:
+        """Write the group ``/discrete``, replacing one that is there."""
+        self._fill(fill_discrete, discrete)
+
+    def write_validation(self, validation: ValidationRecord) -> None:
+        """Write the group ``/validation``, replacing one that is there."""
+        self._fill(fill_validation, validation)
+
+    def search(self) -> Search | None:
+        """Where the optimiser of the control stood."""
+        with shielded():
+            return read_search(self._session.file)
+
+    def write_search(self, search: Search) -> None:
+        """Keep where the optimiser of the control stands."""
+        self._fill(fill_search, search)
+
+    def write_control(self, control: ControlRecord) -> None:
+        """Write the group ``/control``, replacing values that are there."""
+        self._fill(fill_control, control)
+
+    def write_smoothing(self, smoothing: SmoothingRecord) -> None:
+        """Write the group ``/smoothing``, replacing one that is there."""
+        self._fill(fill_smoothing, smoothing)
+
+    def write_passage(self, passage: PassageRecord) -> None:
+        """Write the group ``/passage``, replacing one that is there."""
+        self._fill(fill_passage, passage)
+
+    def close(
+        self,
+        status: str,
+        *,
+        timings: Mapping[str, float] | None = None,
+        notes: list[str] | None = None,
+        failed: Mapping[str, str] | None = None,
+    ) -> None:
+        """Finish with the status ``"complete"`` or ``"interrupted"``; a second call does nothing.
+
+        Parameters
+        ----------
+        status : str
+        timings : mapping, optional
+            Seconds by stage of the run.
+        notes : list of str, optional
+            Sentences that a reader of the result should see.
+        failed : mapping, optional
+            Analyses that could not be done, by their section, and why.
+
+        Raises
+        ------
+        StoreError
+            If the disk does not take the end; the frames are safe, and the file can be resumed.
+        """
+        if status not in ("complete", "interrupted"):
+            raise ValueError(f'{status!r} is not a status; use "complete" or "interrupted"')
+
+        def finish(file: h5py.File) -> None:
+            if self._pending is not None:
+                density = file["density"]
+                density[self.frames - 1] = rounded(self._pending, density)
+            if timings:
+                file.attrs["timings"] = encode_attribute(dict(timings))
+            if notes:
+                file.attrs["notes"] = "\n".join(notes)
+            if failed:
+                file.attrs["failed"] = encode_attribute(dict(failed))
+            file.attrs["status"] = status
+
+        self._growing, self._parts = {}, []
+        self._session.close(finish)
+
+    def __enter__(self) -> ResultWriter:
+        return self
+
+    def __exit__(
+        self,
+        kind: type[BaseException] | None,
+        error: BaseException | None,
+        traceback: TracebackType | None,
+    ) -> None:
+        if kind is None:
+            self.close("complete")
+            return
+        # What went wrong first is what matters; the frames are safe without the last words.
+        with suppress(StoreError):
+            self.close("interrupted")
+
+    def _go_on(self) -> Checkpoint | None:
+        """Set everything to the last checkpoint."""
+        file = self._session.file
+        reached = complete_frames(file)
+        found = [item for item in read_slots(file) if item[2].frame < reached]
+        checkpoint = None
+        if found:
+            self._sequence, slot, checkpoint = found[0]
+            self._slot = SLOTS.index(slot) ^ 1
+            self.frames = checkpoint.frame + 1
+        place = "before the first frame" if checkpoint is None else f"at time {checkpoint.time!r}"
+        if self._session.cut:
+            self.recovered = (
+                f"{self.path}: the last write was cut off and was restored from the journal beside "
+                f"it; {self.frames} whole frames are there, and the run goes on {place}"
+            )
+        with self._change() as file:
+            self._truncate(file, checkpoint)
+            file.attrs["history"] += f"\n{_now()} resumed {place}"
+            file.attrs["status"] = "running"
+        return checkpoint
+
+    @contextmanager
+    def _change(self) -> Iterator[h5py.File]:
+        """A change of the file as a whole; handles do not outlive one that fails."""
+        try:
+            with self._session.change() as file:
+                yield file
+        except BaseException:
+            self._growing, self._parts = {}, []
+            raise
+
+    def _fill(self, fill: Callable[[h5py.File, Any], None], record: Any) -> None:
+        with self._change() as file:
+            fill(file, record)
+
+    def _next_slot(self) -> None:
+        self._slot ^= 1
+        self._sequence += 1
+
+    def _series(self, file: h5py.File, observables: Mapping[str, Any]) -> dict[str, h5py.Dataset]:
+        """What grows with time: time, density and the observables, made at the first frame."""
+        if not self._growing:
+            names = series_names(file)
+            if self.frames == 0 and not names:
+                _create_series(file, observables)
+                names = list(observables)
+            self._growing = {name: file[name] for name in ["time", "density", *names]}
+        names = [name for name in self._growing if name not in ("time", "density")]
+        if set(names) != set(observables):
+            raise ValueError(
+                f"the observables {sorted(observables)} are not those of the first frame, "
+                f"{sorted(names)}"
+            )
+        return self._growing
+
+    def _slot_parts(self, file: h5py.File) -> dict[str, h5py.Dataset]:
+        """The datasets of the older slot."""
+        if not self._parts:
+            self._parts = [dict(file[GROUP][name].items()) for name in SLOTS]
+        return self._parts[self._slot]
+
+    def _truncate(self, file: h5py.File, checkpoint: Checkpoint | None) -> None:
+        """Drop every frame after the checkpoint."""
+        for name in ["time", *series_names(file)]:
+            file[name].resize(self.frames, axis=0)
+        if not self._every_frame:
+            # Shrinking frees the density that was the last one when the run was interrupted.
+            file["density"].resize(min(1, self.frames), axis=0)
+            if self.frames > 1 and checkpoint is not None:
+                self._pending = checkpoint.density.copy()
+        file["density"].resize(self.frames, axis=0)
+
+
+def _create_series(file: h5py.File, observables: Mapping[str, Any]) -> None:
+    components = (file["component"], file["component2"])
+    for name, value in observables.items():
+        shape = np.shape(value)
+        add_variable(
+            file,
+            name,
+            [file["time"], *components[: len(shape)]],
+            OBSERVABLES.get(name, name),
+            shape=(0, *shape),
+            maxshape=(None, *shape),
+            chunks=(SERIES_ROWS, *shape),
+            dtype=np.float64,
+            fillvalue=np.nan,
+        )
+
+
+def _now() -> str:
+    return datetime.now(UTC).strftime("%Y-%m-%dT%H:%M:%SZ")

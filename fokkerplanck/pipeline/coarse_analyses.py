@@ -1,0 +1,149 @@
+"""Estimated errors of what is computed of a generator: the same on two coarser grids."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass, replace
+from functools import cached_property
+
+import numpy as np
+
+from ..analyses.observables import entropy_production
+from ..analyses.passage import transit
+from ..analyses.start import system_of
+from ..case import Case
+from ..errors import CaseError, CaseWarning, NumericalFailure
+from ..io import PassageRecord, SpectrumRecord, Stationary
+from ..runtime.silence import ignoring
+from ..spectrum.spectrum import spectrum
+from ..stationary.stationary import StationaryState
+from ..timestepping.system import System
+from .error_estimate import LOW_ORDER, coarser_grids, factor_of, number_errors
+
+Numbers = Callable[[Case, System, StationaryState | None], np.ndarray]
+
+
+@dataclass(frozen=True)
+class CoarseAnalyses:
+    """The system of a case and its stationary state on two coarser grids.
+
+    Parameters
+    ----------
+    case : Case
+    rest_of : callable
+        Gives the stationary state, or None, of a case and its system.
+    """
+
+    case: Case
+    rest_of: Callable[[Case, System], StationaryState | None]
+
+    @cached_property
+    def _coarse(self) -> list[tuple[float, Case, System, StationaryState | None]]:
+        """Widening of the cells, case, system and stationary state of each grid."""
+        found = []
+        for grid in coarser_grids(self.case.grid):
+            case = replace(self.case, grid=grid)
+            system = system_of(case)
+            rest = self.rest_of(case, system)
+            found.append((factor_of(self.case.grid, grid), case, system, rest))
+        return found
+
+    def errors(self, values: np.ndarray, numbers: Numbers) -> np.ndarray | None:
+        """Estimated errors of numbers that belong together.
+
+        Parameters
+        ----------
+        values : (n,) float64
+            On the case's own grid.
+        numbers : callable
+            Gives the same numbers from a case, its system and its stationary state.
+
+        Returns
+        -------
+        (n,) float64 or None
+            None where they are switched off, or a coarser grid does not give these numbers.
+        """
+        if not self.case.output.errors:
+            return None
+        gaps, factors = [], []
+        try:
+            with ignoring(CaseWarning, module="fokkerplanck"):
+                for factor, case, system, rest in self._coarse:
+                    other = numbers(case, system, rest)
+                    if other.shape != values.shape:
+                        return None
+                    gaps.append(np.abs(other - values))
+                    factors.append(factor)
+        except (CaseError, NumericalFailure):
+            return None
+        if not gaps or not all(np.isfinite(gap).all() for gap in gaps):
+            return None
+        # Each number by itself: eigenvalues and times have errors of their own sizes.
+        return np.array(
+            [
+                number_errors(factors, [gap[i : i + 1] for gap in gaps], LOW_ORDER)[0]
+                for i in range(values.size)
+            ]
+        )
+
+
+def rest_of_chain(system: System, rest: StationaryState | None) -> StationaryState | None:
+    """The stationary state if it is that of the generator, and not that of a high-order scheme.
+
+    Such a state makes the generator's rates those of another chain, which on grids that do not
+    resolve the density have slow modes that no iteration finds.
+    """
+    return rest if rest is not None and rest.generator is system.at(0.0) else None
+
+
+def add_stationary_errors(coarse: CoarseAnalyses, record: Stationary) -> None:
+    """Estimate the error of the entropy production, where there is any."""
+    if record.detailed_balance or not np.isfinite(record.entropy_production):
+        return
+
+    def produced(case: Case, system: System, rest: StationaryState | None) -> np.ndarray:
+        return np.array([] if rest is None else [entropy_production(rest.generator, rest.density)])
+
+    found = coarse.errors(np.array([record.entropy_production]), produced)
+    if found is not None:
+        record.numbers["error_entropy_production"] = float(found[0])
+
+
+def add_spectrum_errors(coarse: CoarseAnalyses, record: SpectrumRecord) -> None:
+    """Estimate the errors of the eigenvalues, each by its absolute value."""
+    values = record.eigenvalues
+
+    def moved(case: Case, system: System, rest: StationaryState | None) -> np.ndarray:
+        generator, known = system.at(0.0), rest_of_chain(system, rest)
+        return spectrum(
+            generator, values.size, None if known is None else known.log_density
+        ).eigenvalues
+
+    record.error_real = coarse.errors(values, moved)
+
+
+def add_passage_errors(coarse: CoarseAnalyses, record: PassageRecord) -> None:
+    """Estimate the errors of mean times from the starts, and of the rate between two regions."""
+    if record.start is None or record.start_mean_time is None:
+        return
+    places = tuple(tuple(float(x) for x in place) for place in record.start)
+    rates = ("transition_rate", "reactive_flux")
+    between = all(name in record.numbers for name in rates)
+
+    def listed(one: PassageRecord) -> np.ndarray:
+        times = np.asarray(one.start_mean_time, dtype=float)
+        return np.append(times, [one.numbers[name] for name in rates] if between else [])
+
+    def arrived(case: Case, system: System, rest: StationaryState | None) -> np.ndarray:
+        assert case.passage is not None
+        generator = system.at(0.0) if rest is None else rest.generator
+        asked = replace(case.passage, start=places, times=None)
+        return listed(transit(replace(case, passage=asked), generator, rest))
+
+    found = coarse.errors(listed(record), arrived)
+    if found is None:
+        return
+    record.error_start_mean_time = found[: len(places)]
+    if between:
+        for name, error in zip(rates, found[len(places) :], strict=True):
+            record.numbers[f"error_{name}"] = float(error)

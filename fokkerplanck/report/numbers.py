@@ -1,0 +1,395 @@
+"""The closing table of a run, and the numbers that a case expects of it."""
+
+from __future__ import annotations
+
+import json
+import math
+import re
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+
+from ..case import Case, Expect
+from ..errors import CaseError
+from ..io import OBSERVABLES
+from ..io.result import Result
+from ..pipeline.provenance import telling
+from .findings import (
+    control_rows,
+    discrete_rows,
+    passage_rows,
+    smoothing_rows,
+    spectrum_rows,
+    stationary_rows,
+    walker_rows,
+)
+from .table import by_axis, measured, table
+
+# "final.mean[0]", "stationary.entropy_production", "mass_drift"
+_NAME = re.compile(
+    r"^(?:(final|stationary|spectrum|passage|ensemble|validation|control|smoothing|discrete)\.)?"
+    r"([a-z_]+)(?:\[(\d+(?:\s*,\s*\d+)*)\])?$"
+)
+# Means below this share of an axis are zero but for rounding.
+ROUNDING = 1e-13
+# Rises of the naive free energy below this share of its range are the grid's error.
+NAIVE_RISE = 1e-3
+
+
+def mass_drift(result: Result) -> float:
+    """Largest |mass - 1| over the frames."""
+    return float(np.abs(result.mass - 1.0).max())
+
+
+def free_energy_increase(result: Result) -> float:
+    """Largest rise of F between frames, relative to max |F|; negative where it always fell."""
+    energy = result.free_energy
+    if energy.size < 2:
+        return 0.0
+    return float(np.diff(energy).max() / max(np.abs(energy).max(), np.finfo(float).tiny))
+
+
+def expectations(case: Case, result: Result) -> list[str]:
+    """One sentence for every number of ``[expect]`` that is missed.
+
+    Raises
+    ------
+    CaseError
+        If a name does not exist in this result.
+    """
+    return [
+        f"{one.name} = {one.actual:.8g}, {one.reason}"
+        for one in judged(case.expect, result)
+        if one.reason
+    ]
+
+
+@dataclass(frozen=True)
+class Judged:
+    """A number that was expected: its name, its value, and why it is missed; empty if it is met."""
+
+    name: str
+    actual: float
+    reason: str
+
+
+def judged(expect: Mapping[str, Expect], result: Result) -> list[Judged]:
+    """Every number of ``[expect]`` beside the one that came out.
+
+    Raises
+    ------
+    CaseError
+        If a name does not exist in this result, and not for an analysis that failed.
+    """
+    found = []
+    for name, one in expect.items():
+        try:
+            actual = number_of(name, result)
+        except CaseError:
+            absent = _absence(name, result)
+            if not absent:
+                raise
+            found.append(Judged(name, math.nan, f"not computed: {absent}"))
+            continue
+        reason = _miss(actual, one)
+        found.append(Judged(name, actual, reason and reason + _set_since(result)))
+    return found
+
+
+def _absence(name: str, result: Result) -> str:
+    """Why a number is not there although its analysis was asked for; empty where it is no failure.
+
+    Numbers of the frames may lack the stationary state that they compare with.
+    """
+    parts = _NAME.match(name)
+    section = (parts and parts[1]) or "final"
+    if section == "final":
+        if name != "free_energy_increase" and not (parts and parts[2] in OBSERVABLES):
+            return ""
+        told = [note for note in result.notes if note.startswith("no stationary density")]
+        return told[0] if told else result.failed.get("stationary", "")
+    reasons = [why for key, why in result.failed.items() if key.partition(".")[0] == section]
+    return reasons[0] if reasons else ""
+
+
+def _set_since(result: Result) -> str:
+    """Which keys were set beside the case that its [expect] was written for."""
+    try:
+        overrides = json.loads(str(result.attrs.get("overrides", "{}")))
+    except ValueError:
+        return ""
+    if not isinstance(overrides, dict) or any(key.startswith("expect") for key in overrides):
+        return ""
+    keys = list(telling(overrides))
+    return f"; [expect] stands for the case before {', '.join(keys)} was set" if keys else ""
+
+
+def disagreement(case: Case, result: Result) -> list[str]:
+    """One sentence where walkers and density differ; none where ``[expect]`` says by how much."""
+    comparison = result.validation
+    stated = any(name.startswith("validation.") for name in case.expect)
+    if comparison is None or comparison.agrees or stated:
+        return []
+    return [
+        f"walkers and density differ, p = {comparison.p_value:.2g}, and nothing measured beside "
+        "them explains it"
+    ]
+
+
+def number_of(name: str, result: Result) -> float:
+    """The number an ``[expect]`` name stands for.
+
+    Names are ``mass_drift``, ``free_energy_increase``, ``minimum`` (over all frames),
+    ``final.<observable>`` with indices for means and covariances, and ``stationary.<number>``,
+    among them ``cycle_period`` and ``limit_cycle_period``, and with indices
+    ``angular_momentum`` and ``shifts``; ``spectrum.<series>[mode]`` and ``spectrum.<number>``;
+    ``passage.<number>``, with the number of the start for ``mean_time``, ``deviation`` and
+    ``committor``, start and way out for ``exit_probability``, and wells for ``times``,
+    ``exit_time`` and the like; ``ensemble.<series>`` and ``validation.<series>`` at the last time;
+    ``control.<schedule>``, the costs, among them ``hjb``; ``smoothing.<number>``;
+    ``discrete.<number>``, where ``<source>_<relation>`` is the relative gap of a relation.
+
+    Raises
+    ------
+    CaseError
+    """
+    key = f"expect.{name}"
+    of_frames = name in ("mass_drift", "free_energy_increase", "minimum")
+    if (of_frames or name.startswith("final.")) and not len(result.time):
+        raise CaseError("does not exist: this result has no frame", key)
+    if name == "mass_drift":
+        return mass_drift(result)
+    if name == "free_energy_increase":
+        _require("free_energy", result, key)
+        return free_energy_increase(result)
+    if name == "minimum":
+        return float(np.min(result.minimum))
+    parts = _NAME.match(name)
+    if parts is None or parts[1] is None:
+        raise CaseError(
+            "is not a number of a result; names are mass_drift, minimum, free_energy_increase, "
+            "final.<observable>, stationary.<number>, spectrum.<series>[mode], passage.<number>, "
+            "ensemble.<series>, validation.<series>, control.<schedule>, smoothing.<number> and "
+            "discrete.<number>",
+            key,
+        )
+    place, quantity, index = parts[1], parts[2], parts[3]
+    if place == "stationary":
+        values = _of_stationary(quantity, result, key)
+    elif place in ("control", "smoothing"):
+        values = _of_numbers(place, quantity, result, key)
+    elif place == "discrete":
+        values = _of_discrete(quantity, result, key)
+    elif place == "spectrum":
+        values = _of_spectrum(quantity, result, key)
+    elif place == "passage":
+        values = _of_passage(quantity, result, key)
+    elif place in ("ensemble", "validation"):
+        values = _of_walkers(place, quantity, result, key)
+    else:
+        _require(quantity, result, key)
+        values = np.asarray(result.observables[quantity][-1])
+    where = tuple(int(i) for i in index.split(",")) if index else ()
+    if len(where) != values.ndim or any(i >= n for i, n in zip(where, values.shape, strict=True)):
+        raise CaseError(f"needs indices for the shape {values.shape}", key)
+    return float(values[where])
+
+
+def _of_stationary(quantity: str, result: Result, key: str) -> np.ndarray:
+    rest = result.stationary
+    if rest is None:
+        raise CaseError("does not exist: this case has no stationary state", key)
+    found: dict[str, Any] = dict(rest.all_numbers())
+    found |= {
+        name: getattr(rest, name)
+        for name in ("angular_momentum", "shifts")
+        if getattr(rest, name) is not None
+    }
+    if quantity not in found:
+        raise CaseError(
+            f"does not exist in this result; its stationary numbers are {', '.join(found)}", key
+        )
+    return np.asarray(found[quantity])
+
+
+def _of_numbers(place: str, quantity: str, result: Result, key: str) -> np.ndarray:
+    record = result.control if place == "control" else result.smoothing
+    if record is None:
+        raise CaseError(f"does not exist: this case has no [{place}]", key)
+    if quantity not in record.numbers:
+        raise CaseError(
+            f"does not exist in this result; there are {', '.join(record.numbers)}", key
+        )
+    return np.asarray(record.numbers[quantity])
+
+
+def _of_spectrum(quantity: str, result: Result, key: str) -> np.ndarray:
+    if result.spectrum is None:
+        raise CaseError("does not exist: this case has no [spectrum]", key)
+    found = result.spectrum.all_numbers()
+    if quantity not in found:
+        raise CaseError(f"does not exist in this result; there are {', '.join(found)}", key)
+    return np.asarray(found[quantity])
+
+
+def _of_passage(quantity: str, result: Result, key: str) -> np.ndarray:
+    if result.passage is None:
+        raise CaseError("does not exist: this case has no [passage]", key)
+    found = result.passage.all_numbers()
+    if quantity not in found:
+        raise CaseError(f"does not exist in this result; its numbers are {', '.join(found)}", key)
+    return found[quantity]
+
+
+def _of_walkers(place: str, quantity: str, result: Result, key: str) -> np.ndarray:
+    if place == "ensemble" and result.ensemble is not None:
+        names = ("mean", "covariance", "loss", "gradient_norm", "outside", "absorbed", "lost")
+        found = {name: getattr(result.ensemble, name)[-1] for name in names}
+    elif place == "validation" and result.validation is not None:
+        found = dict(result.validation.last)
+    else:
+        raise CaseError(f"does not exist: this case has no [{place}]", key)
+    if quantity not in found:
+        raise CaseError(f"does not exist in this result; there are {', '.join(found)}", key)
+    return np.asarray(found[quantity])
+
+
+def _of_discrete(quantity: str, result: Result, key: str) -> np.ndarray:
+    steps = result.discrete
+    if steps is None:
+        raise CaseError("does not exist: this case has no [discrete]", key)
+    found: dict[str, Any] = dict(steps.numbers)
+    found |= {"mean": steps.mean, "covariance": steps.covariance}
+    found |= {
+        "multiplier_modulus": np.abs(steps.multipliers),
+        "multiplier_real": steps.multipliers.real,
+        "stationary_minimum": steps.stationary.min(),
+    }
+    found |= {f"scan_{name}": values for name, values in steps.scan.items()}
+    found |= {f"{row.source}_{row.name}": row.gap for row in steps.relations}
+    if steps.iteration.size:
+        found |= {f"final_{name}": values[-1] for name, values in steps.series.items()}
+        found["mass_drift"] = np.abs(steps.series["mass"] - steps.series["mass"][0]).max()
+        found["minimum"] = steps.series["minimum"].min()
+    if quantity not in found:
+        raise CaseError(f"does not exist in this result; there are {', '.join(found)}", key)
+    return np.asarray(found[quantity])
+
+
+def _require(quantity: str, result: Result, key: str) -> None:
+    if quantity not in result.observables:
+        raise CaseError(
+            f"does not exist in this result; its observables are {', '.join(result.observables)}",
+            key,
+        )
+
+
+def _miss(actual: float, expect: Expect) -> str:
+    """Why a number is not as expected; empty if it is."""
+    if math.isnan(actual):
+        return "not a number"
+    if expect.value is not None:
+        allowed = expect.atol + expect.rtol * abs(expect.value)
+        if not abs(actual - expect.value) <= allowed:
+            return f"expected {expect.value:.8g} within {allowed:.2g}"
+    if expect.max is not None and not actual <= expect.max:
+        return f"expected at most {expect.max:g}"
+    if expect.min is not None and not actual >= expect.min:
+        return f"expected at least {expect.min:g}"
+    return ""
+
+
+def summary(case: Case, result: Result) -> str:
+    """The closing table: what was kept, how far the density got, where the time went."""
+    cells = " x ".join(str(n) for n in result.shape)
+    rows = [("case", f"{case.name}: {cells} cells, beta = {result.beta:g}")]
+    rows += evolution_rows(result)
+    if result.stationary is not None:
+        rows += stationary_rows(result.names, result.stationary)
+    rows += control_rows(result) + smoothing_rows(result)
+    if result.spectrum is not None:
+        rows += spectrum_rows(result.spectrum)
+    rows += passage_rows(result)
+    rows += walker_rows(result)
+    if result.discrete is not None:
+        rows += discrete_rows(result.names, result.discrete)
+    rows += [("NOT COMPUTED", f"[{key}]: {why}") for key, why in result.failed.items()]
+    for note in result.notes:
+        word, _, rest_of_note = note.partition(" ")
+        told = word in ("scheme", "stepper", "error")
+        rows.append((word, rest_of_note) if told else ("caution", note))
+    if "limited" in result.observables and len(result.time) > 1:
+        faces, flux = result.limited[-1], result.limited_flux[-1]
+        rows.append(
+            (
+                "limiter",
+                f"at the end {flux:.1e} of the flux corrections, on {faces:.0%} of the faces",
+            )
+        )
+    for one in judged(case.expect, result):
+        verdict = f"MISSED, {one.reason}" if one.reason else "met"
+        rows.append(("expected", f"{one.name}: {verdict}"))
+    spent = ", ".join(f"{stage} {seconds:.2f} s" for stage, seconds in result.timings.items())
+    if spent:
+        rows.append(("wall time", spent))
+    return table(rows)
+
+
+def _mass_row(result: Result) -> tuple[str, str]:
+    if "absorbing" in str(result.attrs.get("boundaries", "")):
+        return "mass left", f"{result.mass[-1]:.8g} of {result.mass[0]:.8g}"
+    return "mass drift", f"{mass_drift(result):.1e}"
+
+
+def evolution_rows(result: Result) -> list[tuple[str, str]]:
+    """Rows (what, finding) about the frames; none of them where there is no frame."""
+    if not len(result.time):
+        return []
+    at = f"t = {result.time[-1]:g}"
+    rows = [
+        ("frames", f"{len(result.time)} up to {at}"),
+        _mass_row(result),
+        ("minimum", f"{np.min(result.minimum):.1e}"),
+    ]
+    if "error" in result.observables:
+        rows.append(("estimated error", f"{_error_text(result)} of the density (L1)"))
+    if "free_energy" in result.observables:
+        rise = free_energy_increase(result)
+        fell = "fell throughout" if rise <= 1e-12 else f"ROSE by {rise:.1e} of its size"
+        start, end, begin = result.free_energy[0], result.free_energy[-1], result.time[0]
+        rows += [
+            ("free energy", f"{start:.6g} at t = {begin:g}, {end:.6g} at {at}, {fell}"),
+            ("KL to stationary", f"{result.kl_to_stationary[-1]:.3e} at {at}"),
+        ]
+        rows += _naive_row(result)
+    lengths = np.array([axis.length for axis in result.grid.domain.axes])
+    mean = np.where(np.abs(result.mean[-1]) < ROUNDING * lengths, 0.0, result.mean[-1])
+    errors = result.observables.get("error_mean")
+    known = None if errors is None else errors[-1]
+    rows.append(("mean", f"{by_axis(result.names, mean, known)} at {at}"))
+    rows.append(("expected loss", f"{measured(result.expected_loss[-1])} at {at}"))
+    return rows
+
+
+def _error_text(result: Result) -> str:
+    """The error of the last frame, and the largest one where it is notably larger."""
+    error = result.observables["error"]
+    if not np.isfinite(error[-1]):
+        return "not known"
+    text = f"{error[-1]:.1e} at t = {result.time[-1]:g}"
+    worst = int(np.nanargmax(error))
+    if error[worst] > 2.0 * error[-1]:
+        text += f", at most {error[worst]:.1e} (at t = {result.time[worst]:.4g})"
+    return text
+
+
+def _naive_row(result: Result) -> list[tuple[str, str]]:
+    """Whether the free energy with Phi in place of Phi~ rises on the way."""
+    if "naive_free_energy" not in result.observables:
+        return []
+    rise = result.naive_free_energy[-1] - result.naive_free_energy.min()
+    if rise <= NAIVE_RISE * np.ptp(result.naive_free_energy):
+        return []
+    return [("  with Phi for Phi~", f"rises by {rise:.3g}: SGD does not minimise Phi")]

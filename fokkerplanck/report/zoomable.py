@@ -1,0 +1,50 @@
+"""One page with figures to zoom into: plotly's script is inside, and nothing is loaded."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+from ..interactive import drawings_of, figure_json, plotly_script
+from ..io.result import Result
+from .page import asset, render, write_page
+
+# File name of the page beside its result.
+ZOOMABLE = "zoomable.html"
+
+
+def write_zoomable(result: Result, path: str | Path) -> Path:
+    """Write a page of a result to zoom into, in place of one that is there; needs plotly.
+
+    The page has the views of :func:`zoomable`: the density under a slider, in three dimensions
+    surfaces of constant density, and the observables over time. It needs no network: the script of
+    plotly is inside, which makes 5 MB, and at most 10 MB of numbers. What was joined or left out to
+    stay below that is said on the page. The surfaces need a browser with WebGL.
+
+    Parameters
+    ----------
+    result : Result
+    path : path
+        Of the page, ``zoomable.html`` by custom; its folder is made if need be.
+
+    Returns
+    -------
+    Path
+
+    Raises
+    ------
+    CaseError
+        If plotly is missing or there is no result.
+    StoreError
+        If it cannot be written, or the result has no density at any time and none at rest.
+    """
+    drawings = drawings_of(result)
+    text = render(
+        "zoomable.html",
+        scripts=(plotly_script(), asset("zoomable.js")),
+        images="data: blob:",
+        title=result.title or str(result.attrs.get("name", "Result")),
+        name=str(result.attrs.get("name", "")),
+        status=result.status,
+        drawings=[(drawing, figure_json(drawing)) for drawing in drawings],
+    )
+    return write_page(Path(path), lambda: text)
