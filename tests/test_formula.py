@@ -13,9 +13,9 @@ from hypothesis import strategies as st
 
 from fokkerplanck.errors import CaseError
 from fokkerplanck.problem.callables import CallableField
-from fokkerplanck.problem.field import FormulaField
-from fokkerplanck.problem.formula import number, parse, parse_condition, read_parameters
-from fokkerplanck.problem.names import Names, check_name
+from fokkerplanck.problem.expressions.field import FormulaField
+from fokkerplanck.problem.expressions.formula import number, parse, parse_condition, read_parameters
+from fokkerplanck.problem.expressions.names import Names, check_name
 
 NAMES = Names(("x", "y"), {"k": 2.5, "beta": 4.0}, time=True)
 

@@ -15,9 +15,9 @@ from hypothesis import strategies as st
 from limits_of_time import Reader, time_limit
 
 from fokkerplanck import CaseError, StoreError, load_case
-from fokkerplanck.problem.field import FormulaField
-from fokkerplanck.problem.formula import parse, parse_condition
-from fokkerplanck.problem.names import Names
+from fokkerplanck.problem.expressions.field import FormulaField
+from fokkerplanck.problem.expressions.formula import parse, parse_condition
+from fokkerplanck.problem.expressions.names import Names
 
 SHARED = {"suppress_health_check": [HealthCheck.function_scoped_fixture]}
 TEXT = text_of(WELL).encode()

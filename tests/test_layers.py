@@ -7,6 +7,7 @@ import configparser
 import subprocess
 import sys
 from collections.abc import Iterator
+from graphlib import TopologicalSorter
 from pathlib import Path
 
 import pytest
@@ -14,88 +15,35 @@ import pytest
 ROOT = Path(__file__).resolve().parents[1]
 PACKAGE = ROOT / "fokkerplanck"
 
-LAYERS = {
-    "errors": 0,
-    "compiling": 0,
-    "files": 0,
-    "interrupts": 0,
-    "limits": 0,
-    "machine": 0,
-    "own_settings": 0,
-    "silence": 0,
-    "progress": 0,
-    "domain": 1,
-    "grid": 1,
-    "worker": 1,
-    "problem": 2,
-    "case": 3,
-    "gallery": 3,
-    "density": 4,
-    "particles": 4,
-    "observables": 5,
-    "cautions": 5,
-    "stability": 5,
-    "control": 5,
-    "smoothing": 5,
-    "relations": 5,
-    "validation": 5,
-    "store": 5,
-    "regrid": 5,
-    "result": 6,
-    "clock": 6,
-    "origin": 6,
-    "provenance": 6,
-    "table": 0,
-    "sink": 7,
-    "keeping": 7,
-    "analysis": 7,
-    "start": 7,
-    "steering": 7,
-    "smoothed": 7,
-    "walk": 7,
-    "discrete": 7,
-    "transit": 7,
-    "error_estimate": 8,
-    "coarse_analyses": 9,
-    "numerical_diffusion": 6,
-    "evolution": 9,
-    "validate": 8,
-    "run": 10,
-    "plots": 8,
-    "findings": 8,
-    "report": 11,
-    "duration": 11,
-    "explain": 12,
-    "study": 11,
-    "template": 11,
-    "sweep": 11,
-    "zoom": 11,
-    "difference": 12,
-    "page": 13,
-    "reading": 14,
-    "solve": 14,
-    "cli_sweep": 14,
-    "arguments": 15,
-    "cli": 16,
-    "__main__": 17,
-}
-# Grids are over domains; everything else on one layer stands alone.
-BESIDE = {("grid", "domain")}
+LAYERS = (
+    "errors limits arrays domain grid runtime",
+    "problem",
+    "operators high_order linear_solvers spectrum timestepping stationary passage transfer "
+    "fractional particles control smoothing validation gallery",
+    "case analyses io",
+    "pipeline",
+    "figures interactive report sweep",
+    "cli __main__",
+)
+LAYER = {name: number for number, names in enumerate(LAYERS) for name in names.split()}
 
 # The modules that may import a library.
 HOMES = {
-    "matplotlib": {"plots"},
-    "h5py": {"store"},
-    # `clock` only listens to how long numba compiles, `compiling` to when.
-    "numba": {"density", "particles", "clock", "compiling"},
+    "matplotlib": {"figures"},
+    "h5py": {"io"},
+    # In `runtime` the clock listens to how long numba compiles, and `compiling` to when.
+    "numba": {
+        *("operators", "high_order", "linear_solvers", "spectrum", "timestepping", "fractional"),
+        *("transfer", "stationary", "control", "particles", "runtime"),
+    },
     "sympy": {"problem", "gallery", "particles"},
     "pydantic": {"case"},
-    "argparse": {"cli", "cli_sweep", "arguments"},
-    "tqdm": {"progress", "sweep"},
-    "jinja2": {"page"},
+    "argparse": {"cli"},
+    "tqdm": {"runtime", "sweep"},
+    "jinja2": {"report"},
     "dask": {"sweep"},
     "distributed": {"sweep"},
-    "plotly": {"zoom"},
+    "plotly": {"interactive"},
 }
 HEAVY = (
     "numpy",
@@ -115,8 +63,8 @@ HEAVY = (
 FILES = sorted(PACKAGE.rglob("*.py"))
 
 
-def module_of(file: Path) -> str:
-    """First name below the package: `density` for `density/kernels.py`."""
+def room_of(file: Path) -> str:
+    """First name below the package: `operators` for `operators/kernels.py`."""
     return file.relative_to(PACKAGE).parts[0].removesuffix(".py")
 
 
@@ -136,44 +84,66 @@ def imported_by(file: Path) -> set[tuple[str, ...]]:
     return set(imports_of(ast.parse(file.read_text(encoding="utf-8")), package))
 
 
-def misplaced(module: str, imports: set[tuple[str, ...]]) -> list[str]:
-    """The imports of one file of ``module`` that do not point down."""
-    found = []
-    for name in imports:
-        if name[0] != "fokkerplanck" or name[1:] == ("__version__",):
-            continue
-        target = name[1] if len(name) > 1 else "__init__"
-        if target == module or (module, target) in BESIDE:
-            continue
-        if target not in LAYERS or LAYERS[target] >= LAYERS[module]:
-            found.append(f"{module} imports {target}")
-    return sorted(found)
+def rooms_of(imports: set[tuple[str, ...]]) -> set[str]:
+    """Rooms of this package among imported names."""
+    ours = {name[1:] for name in imports if name[0] == "fokkerplanck"} - {("__version__",)}
+    return {name[0] if name else "__init__" for name in ours}
+
+
+def misplaced(room: str, imports: set[tuple[str, ...]]) -> list[str]:
+    """The imports of one file of ``room`` that point up."""
+    return sorted(
+        f"{room} imports {target}"
+        for target in rooms_of(imports) - {room}
+        if target not in LAYER or LAYER[target] > LAYER[room]
+    )
 
 
 @pytest.mark.parametrize("file", FILES, ids=lambda file: str(file.relative_to(PACKAGE)))
 def test_imports_point_down(file: Path) -> None:
-    module = module_of(file)
-    if module == "__init__":
+    room = room_of(file)
+    if room == "__init__":
         assert not [name for name in imported_by(file) if name[0] == "fokkerplanck"]
         return
-    assert module in LAYERS, "a new module takes its place in the table of layers"
-    assert misplaced(module, imported_by(file)) == []
+    assert room in LAYER, "a new room takes its place in the table of layers"
+    assert misplaced(room, imported_by(file)) == []
 
 
 def test_an_upward_import_is_found() -> None:
-    text = "from .. import __version__\nfrom ..run import run\nfrom .rates import r\nimport numpy"
-    found = set(imports_of(ast.parse(text), ("fokkerplanck", "density")))
-    assert misplaced("density", found) == ["density imports run"]
-    inside = (
-        "def late():\n    import fokkerplanck.cli.main\n    from fokkerplanck import grid, study"
+    text = (
+        "from .. import __version__\nfrom ..pipeline import r\nfrom .rates import r\nimport numpy"
     )
-    found = set(imports_of(ast.parse(inside), ("fokkerplanck",)))
-    assert misplaced("run", found) == ["run imports cli", "run imports study"]
+    found = set(imports_of(ast.parse(text), ("fokkerplanck", "operators")))
+    assert misplaced("operators", found) == ["operators imports pipeline"]
+    inside = (
+        "def late():\n    import fokkerplanck.cli.main\n    from fokkerplanck import grid, report"
+    )
+    found = set(imports_of(ast.parse(inside), ("fokkerplanck", "pipeline")))
+    assert misplaced("pipeline", found) == ["pipeline imports cli", "pipeline imports report"]
+
+
+def test_rooms_of_one_layer_do_not_import_in_a_circle() -> None:
+    needs: dict[str, set[str]] = {}
+    for file in FILES:
+        if file.parent != PACKAGE or file.stem != "__init__":
+            room = room_of(file)
+            needs.setdefault(room, set()).update(rooms_of(imported_by(file)) - {room})
+    # Raises CycleError, which names the circle.
+    assert set(TopologicalSorter(needs).static_order()) >= set(LAYER)
+
+
+def test_classes_have_names_of_their_own() -> None:
+    found: dict[str, list[str]] = {}
+    for file in FILES:
+        for node in ast.parse(file.read_text(encoding="utf-8")).body:
+            if isinstance(node, ast.ClassDef) and not node.name.startswith("_"):
+                found.setdefault(node.name, []).append(str(file.relative_to(PACKAGE)))
+    assert {name: places for name, places in found.items() if len(places) > 1} == {}
 
 
 @pytest.mark.parametrize("library", HOMES)
 def test_library_has_one_place(library: str) -> None:
-    users = {module_of(file) for file in FILES if (library,) in {n[:1] for n in imported_by(file)}}
+    users = {room_of(file) for file in FILES if (library,) in {n[:1] for n in imported_by(file)}}
     assert users <= HOMES[library]
 
 
@@ -200,7 +170,8 @@ def test_public_names_exist() -> None:
     "first", ["from fokkerplanck.pipeline.run import initial_density", "fp.run"]
 )
 def test_run_is_the_function_whoever_imports_its_module_first(first: str) -> None:
-    code = f"import fokkerplanck as fp; {first}; import fokkerplanck.pipeline.run; print(fp.run.__name__)"
+    again = "import fokkerplanck.pipeline.run"
+    code = f"import fokkerplanck as fp; {first}; {again}; print(fp.run.__name__)"
     done = subprocess.run(
         [sys.executable, "-c", code], cwd=ROOT, capture_output=True, text=True, check=True
     )

@@ -15,11 +15,11 @@ from scipy import stats
 
 import fokkerplanck as fp
 from fokkerplanck.particles import METHODS, Ensemble, Gaussian, ensemble
+from fokkerplanck.particles.codegen.formulas import Numbers
+from fokkerplanck.particles.codegen.module import kernels_of
+from fokkerplanck.particles.codegen.source import fields_source
 from fokkerplanck.particles.factor import factorise_once
-from fokkerplanck.particles.formulas import Numbers
 from fokkerplanck.particles.methods import DEFAULT_STEP, default_step
-from fokkerplanck.particles.module import kernels_of
-from fokkerplanck.particles.source import fields_source
 from fokkerplanck.problem.models import DataModel
 
 ROOT = Path(__file__).resolve().parents[1]

@@ -9,9 +9,9 @@ import pytest
 from measures import compiled_only
 from scipy import stats
 
-from fokkerplanck.particles.elementary import exp, heaviside, log_positive, tanh
-from fokkerplanck.particles.jit import kernel
-from fokkerplanck.particles.random import (
+from fokkerplanck.particles.codegen.elementary import exp, heaviside, log_positive, tanh
+from fokkerplanck.particles.codegen.jit import kernel
+from fokkerplanck.particles.rng import (
     JUMP,
     LANES,
     LONG_JUMP,

@@ -15,8 +15,8 @@ import pytest
 from walker_bits import COMPILED_ELSEWHERE, FORMULAS, RUNS, all_bits
 
 from fokkerplanck.particles import sides
-from fokkerplanck.particles.jit import inline, library
-from fokkerplanck.particles.module import kernels_of
+from fokkerplanck.particles.codegen.jit import inline, library
+from fokkerplanck.particles.codegen.module import kernels_of
 
 ROOT = Path(__file__).resolve().parents[1]
 UNCOMPILED = bool(numba.config.DISABLE_JIT)

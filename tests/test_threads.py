@@ -18,7 +18,7 @@ import pytest
 import fokkerplanck as fp
 from fokkerplanck.figures import style
 from fokkerplanck.high_order.high_order import high_order
-from fokkerplanck.particles import module
+from fokkerplanck.particles.codegen import module
 from fokkerplanck.runtime import interrupts
 from fokkerplanck.runtime.silence import ignoring
 from fokkerplanck.timestepping.initial import gaussian_density

@@ -22,11 +22,11 @@ from fokkerplanck.operators.mixture import mixture
 from fokkerplanck.operators.separated import Separated
 from fokkerplanck.pipeline import duration
 from fokkerplanck.problem import Problem
-from fokkerplanck.problem.field import FormulaField
-from fokkerplanck.problem.formula import parse
-from fokkerplanck.problem.intervals import Interval, enclosure
-from fokkerplanck.problem.names import TIME, Names
-from fokkerplanck.problem.switches import switching_times
+from fokkerplanck.problem.expressions.field import FormulaField
+from fokkerplanck.problem.expressions.formula import parse
+from fokkerplanck.problem.expressions.intervals import Interval, enclosure
+from fokkerplanck.problem.expressions.names import TIME, Names
+from fokkerplanck.problem.expressions.switches import switching_times
 from fokkerplanck.problem.timeline import timeline_of
 from fokkerplanck.timestepping.evolve import evolve
 from fokkerplanck.timestepping.initial import gaussian_density, point_density

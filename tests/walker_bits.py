@@ -14,9 +14,9 @@ import numpy as np
 
 import fokkerplanck as fp
 from fokkerplanck.particles import Ensemble, Gaussian, ensemble
-from fokkerplanck.particles.formulas import Numbers
-from fokkerplanck.particles.module import kernels_of
-from fokkerplanck.particles.source import fields_source
+from fokkerplanck.particles.codegen.formulas import Numbers
+from fokkerplanck.particles.codegen.module import kernels_of
+from fokkerplanck.particles.codegen.source import fields_source
 from fokkerplanck.problem.models import DataModel
 
 # More than one block, the last one not full.

@@ -8,7 +8,7 @@ from pathlib import Path
 from fokkerplanck.control import POLICIES
 from fokkerplanck.io import OBSERVABLES
 from fokkerplanck.particles import METHODS
-from fokkerplanck.problem.functions import CONSTANTS, FUNCTIONS
+from fokkerplanck.problem.expressions.functions import CONSTANTS, FUNCTIONS
 from fokkerplanck.problem.landscape import FAMILIES
 from fokkerplanck.problem.losses import KINDS
 from fokkerplanck.timestepping.schemes import SCHEME_TABLE

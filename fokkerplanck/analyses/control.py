@@ -19,9 +19,9 @@ from ..control.controlled import LEVERS, Family
 from ..control.objective import Running
 from ..errors import CaseError
 from ..io import ControlRecord, Search
-from ..problem.field import FormulaField
-from ..problem.formula import parse
-from ..problem.names import Names
+from ..problem.expressions.field import FormulaField
+from ..problem.expressions.formula import parse
+from ..problem.expressions.names import Names
 
 # Least controls of a feedback that are compared; see `optimal_feedback`.
 FEEDBACK_AXES = 2

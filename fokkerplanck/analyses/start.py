@@ -9,9 +9,9 @@ import numpy as np
 from ..case import Case, given_values
 from ..fractional.levy import LevySystem
 from ..operators.generator import generator
-from ..problem.field import FormulaField
-from ..problem.formula import parse
-from ..problem.names import Names
+from ..problem.expressions.field import FormulaField
+from ..problem.expressions.formula import parse
+from ..problem.expressions.names import Names
 from ..stationary.stationary import StationaryState, stationary
 from ..timestepping.initial import formula_density, gaussian_density, normalised, point_density
 from ..timestepping.schemes import Scheme, choose_scheme

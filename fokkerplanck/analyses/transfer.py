@@ -13,9 +13,9 @@ from ..grid import Grid
 from ..io import Discrete, EnsembleRecord, RelationRow
 from ..operators.generator import Generator, generator
 from ..particles import METHODS
-from ..problem.field import FormulaField
-from ..problem.formula import parse
-from ..problem.names import Names
+from ..problem.expressions.field import FormulaField
+from ..problem.expressions.formula import parse
+from ..problem.expressions.names import Names
 from ..stationary.stationary import stationary
 from ..transfer.invariant import Invariant, invariant, multipliers
 from ..transfer.transfer import TransferOperator, transfer_operator

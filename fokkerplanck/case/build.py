@@ -10,7 +10,7 @@ from pydantic import ValidationError
 from ..domain import Domain
 from ..errors import CaseError
 from ..problem import Problem
-from ..problem.formula import read_parameters
+from ..problem.expressions.formula import read_parameters
 from ..problem.landscape import Landscape
 from ..problem.noise import read_settings
 from .data import read_model

@@ -11,7 +11,7 @@ import numpy as np
 
 from ..errors import CaseError
 from ..problem import DataModel
-from ..problem.names import nearest
+from ..problem.expressions.names import nearest
 from .memory import Need, require_memory
 from .schema import ModelSection
 from .sources import Sources

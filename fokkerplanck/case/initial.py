@@ -10,8 +10,8 @@ import numpy as np
 from ..domain import Domain
 from ..errors import CaseError, CaseWarning
 from ..grid import Grid
-from ..problem.formula import parse
-from ..problem.names import Names
+from ..problem.expressions.formula import parse
+from ..problem.expressions.names import Names
 from .records import Initial
 from .schema import InitialSection
 

@@ -14,8 +14,8 @@ from ..errors import CaseError
 from ..grid import Grid
 from ..limits import CASE_BYTES
 from ..problem import Problem
-from ..problem.formula import parse
-from ..problem.names import Names
+from ..problem.expressions.formula import parse
+from ..problem.expressions.names import Names
 from .analyses import ControlSection, DiscreteSection, SpectrumSection
 from .build import build_problem, constants_of
 from .bundled import find_case

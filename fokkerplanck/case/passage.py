@@ -6,7 +6,7 @@ import numpy as np
 
 from ..errors import CaseError
 from ..grid import Grid
-from ..problem.condition import Condition
+from ..problem.expressions.condition import Condition
 from .analyses import PassageSection
 from .records import Passage
 

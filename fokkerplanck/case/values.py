@@ -14,7 +14,7 @@ from pydantic import (
 )
 
 from ..errors import CaseError
-from ..problem.formula import number
+from ..problem.expressions.formula import number
 
 
 def as_number(value: Any, constants: dict[str, float]) -> float:

@@ -9,7 +9,7 @@ import sympy
 from scipy.integrate import solve_ivp
 
 from ..problem import Problem
-from ..problem.names import TIME
+from ..problem.expressions.names import TIME
 from .record import ExactProblem, Points, gaussian, stationary_normalizer
 from .symbolic import (
     AXIS_NAMES,

@@ -6,8 +6,8 @@ from collections.abc import Sequence
 
 import sympy
 
-from ..problem.formula import parse as parse_formula
-from ..problem.names import Names
+from ..problem.expressions.formula import parse as parse_formula
+from ..problem.expressions.names import Names
 
 AXIS_NAMES = ("x", "y", "z")
 # Angles of the turning eigenvectors, one rotation per neighbouring pair of axes; every entry of the

@@ -1,1 +1,1 @@
-""""""
+"""Linear systems and null vectors of generators, entrywise accurate."""

@@ -1,8 +1,8 @@
 """Walkers: real SGD and its diffusion, counted on the solver's grid."""
 
+from .distributed import Client
 from .ensemble import ensemble
 from .methods import METHODS, Method
-from .parts import Client
 from .recorder import Ensemble
 from .start import Gaussian
 from .state import Form, Keeper, State

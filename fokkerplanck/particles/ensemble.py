@@ -13,8 +13,8 @@ import numpy as np
 from ..errors import CaseError
 from ..grid import Grid
 from ..problem import Problem
+from .distributed import Client, March, spread_parts, steering_of
 from .methods import Settings, settings
-from .parts import Client, March, spread_parts, steering_of
 from .recorder import Ensemble, Recorder
 from .start import Start, starting_places
 from .state import Keeper, State, identity_of

@@ -6,7 +6,7 @@ import math
 
 import numpy as np
 
-from .jit import inline, kernel
+from .codegen.jit import inline, kernel
 
 # A pivot below this fraction of its diagonal entry is rounding of a singular Sigma.
 SINGULAR = 1e-13

@@ -6,10 +6,10 @@ import math
 
 import numpy as np
 
-from .elementary import copy
-from .fields import LAGGED, landscape
-from .jit import inline, kernel
-from .random import fill_normals
+from .codegen.elementary import copy
+from .codegen.fields import LAGGED, landscape
+from .codegen.jit import inline, kernel
+from .rng import fill_normals
 from .sides import confine
 
 # Places of the sums of a block: walkers left, walkers outside, walkers with a finite loss, loss,

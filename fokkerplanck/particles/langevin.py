@@ -13,12 +13,12 @@ import math
 
 import numpy as np
 
-from .elementary import copy
+from .codegen.elementary import copy
+from .codegen.fields import VARIABLE_SIGMA, drift, sigma
+from .codegen.jit import inline, kernel
 from .factor import factorise
-from .fields import VARIABLE_SIGMA, drift, sigma
-from .jit import inline, kernel
 from .near_sides import any_near, any_wall, find_near, move_near
-from .random import S1, fill_normals, fill_words
+from .rng import S1, fill_normals, fill_words
 from .sides import any_absorbing, catch_between, confine
 
 

@@ -10,7 +10,7 @@ import numpy as np
 from ..errors import CaseError
 from ..grid import Grid
 from ..problem import Problem
-from ..problem.names import nearest
+from ..problem.expressions.names import nearest
 from .weights import symmetric_weights
 
 # The method for heavy-tailed noise, and for no other.

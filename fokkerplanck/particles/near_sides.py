@@ -17,11 +17,11 @@ import math
 
 import numpy as np
 
-from .elementary import ONE_BITS, copy, float_of_bits, log_positive
+from .codegen.elementary import ONE_BITS, copy, float_of_bits, log_positive
+from .codegen.fields import VARIABLE_SIGMA, drift, sigma
+from .codegen.jit import inline
 from .factor import factorise
-from .fields import VARIABLE_SIGMA, drift, sigma
-from .jit import inline
-from .random import BELOW_ONE, S12, fill_normals, fill_words
+from .rng import BELOW_ONE, S12, fill_normals, fill_words
 from .sides import ABSORBING, LARGEST_EXPONENT, REFLECTING, confine, remove
 
 # A side further away than this many standard deviations of a step is touched once in 10^9 steps.

@@ -12,13 +12,13 @@ import math
 
 import numpy as np
 
-from .elementary import copy
+from .codegen.elementary import copy
+from .codegen.fields import EXTRA_FORCE, VARIABLE_SIGMA, batch_gradient, drift, force, sigma
+from .codegen.jit import inline, kernel
 from .factor import factorise
-from .fields import EXTRA_FORCE, VARIABLE_SIGMA, batch_gradient, drift, force, sigma
-from .jit import inline, kernel
 from .langevin import add_noise, spread_constant
 from .near_sides import columns_at_sides, diffusion, entry, hold, tilts
-from .random import LANES, LOW_HALF, S32, fill_indices, fill_normals, fill_words
+from .rng import LANES, LOW_HALF, S32, fill_indices, fill_normals, fill_words
 from .sides import confine
 
 # How a mini-batch is drawn: each sample anew; distinct samples; the next ones of a shuffled epoch.

@@ -9,9 +9,9 @@ import math
 
 import numpy as np
 
-from .elementary import ONE_BITS, float_of_bits
-from .jit import inline
-from .random import BELOW_ONE, S12, fill_words
+from .codegen.elementary import ONE_BITS, float_of_bits
+from .codegen.jit import inline
+from .rng import BELOW_ONE, S12, fill_words
 
 # Kinds of sides, as numbers in ``sides[a] = lower, upper, kind of lower, kind of upper``.
 REFLECTING, PERIODIC, ABSORBING, OPEN = 0.0, 1.0, 2.0, 3.0

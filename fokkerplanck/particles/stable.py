@@ -11,10 +11,10 @@ import math
 
 import numpy as np
 
-from .elementary import ONE_BITS, float_of_bits
-from .fields import drift
-from .jit import inline, kernel
-from .random import BELOW_ONE, S12, fill_normals, fill_words
+from .codegen.elementary import ONE_BITS, float_of_bits
+from .codegen.fields import drift
+from .codegen.jit import inline, kernel
+from .rng import BELOW_ONE, S12, fill_normals, fill_words
 from .sides import confine
 
 

@@ -14,13 +14,13 @@ import numpy as np
 from ..grid import Grid
 from ..problem import Problem
 from ..problem.jumps import Jumps
-from .formulas import Numbers
+from .codegen.formulas import Numbers
+from .codegen.module import common, kernels_of
+from .codegen.source import fields_source
 from .methods import REFLECTED, Settings
-from .module import common, kernels_of
-from .random import LANES
+from .rng import LANES
 from .sgd import DISTINCT, EPOCHS, REPLACED
 from .sides import ABSORBING, OPEN, PERIODIC, REFLECTING
-from .source import fields_source
 from .state import State
 from .threads import Team
 
@@ -44,7 +44,7 @@ class Motion:
         Cells in which walkers are counted.
     chosen : Settings
     text : str
-        Formulas of drift and noise, as :func:`~fokkerplanck.particles.source.fields_source` gives
+        Formulas of drift and noise, as :func:`~fokkerplanck.particles.codegen.source.fields_source` gives
         them.
     numbers : ndarray, shape (k,)
         That the formulas refer to.

@@ -19,7 +19,7 @@ from ..linear_solvers.backward import BackwardSolver
 from ..operators.generator import Generator
 from ..operators.probe import at_points
 from ..problem import Problem
-from ..problem.condition import Condition
+from ..problem.expressions.condition import Condition
 from ..stationary.stationary import StationaryState, stationary
 from ..timestepping.initial import point_density
 from .arrival import Arrival, arrival

@@ -7,12 +7,12 @@ from typing import Any
 
 from ..errors import CaseError
 from .callables import CallableField
-from .field import Field, FormulaField
-from .formula import parse
+from .expressions.field import Field, FormulaField
+from .expressions.formula import parse
+from .expressions.names import Names
 from .landscape import Landscape
 from .model_field import ModelField
 from .models import DataModel
-from .names import Names
 
 Loss = str | float | Landscape | DataModel | Mapping[str, Any] | Callable[..., Any] | None
 Drift = str | Sequence[str | float] | Callable[..., Any] | None

@@ -9,8 +9,8 @@ from typing import Any
 import numpy as np
 
 from ..errors import CaseError
-from .formula import number
-from .names import nearest
+from .expressions.formula import number
+from .expressions.names import nearest
 
 KINDS = ("isotropic", "components")
 

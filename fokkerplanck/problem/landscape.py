@@ -10,8 +10,8 @@ from typing import Any
 import numpy as np
 
 from ..errors import CaseError
-from .formula import number
-from .names import nearest
+from .expressions.formula import number
+from .expressions.names import nearest
 
 # Coefficients of Mueller and Brown, Theor. Chim. Acta 53, 75 (1979), table 1:
 # A, a, b, c, x0, y0 of the four terms A exp(a dx^2 + b dx dy + c dy^2).

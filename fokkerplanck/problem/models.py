@@ -11,9 +11,9 @@ from typing import Any
 import numpy as np
 
 from ..errors import CaseError
+from .expressions.names import nearest
 from .losses import KINDS
 from .moments import Moments
-from .names import nearest
 
 # Values of one temporary array, points times samples: a dozen of them stay in the cache.
 CHUNK = 2**14

@@ -40,8 +40,8 @@ import sympy as sp
 
 from ..errors import CaseError
 from .callables import CallableField
-from .field import Field, FormulaField
-from .names import exact
+from .expressions.field import Field, FormulaField
+from .expressions.names import exact
 from .problem import Problem
 
 

@@ -11,11 +11,11 @@ import sympy as sp
 
 from ..errors import CaseError
 from .callables import CallableField
-from .field import Field, FormulaField
-from .formula import number, parse
+from .expressions.field import Field, FormulaField
+from .expressions.formula import number, parse
+from .expressions.names import Names, exact
 from .model_field import ModelField
 from .models import DataModel
-from .names import Names, exact
 
 SIGMA_KEY = "noise.sigma"
 SOURCE_KEY = "noise.source"

@@ -15,13 +15,13 @@ from ..errors import CaseError
 from ..grid import Grid
 from .callables import FIRST_REACH, CallableField
 from .checks import check
-from .field import Field, FormulaField, in_block, shape_of
+from .expressions.field import Field, FormulaField, in_block, shape_of
+from .expressions.formula import read_parameters
+from .expressions.names import Names, check_name
 from .forces import Drift, Loss, drift_field, loss_field
-from .formula import read_parameters
 from .jumps import Jumps, read_jumps
 from .model_field import ModelField
 from .models import DataModel
-from .names import Names, check_name
 from .noise import read_beta, read_settings, sigma_field
 
 Points = Sequence[Any]

@@ -23,11 +23,11 @@ import sympy as sp
 from ..errors import NumericalFailure
 from ..grid import Grid
 from .callables import CallableField
-from .field import Field, FormulaField
-from .intervals import Interval, enclosure
-from .names import TIME
+from .expressions.field import Field, FormulaField
+from .expressions.intervals import Interval, enclosure
+from .expressions.names import TIME
+from .expressions.switches import distinct, moves_switches, switching_times
 from .problem import Problem
-from .switches import distinct, moves_switches, switching_times
 
 # Times at which coefficients are looked at, at least, and the most that intervals may add.
 SAMPLES = 8192

@@ -1,1 +1,1 @@
-""""""
+"""A result in words: rows, texts, pages, comparisons."""

@@ -1,1 +1,1 @@
-""""""
+"""The process and its machine: files, threads, signals, memory, warnings, progress."""

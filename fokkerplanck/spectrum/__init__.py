@@ -1,1 +1,1 @@
-""""""
+"""Slow modes of a generator, their bounds and its slowest oscillation."""

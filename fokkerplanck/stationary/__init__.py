@@ -1,1 +1,1 @@
-""""""
+"""The stationary state: quasi-potential, decomposition, critical points, loops."""

@@ -1,1 +1,1 @@
-""""""
+"""From one output time to the next: steppers, schemes in space, flux correction."""

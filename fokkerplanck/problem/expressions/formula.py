@@ -2,7 +2,7 @@
 
 The text is read with Python's :mod:`ast`, and the tree is translated node by node. Only numbers,
 names that the caller lists, ``+ - * / **``, parentheses and the functions of
-:mod:`~fokkerplanck.problem.functions` have a translation; everything else is a
+:mod:`~fokkerplanck.problem.expressions.functions` have a translation; everything else is a
 :class:`~fokkerplanck.errors.CaseError`. Constant parts are folded in double precision, so that no
 formula can ask sympy for a number with more digits than memory holds.
 """
@@ -17,24 +17,16 @@ from typing import Any, NoReturn
 
 import sympy as sp
 
-from ..errors import CaseError
-from ..limits import (
+from ...errors import CaseError
+from ...limits import (
     FORMULA_CHARACTERS,
     FORMULA_DERIVATIVE,
     FORMULA_DIGITS,
     FORMULA_LEVELS,
     FORMULA_OPERATIONS,
 )
-from ..runtime.silence import ignoring
-from .functions import (
-    FUNCTIONS,
-    less,
-    less_equal,
-    logical_and,
-    logical_not,
-    logical_or,
-    where,
-)
+from ...runtime.silence import ignoring
+from .functions import FUNCTIONS, less, less_equal, logical_and, logical_not, logical_or, where
 from .names import MAX_EXACT, Names, check_name, exact, nearest
 from .size import size_of
 from .syntax import COUNTED, OPERATORS, SYNTAX

@@ -14,8 +14,8 @@ import numpy as np
 import sympy as sp
 from sympy.printing.numpy import NumPyPrinter
 
-from ..errors import CaseError
-from ..problem.names import TIME
+from ...errors import CaseError
+from ...problem.expressions.names import TIME
 
 MAX_PRODUCT_POWER = 8
 

@@ -23,12 +23,12 @@ from importlib import resources
 from pathlib import Path
 from types import ModuleType
 
-from ..runtime.compiling import cache_folder
+from ...runtime.compiling import cache_folder
 from .jit import COMPILED
 
 # In the order in which they refer to each other; the fields come before those that use them.
 BEFORE, AFTER = (
-    ("elementary", "random", "factor"),
+    ("codegen/elementary", "rng", "factor"),
     (
         "sides",
         "near_sides",
@@ -79,7 +79,7 @@ def kernels_of(fields: str) -> ModuleType:
     Parameters
     ----------
     fields : str
-        As :func:`~fokkerplanck.particles.source.fields_source` gives it; what it lacks is taken
+        As :func:`~fokkerplanck.particles.codegen.source.fields_source` gives it; what it lacks is taken
         from the free walkers'.
     """
     return _module(lambda cache: _parts(fields, cache))
@@ -126,17 +126,27 @@ def _joined(parts: list[Part]) -> str:
 def _start(cache: bool) -> list[Part]:
     """What all modules have: how things are compiled, and the kernels that know of no problem."""
     definitions = DEFINITIONS.format(cache=cache)
-    return [(HEADER, None), _body("jit"), (definitions, None), *(_body(name) for name in BEFORE)]
+    return [
+        (HEADER, None),
+        _body("codegen/jit"),
+        (definitions, None),
+        *(_body(name) for name in BEFORE),
+    ]
 
 
 def _parts(fields: str, cache: bool) -> list[Part]:
     # The stand-ins first: what the problem defines replaces them.
-    return [*_start(cache), _body("fields"), (fields, None), *(_body(name) for name in AFTER)]
+    return [
+        *_start(cache),
+        _body("codegen/fields"),
+        (fields, None),
+        *(_body(name) for name in AFTER),
+    ]
 
 
 def _body(name: str) -> Part:
-    """A file of this package without its imports, whose lines are left empty."""
-    file = resources.files(__package__).joinpath(f"{name}.py")
+    """A file of :mod:`fokkerplanck.particles` without its imports, whose lines are left empty."""
+    file = resources.files("fokkerplanck.particles").joinpath(f"{name}.py")
     text = file.read_text(encoding="utf-8")
     return _IMPORTS.sub(lambda found: "\n" * found.group().count("\n"), text), str(file)
 

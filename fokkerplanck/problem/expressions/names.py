@@ -13,7 +13,7 @@ from functools import cached_property
 
 import sympy as sp
 
-from ..errors import CaseError
+from ...errors import CaseError
 from .functions import CONSTANTS, RESERVED
 
 # Numbers with at most this numerator and denominator stay exact, so that derivatives stay clean.

@@ -12,7 +12,7 @@ import numpy as np
 import sympy as sp
 from sympy.printing.numpy import NumPyPrinter
 
-from ..errors import CaseError
+from ...errors import CaseError
 from .functions import JUMPING
 from .names import TIME
 

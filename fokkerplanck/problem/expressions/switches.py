@@ -7,7 +7,7 @@ from collections.abc import Iterable
 import numpy as np
 import sympy as sp
 
-from ..errors import NumericalFailure
+from ...errors import NumericalFailure
 from . import functions as f
 from .field import FormulaField
 from .intervals import Interval, enclosure

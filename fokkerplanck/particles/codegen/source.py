@@ -1,4 +1,4 @@
-"""Source text of a problem's fields, in place of those of :mod:`~fokkerplanck.particles.fields`."""
+"""Source text of a problem's fields, in place of those of :mod:`~fokkerplanck.particles.codegen.fields`."""
 
 from __future__ import annotations
 
@@ -6,9 +6,9 @@ import re
 from collections.abc import Sequence
 from textwrap import indent
 
-from ..errors import CaseError
-from ..problem import Problem
-from ..problem.field import Field, FormulaField
+from ...errors import CaseError
+from ...problem import Problem
+from ...problem.expressions.field import Field, FormulaField
 from .formulas import Numbers, assignments
 from .samples import sample_lines
 

@@ -12,8 +12,8 @@ import math
 
 import numpy as np
 
-from .elementary import ONE_BITS, bits_of_float, float_of_bits, log_positive
-from .jit import inline, kernel
+from .codegen.elementary import ONE_BITS, bits_of_float, float_of_bits, log_positive
+from .codegen.jit import inline, kernel
 
 # Eight fill a vector register; four registers hide the latency of a draw, 1.4 ns instead of 3.1.
 LANES = 32

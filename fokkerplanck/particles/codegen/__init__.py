@@ -1,0 +1,1 @@
+"""Kernels of one problem: its formulas as source text, compiled and cached."""

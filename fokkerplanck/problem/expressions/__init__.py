@@ -1,0 +1,1 @@
+"""Formulas of a case: read through an allow-list, differentiated, bounded, evaluated."""
