@@ -142,7 +142,7 @@ def cost(ndim: int, cells: int, side: str) -> dict[str, Any]:
 
 def _evolved(problem: Any, cells: int, rtol: float) -> dict[str, Any]:
     from fokkerplanck.fractional.levy import LevySystem
-    from fokkerplanck.fractional.levy_integrator import LevyMarch
+    from fokkerplanck.fractional.levy_integrator import LevyIntegrator
 
     grid = problem.grid(cells)
     start = _start(grid)
@@ -150,7 +150,7 @@ def _evolved(problem: Any, cells: int, rtol: float) -> dict[str, Any]:
         # The first round loads the kernels.
         begin = time.perf_counter()
         system = LevySystem(problem, grid)
-        march = LevyMarch(system, rtol, 1.0)
+        march = LevyIntegrator(system, rtol, 1.0)
         density = march.advance(start.reshape(-1), 0.0, 1.0, 0.0)[0].reshape(grid.shape)
         wall = time.perf_counter() - begin
     alpha, kind = problem.jumps.alpha, problem.jumps.kind

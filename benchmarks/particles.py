@@ -21,7 +21,7 @@ from scipy.linalg import expm, solve_continuous_lyapunov
 
 import fokkerplanck as fp
 from fokkerplanck.particles import Gaussian, ensemble
-from fokkerplanck.particles.methods import Settings, settings
+from fokkerplanck.particles.methods import MethodSettings, settings
 from fokkerplanck.particles.start import starting_places
 from fokkerplanck.particles.threads import Team, team
 from fokkerplanck.particles.walkers import BLOCK, Walkers, motion_of
@@ -142,7 +142,7 @@ def langevin_rows(particles: int) -> list[dict[str, Any]]:
 
 
 def walkers_of(
-    problem: fp.Problem, grid: fp.Grid, chosen: Settings, particles: int, threads: Team
+    problem: fp.Problem, grid: fp.Grid, chosen: MethodSettings, particles: int, threads: Team
 ) -> Walkers:
     """Walkers at their start."""
     streams, draws = np.random.SeedSequence(20261).spawn(2)

@@ -25,7 +25,7 @@ from fokkerplanck.high_order.high_order import high_order
 from fokkerplanck.io import Frame, Header, ResultWriter
 from fokkerplanck.linear_solvers.multilevel import null_state
 from fokkerplanck.linear_solvers.shifted import DIRECT_CELLS
-from fokkerplanck.timestepping.flux_integrator import FluxMarch
+from fokkerplanck.timestepping.flux_integrator import FluxIntegrator
 from fokkerplanck.timestepping.schemes import gibbs
 from fokkerplanck.timestepping.steppers import STEPPERS
 from fokkerplanck.timestepping.system import System
@@ -69,7 +69,7 @@ def stages(exact: ExactProblem, cells: int, folder: Path) -> Iterator[tuple[str,
     yield "product, high-order", lambda: operator.combine(x, 1.0, 0.0, x, 0.0, out)
     system = System(problem, grid)
     q = system.at(0.0).q
-    march = FluxMarch(system, 1e-8, STEP / q, _flat(gibbs(system)))
+    march = FluxIntegrator(system, 1e-8, STEP / q, _flat(gibbs(system)))
     yield "step, high-order", lambda: march.advance(x, 0.0, STEP / q, 0.0)
     for name, stepper in STEPPERS.items():
         if stepper.needs_detailed_balance and not generator.detailed_balance:

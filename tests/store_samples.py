@@ -15,7 +15,7 @@ from fokkerplanck.io import (
     PassageRecord,
     ResultWriter,
     SpectrumRecord,
-    Stationary,
+    StationaryRecord,
 )
 from fokkerplanck.io.passage import ESCAPE_ARRAYS
 
@@ -52,7 +52,7 @@ def make_frame(header, index):
 def make_stationary(header):
     rng = np.random.default_rng(9241)
     current = rng.random((len(header.names), *header.shape))
-    return Stationary(
+    return StationaryRecord(
         rng.random(header.shape), rng.random(header.shape), current, 0.25, False, 1e-13, 0.5
     )
 

@@ -28,18 +28,18 @@ from fokkerplanck.control import (
     optimal_schedule,
     policy_values,
 )
-from fokkerplanck.control.controlled import LEVERS, ControlledSystem, Family, Schedule
+from fokkerplanck.control.controlled import LEVERS, ControlledFamily, ControlledSystem, Schedule
 from fokkerplanck.control.controlled_kernels import bernoulli_pair, product
 from fokkerplanck.errors import CaseError
 from fokkerplanck.operators import thermodynamic_force as force
 from fokkerplanck.operators.generator import generator
 from fokkerplanck.pipeline import run
-from fokkerplanck.pipeline.recorder import Sink
+from fokkerplanck.pipeline.recorder import Recorder
 from fokkerplanck.problem import Problem
 from fokkerplanck.stationary.stationary import stationary
 from fokkerplanck.timestepping.evolve import evolve
 from fokkerplanck.timestepping.initial import gaussian_density
-from fokkerplanck.timestepping.integrator import March
+from fokkerplanck.timestepping.integrator import StepIntegrator
 from fokkerplanck.timestepping.steppers import STEPPERS
 
 A, S, END, START = 1.3, 0.4, 6.0, 2.0
@@ -60,7 +60,7 @@ def quadratic(cells: int = 384, intervals: int = 60, **changes: Any) -> Objectiv
     grid = problem.grid(cells)
     start = gaussian_density(grid, [math.sqrt(2.0 * START / A - 0.04)], [[0.04]])
     given = {"terminal": problem.loss_at(grid.points), **changes}
-    return Objective(Family(problem, grid, RATE), start, END, intervals, **given)
+    return Objective(ControlledFamily(problem, grid, RATE), start, END, intervals, **given)
 
 
 def oblique(cells: int = 16, intervals: int = 6, lever: str = "learning-rate", **more: Any) -> Any:
@@ -71,7 +71,7 @@ def oblique(cells: int = 16, intervals: int = 6, lever: str = "learning-rate", *
     )  # fmt: skip
     grid = problem.grid(cells)
     start = gaussian_density(grid, [0.9, 0.5], 0.05 * np.eye(2))
-    family = Family(problem, grid, LEVERS[lever])
+    family = ControlledFamily(problem, grid, LEVERS[lever])
     return Objective(family, start, 1.5, intervals, problem.loss_at(grid.points), **more)
 
 
@@ -86,9 +86,9 @@ def test_generator_under_control_is_that_of_the_heated_problem(setting: Any, u: 
     # Edges on which a tensor turns by a radian may be halved at one temperature only: then the two
     # differ by the error of the plain rule, and what is claimed here is not seen.
     with patch.object(force, "irregular", lambda total, *values: np.zeros(total.shape, bool)):
-        own = Family(problem, grid, RATE).generator(u).to_scipy()
+        own = ControlledFamily(problem, grid, RATE).generator(u).to_scipy()
         other = u * generator(problem.with_beta(problem.beta / u), grid).to_scipy()
-        batch = Family(problem, grid, LEVERS["batch-size"]).generator(u).to_scipy()
+        batch = ControlledFamily(problem, grid, LEVERS["batch-size"]).generator(u).to_scipy()
     assert abs(own - other).max() <= 1e-12 * abs(other).max()
     assert abs(batch - other / u).max() <= 1e-12 * abs(other).max() / u
 
@@ -108,7 +108,7 @@ def test_slope_of_the_generator(lever: str) -> None:
 def test_gibbs_state_rests_at_every_control() -> None:
     problem = Problem(loss="(x**2 - 1)**2", sigma="1 + x**2/4", beta=4.0, domain={"x": (-2.5, 2.5)})
     grid = problem.grid(64)
-    family = Family(problem, grid, RATE)
+    family = ControlledFamily(problem, grid, RATE)
     for u in (1.0, 0.3, 0.05):
         found = family.generator(u)
         assert found.detailed_balance
@@ -149,7 +149,9 @@ def test_density_follows_a_schedule(stepper: str) -> None:
     objective = oblique()
     family = objective.family
     schedule = objective.schedule(np.array([1.0, 0.6, 0.3, 0.9, 0.2, 0.1]))
-    march = March(ControlledSystem(family, schedule), STEPPERS[stepper], 1e-5, objective.end)
+    march = StepIntegrator(
+        ControlledSystem(family, schedule), STEPPERS[stepper], 1e-5, objective.end
+    )
     found, _ = march.advance(objective.initial.reshape(-1), 0.0, objective.end, 0.0)
     rho = objective.initial
     for a, b, u in schedule.pieces(0.0, objective.end):
@@ -254,7 +256,9 @@ def test_feedback_against_enumeration() -> None:
     problem = Problem(loss="x**2", sigma=1.0, beta=2.0, domain={"x": (-1.5, 1.5)})
     grid = problem.grid(5)
     rho = grid.integrate(np.ones(5)) ** -1 * np.ones(5)
-    objective = Objective(Family(problem, grid, RATE), rho, 0.4, 40, problem.loss_at(grid.points))
+    objective = Objective(
+        ControlledFamily(problem, grid, RATE), rho, 0.4, 40, problem.loss_at(grid.points)
+    )
     found = optimal_feedback(objective, lowest=0.1, levels=2)
     matrices = {u: objective.family.generator(u).to_scipy().toarray().T for u in (0.1, 1.0)}
     value = objective.terminal.copy()
@@ -375,15 +379,15 @@ def test_an_interrupted_search_is_resumed(tmp_path: Path, monkeypatch: pytest.Mo
     monkeypatch.setattr(open_loop, "ROUND", 3)
     case = load_case("schedule_quadratic", {**SMALL, "control.compare": ["cosine"]})
     whole = run(case, tmp_path / "whole.h5")
-    keep = Sink.searched
+    keep = Recorder.searched
 
-    def dies(self: Sink, search: Any) -> None:
+    def dies(self: Recorder, search: Any) -> None:
         keep(self, search)
         if search.rounds == 2:
             raise KeyboardInterrupt
 
     with monkeypatch.context() as patch:
-        patch.setattr(Sink, "searched", dies)
+        patch.setattr(Recorder, "searched", dies)
         with pytest.raises(KeyboardInterrupt):
             run(case, tmp_path / "cut.h5")
     assert open_result(tmp_path / "cut.h5").status == "interrupted"
@@ -430,5 +434,5 @@ def test_a_singular_sigma_whose_corners_are_joined() -> None:
     )  # fmt: skip
     grid = problem.grid(8)
     whole = generator(problem, grid).to_scipy()
-    controlled = Family(problem, grid, RATE).generator(1.0).to_scipy()
+    controlled = ControlledFamily(problem, grid, RATE).generator(1.0).to_scipy()
     assert abs(whole - controlled).max() <= 1e-12 * abs(whole).max()

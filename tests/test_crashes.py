@@ -13,7 +13,7 @@ from fokkerplanck.cli.main.main import main
 import fokkerplanck as fp
 from fokkerplanck.timestepping import krylov, steps
 from fokkerplanck.timestepping.initial import gaussian_density
-from fokkerplanck.timestepping.integrator import March
+from fokkerplanck.timestepping.integrator import StepIntegrator
 from fokkerplanck.timestepping.steppers import STEPPERS, choose_stepper
 from fokkerplanck.timestepping.system import System
 
@@ -168,11 +168,11 @@ def test_auto_goes_on_where_a_krylov_space_fails(monkeypatch: pytest.MonkeyPatch
         raise fp.NumericalFailure("too small")
 
     monkeypatch.setattr(steps, "rational_krylov", fails)
-    found, _ = March(system, stepper, 1e-6, 80.0).advance(start, 0.0, 80.0, 0.0)
+    found, _ = StepIntegrator(system, stepper, 1e-6, 80.0).advance(start, 0.0, 80.0, 0.0)
     np.testing.assert_array_equal(found, exact)
     assert system.counts["replaced"] == 1
     with pytest.raises(fp.NumericalFailure):
-        March(system, STEPPERS["krylov"], 1e-6, 80.0).advance(start, 0.0, 80.0, 0.0)
+        StepIntegrator(system, STEPPERS["krylov"], 1e-6, 80.0).advance(start, 0.0, 80.0, 0.0)
 
 
 def test_a_krylov_space_that_overflows_is_silent(monkeypatch: pytest.MonkeyPatch) -> None:

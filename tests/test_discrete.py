@@ -20,7 +20,7 @@ from fokkerplanck.analyses.transfer import _against_walkers, _operator
 from fokkerplanck.case import Case
 from fokkerplanck.errors import CaseError
 from fokkerplanck.figures.discrete import discrete_figures
-from fokkerplanck.io import Discrete
+from fokkerplanck.io import DiscreteRecord
 from fokkerplanck.io.result import Result
 from fokkerplanck.pipeline import run
 
@@ -60,7 +60,7 @@ def result(tmp_path_factory: pytest.TempPathFactory) -> Result:
     return run(case(folder), folder / "steps.h5")
 
 
-def found(result: Result) -> Discrete:
+def found(result: Result) -> DiscreteRecord:
     assert result.discrete is not None
     return result.discrete
 

@@ -17,7 +17,7 @@ from fokkerplanck.errors import NumericalFailure
 from fokkerplanck.fractional import restricted_laplacian as killed_jumps
 from fokkerplanck.fractional.fractional import Fractional
 from fokkerplanck.fractional.levy import LevySystem
-from fokkerplanck.fractional.levy_integrator import LevyMarch, evolve_levy
+from fokkerplanck.fractional.levy_integrator import LevyIntegrator, evolve_levy
 from fokkerplanck.fractional.remap import PARALLEL_CELLS, Feet, feet, remap
 from fokkerplanck.problem import Problem
 from fokkerplanck.problem.jumps import Jumps
@@ -177,10 +177,10 @@ def test_march_meets_its_tolerance_and_goes_on_with_the_same_bits() -> None:
     for rtol in (1e-2, 1e-3, 1e-4):
         found = evolve_levy(problem, grid, start, times, rtol=rtol)[-1]
         assert grid.integrate(np.abs(found - close)) <= rtol
-    march = LevyMarch(LevySystem(problem, grid), 1e-3, 1.3)
+    march = LevyIntegrator(LevySystem(problem, grid), 1e-3, 1.3)
     flat, step = march.advance(start.reshape(-1), 0.0, 0.3, 0.0)
     whole = march.advance(flat, 0.3, 0.6, step)
-    again = LevyMarch(LevySystem(problem, grid), 1e-3, 1.3).advance(flat, 0.3, 0.6, step)
+    again = LevyIntegrator(LevySystem(problem, grid), 1e-3, 1.3).advance(flat, 0.3, 0.6, step)
     assert whole[0].tobytes() == again[0].tobytes()
     assert whole[1] == again[1]
 

@@ -26,7 +26,7 @@ from fokkerplanck.problem import Problem
 from fokkerplanck.stationary.stationary import stationary
 from fokkerplanck.timestepping.evolve import evolve
 from fokkerplanck.timestepping.flux_correction import add_fluxes, hold_entropy, relative_entropy
-from fokkerplanck.timestepping.flux_integrator import FluxMarch
+from fokkerplanck.timestepping.flux_integrator import FluxIntegrator
 from fokkerplanck.timestepping.initial import gaussian_density, point_density
 from fokkerplanck.timestepping.integral import integral
 from fokkerplanck.timestepping.schemes import SCHEME_TABLE, choose_scheme, gibbs
@@ -267,7 +267,7 @@ def test_gibbs_state_is_exact_and_the_entropy_falls(data: st.DataObject, seed: i
     assert rest.density.min() > 0.0
     assert rest.residual <= 1e-12
     q = system.at(0.0).q
-    march = FluxMarch(system, 1e-6, 100.0 / q, rest.density.reshape(-1))
+    march = FluxIntegrator(system, 1e-6, 100.0 / q, rest.density.reshape(-1))
     scale = rest.density.max()
     assert np.abs(march.change(rest.density, 0.0)).max() <= 1e-13 * q * scale
     still, _ = march.advance(rest.density.reshape(-1), 0.0, 50.0 / q, 0.0)
@@ -310,7 +310,7 @@ def test_gibbs_state_from_far_away() -> None:
     assert np.diff(entropy).max() < 0.0
     assert entropy[-1] <= 1e-10
     assert found.density.min() >= 0.0
-    march = FluxMarch(system, 1e-6, 1.0, rest.reshape(-1))
+    march = FluxIntegrator(system, 1e-6, 1.0, rest.reshape(-1))
     assert np.abs(march.change(rest, 0.0)).max() <= 1e-13
     assert (found.limited_flux[1:] > 0.0).any()
     assert found.limited[0] == 0.0
@@ -339,7 +339,7 @@ def test_stationary_states_without_detailed_balance(
         change = found.generator.matvec(found.density)
         assert np.abs(change).max() <= 1e-12 * found.generator.q * found.density.max()
         # The scheme moves it no further than its own error.
-        march = FluxMarch(System(exact.problem, grid), 1e-6, 0.5)
+        march = FluxIntegrator(System(exact.problem, grid), 1e-6, 0.5)
         still, _ = march.advance(found.density.reshape(-1), 0.0, 0.5, 0.0)
         assert distance(grid, still.reshape(grid.shape), found.density) <= 0.1 * error
         results.append((grid.spacing[0], error))

@@ -15,7 +15,7 @@ from fokkerplanck.gallery import ExactProblem
 from fokkerplanck.high_order.high_order import high_order
 from fokkerplanck.problem import Problem
 from fokkerplanck.timestepping.evolve import evolve
-from fokkerplanck.timestepping.flux_integrator import FluxMarch
+from fokkerplanck.timestepping.flux_integrator import FluxIntegrator
 from fokkerplanck.timestepping.schemes import SCHEME_TABLE
 from fokkerplanck.timestepping.system import System
 
@@ -147,7 +147,7 @@ def test_order_in_time() -> None:
         lambda t, u: high_order(problem, grid, t).matvec(u), (0.0, 0.4), start,
         method="DOP853", rtol=1e-12, atol=1e-14,
     ).y[:, -1]  # fmt: skip
-    march = FluxMarch(System(problem, grid), 1e-6, 0.4)
+    march = FluxIntegrator(System(problem, grid), 1e-6, 0.4)
     results = []
     for count in (4, 8, 16):
         density, dt = start, 0.4 / count

@@ -225,10 +225,12 @@ def test_backward_euler_on_a_chain_is_entrywise_accurate() -> None:
     """No subtraction: entries of 1e-200 are right to ten digits, where elimination has none."""
     size, dt = 40, 1e-5
     forward, backward = np.full(size, 1.0), np.full(size, 2.0)
-    pivot, sink, to_last, from_last = np.empty((4, size))
+    pivot, recorder, to_last, from_last = np.empty((4, size))
     start = np.eye(size)[0]
     found = np.empty(size)
-    chains._factor(forward, backward, np.zeros(size), False, dt, pivot, sink, to_last, from_last)
+    chains._factor(
+        forward, backward, np.zeros(size), False, dt, pivot, recorder, to_last, from_last
+    )
     chains._solve(forward, backward, False, dt, pivot, to_last, from_last, start, found)
     with mpmath.workdps(400):
         matrix = mpmath.eye(size)

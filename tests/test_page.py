@@ -29,7 +29,13 @@ from fokkerplanck.case import Expect, toml_value
 from fokkerplanck.figures import FIGURES, draw, filmstrip
 from fokkerplanck.figures.draw import STILLS
 from fokkerplanck.io import RelationRow
-from fokkerplanck.io.result import ControlRecord, Discrete, EnsembleRecord, Result, ValidationRecord
+from fokkerplanck.io.result import (
+    ControlRecord,
+    DiscreteRecord,
+    EnsembleRecord,
+    Result,
+    ValidationRecord,
+)
 
 EVIL = "<script>document.title = 'owned'</script><img src=x onerror=alert(1)>\"'&"
 CASE = f"""
@@ -84,7 +90,7 @@ def with_everything() -> Result:
     result.control = ControlRecord(
         np.linspace(0, 1, 4), ("optimal", EVIL), rng.random((2, 3)), np.array([1.0, 2.0]), hjb=0.5
     )
-    result.discrete = Discrete(
+    result.discrete = DiscreteRecord(
         EVIL,
         np.array([0, 3]),
         rng.random((2, *shape)),

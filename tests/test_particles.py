@@ -14,7 +14,7 @@ from measures import compiled_only
 from scipy import stats
 
 import fokkerplanck as fp
-from fokkerplanck.particles import METHODS, Ensemble, Gaussian, ensemble
+from fokkerplanck.particles import METHODS, EnsembleFrames, Gaussian, ensemble
 from fokkerplanck.particles.codegen.formulas import Numbers
 from fokkerplanck.particles.codegen.module import kernels_of
 from fokkerplanck.particles.codegen.source import fields_source
@@ -45,7 +45,7 @@ def of_data() -> fp.Problem:
     return fp.Problem(model(), "minibatch", batch_size=4, learning_rate=0.1, domain=BOX)
 
 
-def moved(name: str, times: list[float], **more: object) -> Ensemble:
+def moved(name: str, times: list[float], **more: object) -> EnsembleFrames:
     problem = of_data() if METHODS[name].batches else quadratic()
     problem = quadratic(alpha=1.5) if name == "stable" else problem
     step = None if METHODS[name].sgd else 0.1
@@ -53,7 +53,7 @@ def moved(name: str, times: list[float], **more: object) -> Ensemble:
     return ensemble(problem, problem.grid(16), START, times, method=name, **settings)
 
 
-def same(one: Ensemble, two: Ensemble) -> None:
+def same(one: EnsembleFrames, two: EnsembleFrames) -> None:
     for name in ("counts", "mean", "covariance", "loss", "gradient_norm", "trajectories"):
         np.testing.assert_array_equal(getattr(one, name), getattr(two, name), err_msg=name)
 

@@ -21,13 +21,13 @@ from fokkerplanck.report.numbers.table import measured
 from fokkerplanck import load_case, open_result
 from fokkerplanck.errors import CaseError, CaseWarning, NumericalFailure
 from fokkerplanck.fractional.levy import LevySystem
-from fokkerplanck.fractional.levy_integrator import LevyMarch
+from fokkerplanck.fractional.levy_integrator import LevyIntegrator
 from fokkerplanck.pipeline import run
 from fokkerplanck.problem import Problem
 from fokkerplanck.runtime.clock import Compiler
 from fokkerplanck.runtime.progress import Progress
 from fokkerplanck.sweep.task import Task, solve
-from fokkerplanck.timestepping.schemes import SCHEME_TABLE, march_of
+from fokkerplanck.timestepping.schemes import SCHEME_TABLE, make_integrator
 from fokkerplanck.timestepping.system import System
 
 # The package's function of that name hides the module.
@@ -212,7 +212,7 @@ def test_long_steps_tell_the_time_within_them(scheme: str, stepper: str) -> None
     told.moved = reached.append
     ends = []
     for system in (quiet, told):
-        march, _, _ = march_of(SCHEME_TABLE[scheme], stepper, system, [0.0, 4.0], 1e-2)
+        march, _, _ = make_integrator(SCHEME_TABLE[scheme], stepper, system, [0.0, 4.0], 1e-2)
         ends.append(march.advance(start, 0.0, 4.0, 0.0)[0])
     np.testing.assert_array_equal(*ends)
     assert len(reached) > 2
@@ -224,7 +224,7 @@ def test_heavy_tails_tell_the_time_within_a_frame() -> None:
     problem = Problem("x**2/2", 1.0, 1.0, {"x": (-4, 4)}, alpha=1.5, learning_rate=1.0)
     system, reached = LevySystem(problem, problem.grid(64)), []
     system.moved = reached.append
-    LevyMarch(system, 1e-2, 1.0).advance(np.full(64, 0.125), 0.0, 1.0, 0.0)
+    LevyIntegrator(system, 1e-2, 1.0).advance(np.full(64, 0.125), 0.0, 1.0, 0.0)
     assert reached == sorted(reached)
     assert reached[0] < reached[-1] == pytest.approx(1.0)
 

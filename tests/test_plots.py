@@ -26,7 +26,7 @@ from fokkerplanck.figures.observables import observables_figures
 from fokkerplanck.figures.quasi_potential import landscape, quasi_potential_figures
 from fokkerplanck.figures.style import contour_levels, lived_in, readable_top, settled, symbol, view
 from fokkerplanck.io import CriticalPoints, Loop
-from fokkerplanck.io.result import Result, Stationary
+from fokkerplanck.io.result import Result, StationaryRecord
 
 BETA = 2.0
 
@@ -87,7 +87,7 @@ def ornstein_uhlenbeck(cells, names="xyz", frames=9, stationary=True, swirl=0.0)
             "loss_rate": rate,
             "loss_rate_dynkin": rate,
         },
-        stationary=Stationary(rest, loss.copy(), current, 0.0, not swirl, 0.0, swirl)
+        stationary=StationaryRecord(rest, loss.copy(), current, 0.0, not swirl, 0.0, swirl)
         if stationary
         else None,
     )

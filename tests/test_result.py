@@ -10,7 +10,7 @@ from hypothesis import strategies as st
 
 from fokkerplanck.errors import StoreError
 from fokkerplanck.io import OBSERVABLES
-from fokkerplanck.io.result import Result, Stationary, open_result
+from fokkerplanck.io.result import Result, StationaryRecord, open_result
 
 
 def make_result(shape=(5, 6), frames=3, stream=1203, precision=np.float64, **fields):
@@ -46,7 +46,7 @@ def make_result(shape=(5, 6), frames=3, stream=1203, precision=np.float64, **fie
 
 def make_stationary(shape, seed=5):
     rng = np.random.default_rng(seed)
-    return Stationary(
+    return StationaryRecord(
         rng.random(shape),
         rng.random(shape),
         rng.random((len(shape), *shape)),

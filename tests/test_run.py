@@ -24,7 +24,7 @@ from fokkerplanck.errors import CaseError, CaseWarning, StoreError
 from fokkerplanck.io.journal import journal_files
 from fokkerplanck.io.result import Result
 from fokkerplanck.pipeline import run
-from fokkerplanck.pipeline.recorder import Sink
+from fokkerplanck.pipeline.recorder import Recorder
 from fokkerplanck.timestepping.schemes import SCHEMES
 from fokkerplanck.timestepping.steppers import STEPPERS
 
@@ -238,19 +238,19 @@ class Killed(Exception):
     """Stands for whatever ends a process."""
 
 
-def stopping(monkeypatch: pytest.MonkeyPatch, frame: int, act: Callable[[Sink], None]) -> None:
+def stopping(monkeypatch: pytest.MonkeyPatch, frame: int, act: Callable[[Recorder], None]) -> None:
     """Let ``act`` happen once that frame is written."""
-    write = Sink.frame
+    write = Recorder.frame
 
-    def patched(self: Sink, state: Any, measured: dict[str, Any]) -> None:
+    def patched(self: Recorder, state: Any, measured: dict[str, Any]) -> None:
         write(self, state, measured)
         if state.frame == frame:
             act(self)
 
-    monkeypatch.setattr(Sink, "frame", patched)
+    monkeypatch.setattr(Recorder, "frame", patched)
 
 
-def dies(_: Sink) -> None:
+def dies(_: Recorder) -> None:
     raise Killed
 
 
@@ -311,9 +311,9 @@ def test_resumed_run_equals_an_uninterrupted_one(
     whole = run(case, tmp_path / "whole.h5")
     copied = tmp_path / "copied.h5"
 
-    def copy_and_die(sink: Sink) -> None:
+    def copy_and_die(recorder: Recorder) -> None:
         # What a kill without warning leaves: the open file as it is on disk, and its journal.
-        for file in (sink.path, *journal_files(sink.path)):
+        for file in (recorder.path, *journal_files(recorder.path)):
             shutil.copy(file, file.with_name(file.name.replace("cut", "copied")))
         raise Killed
 

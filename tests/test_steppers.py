@@ -21,7 +21,7 @@ from fokkerplanck.problem import Problem
 from fokkerplanck.stationary.stationary import stationary
 from fokkerplanck.timestepping.evolve import evolve, fixed_steps
 from fokkerplanck.timestepping.initial import point_density
-from fokkerplanck.timestepping.integrator import March, frames
+from fokkerplanck.timestepping.integrator import StepIntegrator, frames
 from fokkerplanck.timestepping.krylov import rational_krylov
 from fokkerplanck.timestepping.steppers import STEPPERS, Stepper, choose_stepper
 from fokkerplanck.timestepping.system import System
@@ -274,7 +274,7 @@ def test_time_error_stays_below_the_tolerance(row: Stepper) -> None:
 
 def test_output_times_are_met_and_steps_remembered() -> None:
     system = system_of("circulating")
-    march = March(system, STEPPERS["split"], 1e-4, 1.0)
+    march = StepIntegrator(system, STEPPERS["split"], 1e-4, 1.0)
     times = [0.0, 0.013, 0.5, 1.0]
     start = random_density(system.grid, 2).reshape(-1)
     reached = list(frames(march, start, times))
@@ -290,7 +290,7 @@ def test_output_times_are_met_and_steps_remembered() -> None:
 
 def test_tolerance_out_of_reach_is_a_failure() -> None:
     system = system_of("circulating")
-    march = March(system, STEPPERS["implicit"], 1e-16, 1.0)
+    march = StepIntegrator(system, STEPPERS["implicit"], 1e-16, 1.0)
     with pytest.raises(NumericalFailure, match="rtol"):
         march.advance(random_density(system.grid, 2).reshape(-1), 0.0, 1.0, 0.0)
 

@@ -24,7 +24,7 @@ from fokkerplanck.io.disk import Disk
 from fokkerplanck.io.journal import journal_files
 from fokkerplanck.io.lock import Lock
 from fokkerplanck.pipeline import evolution
-from fokkerplanck.pipeline.recorder import Sink
+from fokkerplanck.pipeline.recorder import Recorder
 
 ROOT = Path(__file__).resolve().parents[1]
 ENVIRONMENT = os.environ | {"PYTHONPATH": str(ROOT), "NUMBA_NUM_THREADS": "1"}
@@ -366,13 +366,13 @@ def test_a_part_that_was_found_is_kept(
     monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:
     """Every part obeys a signal as soon as it is written."""
-    real = Sink.stationary
+    real = Recorder.stationary
 
-    def signalled(self: Sink, rest: object) -> None:
+    def signalled(self: Recorder, rest: object) -> None:
         self.stopped = lambda: True
         real(self, rest)  # type: ignore[arg-type]
 
-    monkeypatch.setattr(Sink, "stationary", signalled)
+    monkeypatch.setattr(Recorder, "stationary", signalled)
     assert main(RUN) == 130
     cut = open_result(PATH)
     assert cut.status == "interrupted"

@@ -36,8 +36,8 @@ from fokkerplanck.sweep.task import (
     OTHER,
     Outcome,
     Task,
+    member_status,
     solve,
-    standing,
 )
 
 # So few cells are worth a caution, which is not the matter here.
@@ -188,14 +188,14 @@ def test_result_of_another_case_version_or_setting_is_not_taken_for_the_member(
     settings = {"noise.batch_size": [2]}
     path = Path("out/batch_size=2/well.h5")
     case = fp.load_case("well.toml", {"noise.batch_size": 2})
-    assert standing(case, path) == (ABSENT, "")
+    assert member_status(case, path) == (ABSENT, "")
     path.parent.mkdir(parents=True)
     path.write_bytes(finished_file)
     if change is not None:
         with h5py.File(path, "r+") as file:
             change(file)
     before = path.read_bytes()
-    assert standing(case, path) == (state, part)
+    assert member_status(case, path) == (state, part)
     one = task_of(str(path), noise__batch_size=2)
     if state == DONE:
         assert prepared(settings).tasks == ()
@@ -210,7 +210,7 @@ def test_result_of_another_case_version_or_setting_is_not_taken_for_the_member(
     [again] = prepared(settings, overwrite=True).tasks
     assert again.replace
     assert solved(again).failure == ""
-    assert standing(case, path) == (DONE, "")
+    assert member_status(case, path) == (DONE, "")
 
 
 def test_damaged_member_is_refused_and_replaced_on_demand(finished_file: bytes) -> None:
@@ -219,12 +219,12 @@ def test_damaged_member_is_refused_and_replaced_on_demand(finished_file: bytes) 
     path.parent.mkdir(parents=True)
     path.write_bytes(finished_file[:1000])
     case = fp.load_case("well.toml", {"noise.batch_size": 2})
-    assert standing(case, path)[0] == DAMAGED
+    assert member_status(case, path)[0] == DAMAGED
     with pytest.raises(StoreError, match="give --overwrite to replace it"):
         prepared(settings)
     [one] = prepared(settings, overwrite=True).tasks
     assert solved(one).failure == ""
-    assert standing(case, path) == (DONE, "")
+    assert member_status(case, path) == (DONE, "")
 
 
 def test_member_that_another_process_writes_is_left_alone(finished_file: bytes) -> None:

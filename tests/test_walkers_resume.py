@@ -30,10 +30,10 @@ from fokkerplanck.io import read_walkers, walkers_file, write_walkers
 from fokkerplanck.io import walkers as files
 from fokkerplanck.io.result import Result
 from fokkerplanck.io.session import Session
-from fokkerplanck.particles import Ensemble, Form, Gaussian, State, ensemble, walkers
+from fokkerplanck.particles import EnsembleFrames, Form, Gaussian, State, ensemble, walkers
 from fokkerplanck.pipeline import ensemble_checkpoint as keeping
 from fokkerplanck.pipeline import run
-from fokkerplanck.pipeline.recorder import Sink
+from fokkerplanck.pipeline.recorder import Recorder
 
 pytestmark = compiled_only
 
@@ -69,7 +69,7 @@ def halves(begin: float, end: float) -> list[tuple[float, float, float, float]]:
     return [(begin, middle, 0.5, 0.25), (middle, end, 0.25, 0.0625)]
 
 
-def uneven(keeper: Kept) -> Ensemble:
+def uneven(keeper: Kept) -> EnsembleFrames:
     """Steps of other lengths in each interval, for the method that keeps its noise."""
     problem = quadratic()
     return ensemble(
@@ -78,7 +78,7 @@ def uneven(keeper: Kept) -> Ensemble:
     )  # fmt: skip
 
 
-WALKS: dict[str, Callable[[Kept], Ensemble]] = {
+WALKS: dict[str, Callable[[Kept], EnsembleFrames]] = {
     "uneven steps that keep their noise": uneven,
     "weak-2 under a control": lambda keeper: moved(
         quadratic(), "weak-2", pieces=halves, keeper=keeper
@@ -91,7 +91,7 @@ MORE = ("sgd with momentum", "langevin, varying Sigma")
 NAMES = (*walker_bits.COMPILED_ELSEWHERE, *MORE, *WALKS)
 
 
-def walked(name: str, keeper: Kept, patch: pytest.MonkeyPatch) -> Ensemble:
+def walked(name: str, keeper: Kept, patch: pytest.MonkeyPatch) -> EnsembleFrames:
     if name in WALKS:
         return WALKS[name](keeper)
     with patch.context() as context:
@@ -364,14 +364,14 @@ def test_an_ensemble_that_is_in_the_file_is_not_walked_again(
     case: Case, path: Path, whole: Path, begun: list[float], monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """A kill between the last write of the ensemble and the removal of its states included."""
-    real = Sink.ensemble
+    real = Recorder.ensemble
 
-    def signalled(self: Sink, walkers: object) -> None:
+    def signalled(self: Recorder, walkers: object) -> None:
         self.stopped = lambda: True
         real(self, walkers)  # type: ignore[arg-type]
 
     with monkeypatch.context() as patch:
-        patch.setattr(Sink, "ensemble", signalled)
+        patch.setattr(Recorder, "ensemble", signalled)
         with pytest.raises(KeyboardInterrupt):
             run(case, path)
     assert open_result(path).status == "interrupted"

@@ -13,7 +13,7 @@ from collections.abc import Callable
 import numpy as np
 
 import fokkerplanck as fp
-from fokkerplanck.particles import Ensemble, Gaussian, ensemble
+from fokkerplanck.particles import EnsembleFrames, Gaussian, ensemble
 from fokkerplanck.particles.codegen.formulas import Numbers
 from fokkerplanck.particles.codegen.module import kernels_of
 from fokkerplanck.particles.codegen.source import fields_source
@@ -65,7 +65,7 @@ def quadratic(**more: object) -> fp.Problem:
     return fp.Problem("0.5*(x**2 + 2*y**2)", beta=2.0, **settings)
 
 
-def moved(problem: fp.Problem, method: str, **more: object) -> Ensemble:
+def moved(problem: fp.Problem, method: str, **more: object) -> EnsembleFrames:
     d = problem.ndim
     start = Gaussian(np.full(d, 0.3), 0.1 * np.eye(d))
     settings = {"seed": 90317, "particles": PARTICLES, "trajectories": 7, **more}
@@ -80,7 +80,7 @@ ABSORBING = box((NARROW, "absorbing"), (NARROW, ("reflecting", "absorbing")))
 TURNED = [["1 + x**2", "0.4*x"], ["0.4*x", "2 + sin(y)"]]
 THREE = [["2", "0.3*x", "0"], ["0.3*x", "1 + z**2", "0.2"], ["0", "0.2", "1"]]
 
-RUNS: dict[str, Callable[[], Ensemble]] = {
+RUNS: dict[str, Callable[[], EnsembleFrames]] = {
     "langevin": lambda: moved(quadratic(), "langevin"),
     "leimkuhler-matthews": lambda: moved(quadratic(), "leimkuhler-matthews"),
     "weak-2": lambda: moved(quadratic(), "weak-2"),
@@ -141,7 +141,7 @@ COMPILED_ELSEWHERE = (
 )  # fmt: skip
 
 
-def bits(found: Ensemble) -> str:
+def bits(found: EnsembleFrames) -> str:
     """Hash of all that an ensemble holds."""
     digest = hashlib.sha256()
     for name in ("counts", "mean", "covariance", "loss", "gradient_norm", "trajectories"):

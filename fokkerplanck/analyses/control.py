@@ -15,7 +15,7 @@ from ..control import (
     optimal_schedule,
     policy_values,
 )
-from ..control.controlled import LEVERS, Family
+from ..control.controlled import LEVERS, ControlledFamily
 from ..control.objective import Running
 from ..errors import CaseError
 from ..io import ControlRecord, Search
@@ -45,7 +45,7 @@ def objective_of(case: Case, initial: np.ndarray) -> Objective:
             f"the horizon {density.end:g} is shorter than a step, the learning rate {rate:g}",
             "density.end",
         )
-    family = Family(case.problem, case.grid, LEVERS[asked.of])
+    family = ControlledFamily(case.problem, case.grid, LEVERS[asked.of])
     if asked.terminal is None:
         if not case.problem.has_loss:
             raise CaseError(

@@ -7,7 +7,7 @@ import math
 import numpy as np
 
 from ..grid import Grid
-from ..io import CriticalPoints, Loop, SpectrumRecord, Stationary
+from ..io import CriticalPoints, Loop, SpectrumRecord, StationaryRecord
 from ..operators.currents import cell_current, circulation, entropy_rates
 from ..operators.generator import Generator
 from ..operators.samples import STENCIL
@@ -30,9 +30,9 @@ _CHECKS = (
 )
 
 
-def record_of(problem: Problem, generator: Generator, state: StationaryState) -> Stationary:
+def record_of(problem: Problem, generator: Generator, state: StationaryState) -> StationaryRecord:
     """Density, Phi~, current and entropy production: what every run with a stationary state has."""
-    return Stationary(
+    return StationaryRecord(
         state.density,
         state.quasi_potential,
         cell_current(generator, state.density),
@@ -45,7 +45,7 @@ def record_of(problem: Problem, generator: Generator, state: StationaryState) ->
 
 
 def analyse(
-    problem: Problem, generator: Generator, state: StationaryState, record: Stationary
+    problem: Problem, generator: Generator, state: StationaryState, record: StationaryRecord
 ) -> list[str]:
     """Everything that [stationary] asks for besides the state itself; returns what was left out.
 

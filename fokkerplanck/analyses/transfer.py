@@ -10,7 +10,7 @@ import numpy as np
 from ..case import Case
 from ..errors import CaseError, NumericalFailure
 from ..grid import Grid
-from ..io import Discrete, EnsembleRecord, RelationRow
+from ..io import DiscreteRecord, EnsembleRecord, RelationRow
 from ..operators.generator import Generator, generator
 from ..particles import METHODS
 from ..problem.expressions.field import FormulaField
@@ -38,7 +38,7 @@ def discretise(
     system: Generator,
     rest: np.ndarray | None,
     walkers: EnsembleRecord | None,
-) -> tuple[Discrete, list[str]]:
+) -> tuple[DiscreteRecord, list[str]]:
     """Everything that [discrete] asks for.
 
     Parameters
@@ -75,7 +75,7 @@ def discretise(
     notes = _notes(case, operator, state)
     mean, covariance = grid_moments(grid, state.density)
     densities = _densities(operator, start, asked.iterations)
-    record = Discrete(
+    record = DiscreteRecord(
         noise=_words(operator),
         iteration=np.array(asked.iterations, dtype=np.int64),
         density=np.array(densities).reshape(-1, *grid.shape),
@@ -196,7 +196,11 @@ def _numbers(operator: TransferOperator, state: Invariant) -> dict[str, float]:
 
 
 def _scan(
-    case: Case, operator: TransferOperator, state: Invariant, rest: np.ndarray, record: Discrete
+    case: Case,
+    operator: TransferOperator,
+    state: Invariant,
+    rest: np.ndarray,
+    record: DiscreteRecord,
 ) -> None:
     """rho_ss of the steps against that of (48), over the learning rates."""
     asked, grid = case.discrete, case.grid

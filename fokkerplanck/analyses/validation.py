@@ -9,7 +9,7 @@ from typing import Any
 
 import numpy as np
 
-from ..case import Case, Ensemble, Validation
+from ..case import Case, EnsembleRequest, ValidationRequest
 from ..errors import CaseError, StoreError
 from ..fractional.levy_integrator import evolve_levy
 from ..grid import Grid
@@ -91,7 +91,7 @@ def validate(
     progress : Progress, optional
         Shows the second grid and each further ensemble.
     """
-    asked = case.validation or Validation()
+    asked = case.validation or ValidationRequest()
     frames = _chosen(kept, walkers)
     progress = progress or Progress()
     with progress.stage("density on half as many cells"):
@@ -112,12 +112,14 @@ def with_validation(case: Case) -> Case:
         raise CaseError("is missing; walkers are counted at the times of [density]", "density")
     return replace(
         case,
-        ensemble=case.ensemble or Ensemble(),
-        validation=case.validation or Validation(),
+        ensemble=case.ensemble or EnsembleRequest(),
+        validation=case.validation or ValidationRequest(),
     )
 
 
-def compare(result: Result, significance: float = Validation().significance) -> ValidationRecord:
+def compare(
+    result: Result, significance: float = ValidationRequest().significance
+) -> ValidationRecord:
     """Compare density and ensemble of a result as they are, without an error budget.
 
     Raises
@@ -246,7 +248,7 @@ def _others(
     touched = _meet_sides(case, masses, walkers.step)
     asked = replace(case.ensemble, method=method, trajectories=0)
 
-    def walked(other: Case, held: Ensemble, number: int, words: str) -> list[Halved]:
+    def walked(other: Case, held: EnsembleRequest, number: int, words: str) -> list[Halved]:
         own = replace(held, seed=held.seed + number)
         assert other.density is not None
         with progress.bar(f"walkers {words}", own.times(other.density)[-1]) as bar:

@@ -29,7 +29,7 @@ CELL_BYTES = 200
 
 
 @dataclass(frozen=True)
-class Table:
+class CsvTable:
     """A CSV file as text.
 
     Parameters
@@ -137,7 +137,7 @@ def read_model(section: ModelSection, sources: Sources) -> DataModel:
     )
 
 
-def read_table(name: str, sources: Sources) -> Table:
+def read_table(name: str, sources: Sources) -> CsvTable:
     """Read a CSV file: a line with the column names, then one line per sample.
 
     The separator is the comma, semicolon or tab that the first line has most of. Empty lines are
@@ -171,7 +171,7 @@ def read_table(name: str, sources: Sources) -> Table:
                 key,
             )
     rows, ends = tuple(row for _, row in filled[1:]), tuple(line for line, _ in filled[1:])
-    return Table(name, header, rows, ends)
+    return CsvTable(name, header, rows, ends)
 
 
 def _check_header(header: tuple[str, ...], name: str) -> None:
@@ -211,7 +211,7 @@ def _standardised(
     return result
 
 
-def _classes(table: Table, section: ModelSection) -> np.ndarray:
+def _classes(table: CsvTable, section: ModelSection) -> np.ndarray:
     """1 where the target is ``positive``, 0 elsewhere; without it the column holds 0 and 1."""
     key = "loss.target"
     cells = table.column(section.target, key)
@@ -233,7 +233,7 @@ def _classes(table: Table, section: ModelSection) -> np.ndarray:
     return result
 
 
-def _zeros_and_ones(cells: list[str], table: Table, target: str) -> np.ndarray:
+def _zeros_and_ones(cells: list[str], table: CsvTable, target: str) -> np.ndarray:
     values = [_number(cell) for cell in cells]
     for number, (cell, value) in enumerate(zip(cells, values, strict=True)):
         if value not in (0.0, 1.0):

@@ -26,17 +26,17 @@ from .overrides import apply_overrides, overridden
 from .passage import passage
 from .records import (
     Case,
-    Control,
+    ControlRequest,
     Density,
-    Discrete,
-    Ensemble,
+    DiscreteRequest,
+    EnsembleRequest,
     Expect,
     Initial,
     Output,
-    Smoothing,
-    Spectrum,
-    Stationary,
-    Validation,
+    SmoothingRequest,
+    SpectrumRequest,
+    StationaryRequest,
+    ValidationRequest,
 )
 from .schema import CaseFile, DensitySection, OutputSection
 from .sources import Sources
@@ -182,18 +182,22 @@ def case_of(
         grid=grid,
         initial=start or initial_density(tables.initial, grid, constants),
         density=None if tables.density is None else _density(tables.density),
-        stationary=None if tables.stationary is None else Stationary(),
+        stationary=None if tables.stationary is None else StationaryRequest(),
         spectrum=None if tables.spectrum is None else _spectrum(tables.spectrum, grid, problem),
         passage=None if tables.passage is None else passage(tables.passage, grid, constants),
-        ensemble=None if tables.ensemble is None else Ensemble(**tables.ensemble.model_dump()),
+        ensemble=None
+        if tables.ensemble is None
+        else EnsembleRequest(**tables.ensemble.model_dump()),
         validation=(
-            None if tables.validation is None else Validation(**tables.validation.model_dump())
+            None
+            if tables.validation is None
+            else ValidationRequest(**tables.validation.model_dump())
         ),
         control=None if tables.control is None else _control(tables.control),
         smoothing=(
             None
             if tables.smoothing is None
-            else Smoothing(tuple(tables.smoothing.gamma), tuple(tables.smoothing.beta))
+            else SmoothingRequest(tuple(tables.smoothing.gamma), tuple(tables.smoothing.beta))
         ),
         discrete=None if tables.discrete is None else _discrete(tables.discrete, problem),
         output=_output(tables.output),
@@ -226,7 +230,7 @@ def _check_jumps(file: CaseFile, problem: Problem) -> None:
         raise CaseError(f"{file.density.stepper} {reason}; take auto", "density.stepper")
 
 
-def _discrete(section: DiscreteSection, problem: Problem) -> Discrete:
+def _discrete(section: DiscreteSection, problem: Problem) -> DiscreteRequest:
     rate = problem.learning_rate
     if rate is None:
         raise CaseError("is missing; [discrete] steps by it", "noise.learning_rate")
@@ -239,7 +243,7 @@ def _discrete(section: DiscreteSection, problem: Problem) -> Discrete:
     steps = section.steps or 0
     if section.end is not None:
         steps = max(1, round(section.end / rate))
-    return Discrete(
+    return DiscreteRequest(
         section.noise,
         steps,
         section.frames,
@@ -251,7 +255,7 @@ def _discrete(section: DiscreteSection, problem: Problem) -> Discrete:
     )
 
 
-def _spectrum(section: SpectrumSection, grid: Grid, problem: Problem) -> Spectrum:
+def _spectrum(section: SpectrumSection, grid: Grid, problem: Problem) -> SpectrumRequest:
     if problem.time_dependent:
         raise CaseError("coefficients that change in time leave no spectrum", "spectrum")
     if section.count > grid.size:
@@ -260,7 +264,7 @@ def _spectrum(section: SpectrumSection, grid: Grid, problem: Problem) -> Spectru
             "cells",
             "spectrum.count",
         )
-    return Spectrum(section.count)
+    return SpectrumRequest(section.count)
 
 
 def _output(section: OutputSection) -> Output:
@@ -268,14 +272,14 @@ def _output(section: OutputSection) -> Output:
     return Output(section.every_frame, section.precision, figures, section.report, section.errors)
 
 
-def _control(section: ControlSection) -> Control:
+def _control(section: ControlSection) -> ControlRequest:
     given = section.model_dump()
     if isinstance(section.schedule, list):
         given |= {"schedule": tuple(section.schedule), "intervals": len(section.schedule)}
     elif section.intervals is None:
-        given["intervals"] = Control.intervals
+        given["intervals"] = ControlRequest.intervals
     given["compare"] = None if section.compare is None else tuple(section.compare)
-    return Control(**given)
+    return ControlRequest(**given)
 
 
 def _density(section: DensitySection) -> Density:

@@ -8,14 +8,14 @@ from ..errors import CaseError
 from ..grid import Grid
 from ..problem.expressions.condition import Condition
 from .analyses import PassageSection
-from .records import Passage
+from .records import PassageRequest
 
 DEFAULT_FRAMES = 201
 # Stands for all absorbing sides.
 BOUNDARY = "boundary"
 
 
-def passage(section: PassageSection, grid: Grid, constants: dict[str, float]) -> Passage:
+def passage(section: PassageSection, grid: Grid, constants: dict[str, float]) -> PassageRequest:
     """Turn ``[passage]`` into a record; ``constants`` are the names a condition may use.
 
     Raises
@@ -58,7 +58,7 @@ def passage(section: PassageSection, grid: Grid, constants: dict[str, float]) ->
     if section.end is not None:
         frames = DEFAULT_FRAMES if section.frames is None else section.frames
         times = tuple(np.linspace(0.0, section.end, frames).tolist())
-    return Passage(section.target, section.source, _start(section, grid), times, escape)
+    return PassageRequest(section.target, section.source, _start(section, grid), times, escape)
 
 
 def _start(section: PassageSection, grid: Grid) -> tuple[tuple[float, ...], ...] | None:

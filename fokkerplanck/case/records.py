@@ -73,12 +73,12 @@ class Density:
 
 
 @dataclass(frozen=True)
-class Stationary:
+class StationaryRequest:
     """Asks for the stationary density, quasi-potential, current and entropy production."""
 
 
 @dataclass(frozen=True)
-class Spectrum:
+class SpectrumRequest:
     """Asks for the slowest modes of the generator.
 
     Parameters
@@ -91,7 +91,7 @@ class Spectrum:
 
 
 @dataclass(frozen=True)
-class Passage:
+class PassageRequest:
     """Asks for first passage to a target, for escape from minima, or for both.
 
     Parameters
@@ -116,7 +116,7 @@ class Passage:
 
 
 @dataclass(frozen=True)
-class Ensemble:
+class EnsembleRequest:
     """Asks for an ensemble of walkers at the output times of the density.
 
     Parameters
@@ -152,7 +152,7 @@ class Ensemble:
 
 
 @dataclass(frozen=True)
-class Validation:
+class ValidationRequest:
     """Asks for density and ensemble to be compared by statistical tests.
 
     Parameters
@@ -169,7 +169,7 @@ class Validation:
 
 
 @dataclass(frozen=True)
-class Control:
+class ControlRequest:
     """Asks for the density to be steered (59).
 
     Parameters
@@ -204,7 +204,7 @@ class Control:
 
 
 @dataclass(frozen=True)
-class Smoothing:
+class SmoothingRequest:
     """Asks for local entropy (66) and its minima.
 
     Parameters
@@ -220,7 +220,7 @@ class Smoothing:
 
 
 @dataclass(frozen=True)
-class Discrete:
+class DiscreteRequest:
     """Asks for the transfer operator of SGD (52) and what is stationary under it.
 
     Parameters
@@ -345,14 +345,14 @@ class Case:
     grid: Grid
     initial: Initial
     density: Density | None = None
-    stationary: Stationary | None = None
-    spectrum: Spectrum | None = None
-    passage: Passage | None = None
-    ensemble: Ensemble | None = None
-    validation: Validation | None = None
-    control: Control | None = None
-    smoothing: Smoothing | None = None
-    discrete: Discrete | None = None
+    stationary: StationaryRequest | None = None
+    spectrum: SpectrumRequest | None = None
+    passage: PassageRequest | None = None
+    ensemble: EnsembleRequest | None = None
+    validation: ValidationRequest | None = None
+    control: ControlRequest | None = None
+    smoothing: SmoothingRequest | None = None
+    discrete: DiscreteRequest | None = None
     output: Output = Output()
     overrides: dict[str, Any] = field(default_factory=dict)
     expect: dict[str, Expect] = field(default_factory=dict)

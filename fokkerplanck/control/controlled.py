@@ -124,7 +124,7 @@ class Schedule:
                 yield a, b, self.at(0.5 * (a + b))
 
 
-class Family:
+class ControlledFamily:
     """The generators of one problem on one grid at all values of a control.
 
     Parameters
@@ -216,7 +216,7 @@ class Family:
 class ControlledSystem(System):
     """A system whose generator follows a schedule; constant between the schedule's breaks."""
 
-    def __init__(self, family: Family, schedule: Schedule):
+    def __init__(self, family: ControlledFamily, schedule: Schedule):
         super().__init__(family.problem, family.grid)
         self.family, self.schedule = family, schedule
         self._level = math.nan

@@ -16,7 +16,7 @@ from functools import cached_property
 import numpy as np
 
 from ..errors import CaseError
-from .controlled import Family, Schedule, operator_of, poisson_table
+from .controlled import ControlledFamily, Schedule, operator_of, poisson_table
 from .controlled_kernels import Operator, propagate, propagate_with_slope
 
 # Cells per axis below which a coarser grid says nothing about a finer one.
@@ -56,7 +56,7 @@ class Objective:
         For an open box, or no interval.
     """
 
-    family: Family
+    family: ControlledFamily
     initial: np.ndarray
     end: float
     intervals: int
@@ -89,7 +89,7 @@ class Objective:
             return np.asarray(values.reshape(split).mean(axis=inner))
 
         running = self.running
-        few = Family(
+        few = ControlledFamily(
             self.family.problem,
             self.family.problem.grid([n // 2 for n in grid.shape]),
             self.family.lever,

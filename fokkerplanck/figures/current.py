@@ -9,7 +9,7 @@ from matplotlib.figure import Figure
 from matplotlib.lines import Line2D
 
 from ..io import Loop
-from ..io.result import Result, Stationary
+from ..io.result import Result, StationaryRecord
 from .flow import LINE_COLOR, RIM_COLOR, arrow, level_lines, traced_lines
 from .frames import planes
 from .style import (
@@ -45,7 +45,7 @@ def current_figures(result: Result) -> dict[str, Figure]:
     return {"current": draw(result, stationary)}
 
 
-def _around(result: Result, stationary: Stationary) -> Figure:
+def _around(result: Result, stationary: StationaryRecord) -> Figure:
     """1-D: the current is one number; what changes along the circle is its velocity J/rho_ss."""
     figure = new_figure(COLUMN, 3.2)
     top, bottom = figure.subplots(2, 1, sharex=True)
@@ -82,7 +82,7 @@ def _around(result: Result, stationary: Stationary) -> Figure:
     return figure
 
 
-def _over_density(result: Result, stationary: Stationary) -> Figure:
+def _over_density(result: Result, stationary: StationaryRecord) -> Figure:
     limits = view(lived_in(stationary.density[None], FOCUS), result.bounds)
     loops = [*stationary.cycles[:1], *stationary.limit_cycles[:1]]
     height = 3.4 * panel_shape(limits)
@@ -102,7 +102,7 @@ def _over_density(result: Result, stationary: Stationary) -> Figure:
     return figure
 
 
-def draw_current(axes: Axes, result: Result, stationary: Stationary, count: int) -> float:
+def draw_current(axes: Axes, result: Result, stationary: StationaryRecord, count: int) -> float:
     """Lines of J_ss in 2-D, level lines where there is a stream function; returns their step."""
     stream = stationary.stream_function
     if stream is None:
@@ -144,7 +144,7 @@ def _outline(color: object, width: float) -> list[patheffects.AbstractPathEffect
     return [patheffects.withStroke(linewidth=width, foreground=color)]
 
 
-def _marginals(result: Result, stationary: Stationary) -> Figure:
+def _marginals(result: Result, stationary: StationaryRecord) -> Figure:
     """3-D: marginals with their own currents, which are as free of sources as the whole one.
 
     A slice would show what leaves it as a source.

@@ -8,7 +8,7 @@ from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 from matplotlib.ticker import NullFormatter
 
-from ..io.result import Discrete, Result
+from ..io.result import DiscreteRecord, Result
 from .style import COLORS, PAGE, at_least_a_decade, lived_in, new_figure, symbol, view
 
 # Curves of the map run through these parts of the colour map, dark to light.
@@ -35,7 +35,7 @@ def discrete_figures(result: Result) -> dict[str, Figure]:
     return {"discrete": figure}
 
 
-def _marginals(axes: Axes, result: Result, steps: Discrete, axis: int) -> None:
+def _marginals(axes: Axes, result: Result, steps: DiscreteRecord, axis: int) -> None:
     others = tuple(i for i in range(result.ndim) if i != axis)
     share = result.cell_volume / result.grid_spacing[axis]
     curves = steps.scan_density if len(steps.scan_rates) else steps.stationary[None]
@@ -57,7 +57,7 @@ def _marginals(axes: Axes, result: Result, steps: Discrete, axis: int) -> None:
     axes.locator_params(nbins=5)
 
 
-def _distance(axes: Axes, steps: Discrete) -> None:
+def _distance(axes: Axes, steps: DiscreteRecord) -> None:
     rates, distance = steps.scan_rates, steps.scan["distance"]
     axes.loglog(rates, distance, "o-", color=COLORS[0], markersize=4)
     if distance[0] > 0.0:

@@ -9,7 +9,7 @@ from matplotlib.figure import Figure
 from matplotlib.patches import FancyArrowPatch
 
 from ..io import EscapeRecord
-from ..io.result import Result, Stationary
+from ..io.result import Result, StationaryRecord
 from .frames import planes
 from .regions import OUTLINE, limits_of, time_words
 from .style import (
@@ -49,7 +49,7 @@ def neighbours(wells: EscapeRecord) -> list[tuple[int, int]]:
     return [(i, j) for i, j in pairs if np.isfinite(wells.barrier[i, j])]
 
 
-def _line(result: Result, wells: EscapeRecord, rest: Stationary) -> Figure:
+def _line(result: Result, wells: EscapeRecord, rest: StationaryRecord) -> Figure:
     figure = new_figure(COLUMN, 2.9)
     axes = figure.subplots()
     x, height = result.centers[0], rest.quasi_potential - rest.quasi_potential.min()
@@ -94,7 +94,7 @@ def _line(result: Result, wells: EscapeRecord, rest: Stationary) -> Figure:
     return figure
 
 
-def _plane(result: Result, wells: EscapeRecord, rest: Stationary) -> Figure:
+def _plane(result: Result, wells: EscapeRecord, rest: StationaryRecord) -> Figure:
     """In three dimensions on the axes along which the minima are furthest apart."""
     rows = planes(result, "marginal", np.zeros(result.ndim, dtype=int))
     apart = np.ptp(wells.minima, axis=0)

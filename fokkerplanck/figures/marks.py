@@ -8,7 +8,7 @@ import numpy as np
 from matplotlib.axes import Axes
 from matplotlib.lines import Line2D
 
-from ..io.result import Stationary
+from ..io.result import StationaryRecord
 from .style import COLORS
 
 # Shifts shorter than this share of a panel have no room for an arrow head between the markers.
@@ -26,7 +26,7 @@ LOOKS: dict[tuple[str, str], dict[str, Any]] = {
 SYMBOLS = {"loss": r"$\Phi$", "quasi_potential": r"$\tilde\Phi$"}
 
 
-def positions(stationary: Stationary, field: str, kind: str) -> np.ndarray:
+def positions(stationary: StationaryRecord, field: str, kind: str) -> np.ndarray:
     """Where a field has its minima or its saddles, shape (m, d); in 1-D a saddle is a maximum."""
     points = stationary.critical.get(field)
     if points is None or not len(points.position):
@@ -39,7 +39,7 @@ def positions(stationary: Stationary, field: str, kind: str) -> np.ndarray:
 
 def mark(
     axes: Axes,
-    stationary: Stationary,
+    stationary: StationaryRecord,
     pair: tuple[int, int],
     limits: list[tuple[float, float]],
 ) -> None:
@@ -82,7 +82,7 @@ def mark(
         )
 
 
-def shifts(stationary: Stationary) -> list[tuple[np.ndarray, np.ndarray]]:
+def shifts(stationary: StationaryRecord) -> list[tuple[np.ndarray, np.ndarray]]:
     """Places in Phi and in Phi~ of the matching minima and saddles.
 
     Those that pass through a periodic side are left out: a line would cross the whole panel.
@@ -99,7 +99,7 @@ def shifts(stationary: Stationary) -> list[tuple[np.ndarray, np.ndarray]]:
     return ends
 
 
-def handles(stationary: Stationary) -> list[Line2D]:
+def handles(stationary: StationaryRecord) -> list[Line2D]:
     """Legend of the marks; projections are called so."""
     found = []
     for (field, kind), look in LOOKS.items():

@@ -7,7 +7,7 @@ from matplotlib import colormaps
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 
-from ..io.result import Result, Stationary
+from ..io.result import Result, StationaryRecord
 from .current import draw_current
 from .flow import traced_lines
 from .frames import Plane, peak_cell, planes
@@ -55,7 +55,7 @@ def quasi_potential_figures(result: Result) -> dict[str, Figure]:
     return {"quasi_potential": figure}
 
 
-def _trusted(stationary: Stationary) -> np.ndarray:
+def _trusted(stationary: StationaryRecord) -> np.ndarray:
     """Phi~ with its minimum at zero, NaN where rho_ss is too small to know it."""
     sure = stationary.density > TRUSTED * stationary.density.max()
     values = np.where(sure, stationary.quasi_potential, np.nan)
@@ -80,7 +80,7 @@ def landscape(result: Result) -> tuple[np.ndarray, str] | None:
     return loss, r"loss $\Phi$"
 
 
-def _lines(result: Result, stationary: Stationary) -> Figure:
+def _lines(result: Result, stationary: StationaryRecord) -> Figure:
     figure = new_figure(COLUMN, 3.3 if stationary.critical else 2.8)
     axes = figure.subplots()
     home = lived_in(stationary.density[None])
@@ -113,7 +113,7 @@ def _lines(result: Result, stationary: Stationary) -> Figure:
     return figure
 
 
-def _mark_curves(axes: Axes, stationary: Stationary, least: dict[str, float]) -> None:
+def _mark_curves(axes: Axes, stationary: StationaryRecord, least: dict[str, float]) -> None:
     """1-D: marks on the curves, and lines from those of Phi to those of Phi~."""
     points = stationary.critical
     for (field, kind), look in LOOKS.items():
@@ -132,7 +132,7 @@ def _mark_curves(axes: Axes, stationary: Stationary, least: dict[str, float]) ->
         axes.plot([start[0], end[0]], heights, color="0.4", linewidth=0.8, zorder=2)
 
 
-def _images(result: Result, stationary: Stationary) -> Figure:
+def _images(result: Result, stationary: StationaryRecord) -> Figure:
     """A row for each pair of axes, cut through the peak of rho_ss."""
     rows = planes(result, "slice", peak_cell(stationary.density))
     potentials, heads = [_trusted(stationary)], [r"quasi-potential $\tilde\Phi$"]
@@ -233,7 +233,7 @@ def _difference(
     axes.figure.colorbar(shown, ax=axes, label="up to a constant", extend="both", aspect=25)
 
 
-def _circulation(result: Result, plane: Plane, axes: Axes, stationary: Stationary) -> None:
+def _circulation(result: Result, plane: Plane, axes: Axes, stationary: StationaryRecord) -> None:
     """rho_ss with lines of J_ss, wider where the current is stronger."""
     bounds, centers = _geometry(result, plane)
     density = plane.of_density(stationary.density)

@@ -31,7 +31,7 @@ FINEST = 60
 
 
 @dataclass(frozen=True)
-class LevyMarch:
+class LevyIntegrator:
     """Advances densities in time by the steps of a `LevySystem`.
 
     Parameters
@@ -155,7 +155,7 @@ def evolve_levy(
         raise CaseError("must increase strictly", "density.times")
     system = LevySystem(problem, grid, breakpoints)
     system.watch(times[0], times[-1])
-    march = LevyMarch(system, rtol, times[-1] - times[0])
+    march = LevyIntegrator(system, rtol, times[-1] - times[0])
     found = [real_array(initial, "initial")]
     for _, density, _ in frames(march, found[0].reshape(-1), times):
         found.append(density.reshape(grid.shape))

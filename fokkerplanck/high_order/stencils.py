@@ -77,7 +77,10 @@ def _derive(tile, into, source, plane, mask, shift, w, factor, low, high, margin
     of a ring); ``mask`` is that size minus one. The rows begin ``margin`` columns before the first.
     """
     # Places without sign need no test for counting from the end.
-    cells, sink = np.uint64((high - low) * tile.stride), np.uint64(_at(tile, into, low) - margin)
+    cells, sink = (
+        np.uint64((high - low) * tile.stride),
+        np.uint64(_at(tile, into, low) - margin),
+    )
     first, size = _at(tile, source, low) - margin - REACH * shift, tile.size
     n0 = np.uint64(first + (plane & mask) * size)
     n1 = np.uint64(first + (plane + 1 & mask) * size + shift)

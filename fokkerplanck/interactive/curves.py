@@ -10,7 +10,7 @@ from ..figures.style import COLORS, readable_top, view
 from ..io.result import Result
 from .cells import Blocks, blocks, frames_note, page_frames, single, time_texts
 from .drawing import Drawing, buttons, film, label, look, said, slider
-from .fields import Field, field_table, home_of, marks
+from .fields import DrawnField, field_table, home_of, marks
 
 # A curve is zoomed into further than an image.
 CELLS = 2048
@@ -79,7 +79,7 @@ def _density(values: np.ndarray, x: np.ndarray, name: str) -> dict[str, Any]:
 
 
 def _landscape(
-    result: Result, fields: list[Field], joined: Blocks, x: np.ndarray, name: str
+    result: Result, fields: list[DrawnField], joined: Blocks, x: np.ndarray, name: str
 ) -> list[dict[str, Any]]:
     """Loss and quasi-potential above their minima, with their critical points."""
     found: list[dict[str, Any]] = []
@@ -105,7 +105,7 @@ def _landscape(
     return found
 
 
-def _upper(fields: list[Field], home: np.ndarray) -> dict[str, Any]:
+def _upper(fields: list[DrawnField], home: np.ndarray) -> dict[str, Any]:
     """Range of the axis of the potentials: the walls of a loss would press all else flat."""
     tops = [
         float(field.values[home & np.isfinite(field.values)].max(initial=0.0)) for field in fields

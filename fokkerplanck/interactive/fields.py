@@ -16,7 +16,7 @@ KINDS = {"loss": "loss", "quasi_potential": "quasi-potential"}
 
 
 @dataclass(frozen=True)
-class Field:
+class DrawnField:
     """A potential over the cells.
 
     Parameters
@@ -47,7 +47,7 @@ def _densities(result: Result) -> list[np.ndarray]:
     return some if result.stationary is None else [*some, result.stationary.density]
 
 
-def field_table(result: Result, home: np.ndarray) -> list[Field]:
+def field_table(result: Result, home: np.ndarray) -> list[DrawnField]:
     """Loss, where there is one, and quasi-potential, where the state at rest is known.
 
     Parameters
@@ -67,17 +67,17 @@ def field_table(result: Result, home: np.ndarray) -> list[Field]:
     for key, values in found:
         # The stationary density may live in fewer cells than the first one.
         least = float(np.nanmin(values[home]))
-        table.append(Field(key, KINDS[key], values - least, least))
+        table.append(DrawnField(key, KINDS[key], values - least, least))
     return table
 
 
-def top_of(result: Result, field: Field) -> float:
+def top_of(result: Result, field: DrawnField) -> float:
     """Upper end of its colours: the walls, where nobody comes, would take them all."""
     where = lived_in(np.stack(_densities(result)), COLORED) & np.isfinite(field.values)
     return float(field.values[where].max(initial=0.0)) or 1.0
 
 
-def marks(result: Result, field: Field) -> dict[str, Any] | None:
+def marks(result: Result, field: DrawnField) -> dict[str, Any] | None:
     """A trace of the critical points of a field in one or two dimensions; None without any.
 
     Their values above the minimum are the ``customdata``.

@@ -13,7 +13,7 @@ from ..io.result import Result
 from .cells import Blocks, blocks, even, frames_note, page_frames, single, time_texts
 from .colors import DECADES, bar, linear_scale, log_scale
 from .drawing import Drawing, buttons, dropdown, film, label, look, said, slider
-from .fields import Field, field_table, home_of, marks, top_of
+from .fields import DrawnField, field_table, home_of, marks, top_of
 
 # Cells per axis, by the number of parameters: about what a screen shows of one map, or of three.
 CELLS = {2: 256, 3: 128}
@@ -125,7 +125,7 @@ Group = tuple[str, list[dict[str, Any]]]
 
 
 def _groups(
-    result: Result, panels: list[Map], frames: np.ndarray, fields: list[Field]
+    result: Result, panels: list[Map], frames: np.ndarray, fields: list[DrawnField]
 ) -> list[Group]:
     """What there is to choose from, each with a trace per panel."""
     rest, names = result.stationary, result.names
@@ -251,7 +251,7 @@ def _layout(
     return layout, int(min(max(width + LEFT + RIGHT, 480), 1200))
 
 
-def _overlays(result: Result, fields: list[Field]) -> list[dict[str, Any]]:
+def _overlays(result: Result, fields: list[DrawnField]) -> list[dict[str, Any]]:
     """Critical points and some walkers, each shown when its name is clicked."""
     found: list[dict[str, Any]] = []
     for field, color in zip(fields, (COLORS[1], COLORS[3]), strict=False):

@@ -1,7 +1,7 @@
 """Result files: HDF5 that xarray, netCDF-4 and h5py read without options."""
 
 from .control import ControlRecord, Search, SmoothingRecord
-from .discrete import Discrete, RelationRow
+from .discrete import DiscreteRecord, RelationRow
 from .ensemble import EnsembleRecord
 from .exports import EXPORTS, export
 from .identity import Identity, identity
@@ -14,7 +14,7 @@ from .reader import Contents, read
 from .records import Checkpoint, Frame, Header
 from .session import replacing, settle
 from .spectrum import SpectrumRecord
-from .stationary import NUMBERS, CriticalPoints, Loop, Stationary
+from .stationary import NUMBERS, CriticalPoints, Loop, StationaryRecord
 from .stored_case import StoredCase, stored_case
 from .sweep import SweepRecord, read_sweep, write_sweep
 from .target import check_target
@@ -34,7 +34,7 @@ __all__ = [
     "Contents",
     "ControlRecord",
     "CriticalPoints",
-    "Discrete",
+    "DiscreteRecord",
     "EnsembleRecord",
     "EscapeRecord",
     "Frame",
@@ -47,7 +47,7 @@ __all__ = [
     "Search",
     "SmoothingRecord",
     "SpectrumRecord",
-    "Stationary",
+    "StationaryRecord",
     "StoredCase",
     "SweepRecord",
     "ValidationRecord",

@@ -75,7 +75,7 @@ class RelationRow:
 
 
 @dataclass(eq=False, repr=False)
-class Discrete:
+class DiscreteRecord:
     """What the transfer operator of SGD says; all quantities dimensionless.
 
     Parameters

@@ -5,7 +5,7 @@ from __future__ import annotations
 import h5py
 import numpy as np
 
-from .discrete import NUMBERS, SCAN, SERIES, Discrete, RelationRow
+from .discrete import NUMBERS, SCAN, SERIES, DiscreteRecord, RelationRow
 from .layout import add_axes, add_scale, add_variable, axis_names, set_attributes
 
 # Written last: without it the run was killed while it wrote the group.
@@ -18,7 +18,7 @@ SIDES = {
 }
 
 
-def fill_discrete(file: h5py.File, record: Discrete) -> None:
+def fill_discrete(file: h5py.File, record: DiscreteRecord) -> None:
     """Write the group with coordinates of its own, in place of one that is there."""
     if "discrete" in file:
         del file["discrete"]
@@ -61,7 +61,7 @@ def fill_discrete(file: h5py.File, record: Discrete) -> None:
     set_attributes(group, {**record.numbers, LAST: record.noise})
 
 
-def _fill_scan(group: h5py.Group, axes: list[h5py.Dataset], record: Discrete) -> None:
+def _fill_scan(group: h5py.Group, axes: list[h5py.Dataset], record: DiscreteRecord) -> None:
     if not record.scan_rates.size:
         return
     rates = add_scale(group, "learning_rate", record.scan_rates, "learning rate, at the same beta")
@@ -76,7 +76,7 @@ def _fill_scan(group: h5py.Group, axes: list[h5py.Dataset], record: Discrete) ->
         add_variable(group, f"scan_{name}", [rates], SCAN[name], data=values)
 
 
-def _fill_relations(group: h5py.Group, record: Discrete) -> None:
+def _fill_relations(group: h5py.Group, record: DiscreteRecord) -> None:
     if not record.relations:
         return
     # A row each: sources do not know the same relations.
@@ -96,7 +96,7 @@ def _fill_relations(group: h5py.Group, record: Discrete) -> None:
         add_variable(group, f"relation_{side}", [row], long_name, data=values)
 
 
-def read_discrete(file: h5py.File) -> Discrete | None:
+def read_discrete(file: h5py.File) -> DiscreteRecord | None:
     """The group of a file; None where there is none, or a torn one."""
     group = file.get("discrete")
     if group is None or LAST not in group.attrs:
@@ -111,7 +111,7 @@ def read_discrete(file: h5py.File) -> Discrete | None:
             RelationRow(str(source), str(name), *(float(value) for value in values))
             for source, name, *values in zip(*words, *sides, strict=True)
         ]
-    return Discrete(
+    return DiscreteRecord(
         noise=str(group.attrs[LAST]),
         iteration=group["iteration"][...] if evolved else np.zeros(0, dtype=int),
         density=group["density"][...] if evolved else np.zeros((0, *shape)),

@@ -13,7 +13,7 @@ import numpy as np
 from ..errors import StoreError, one_line
 from .control import ControlRecord, SmoothingRecord, read_control, read_smoothing
 from .damage import DAMAGE, damaged
-from .discrete import Discrete
+from .discrete import DiscreteRecord
 from .discrete_group import read_discrete
 from .ensemble import EnsembleRecord
 from .ensemble_group import read_ensemble
@@ -25,7 +25,7 @@ from .passage_group import read_passage
 from .records import Header
 from .shapes import check_shapes
 from .spectrum import SpectrumRecord, read_spectrum
-from .stationary import Stationary
+from .stationary import StationaryRecord
 from .stationary_group import read_stationary
 from .validation import ValidationRecord, read_validation
 from .values import check_values
@@ -48,13 +48,13 @@ class Contents:
     time: np.ndarray
     density: np.ndarray
     observables: dict[str, np.ndarray]
-    stationary: Stationary | None
+    stationary: StationaryRecord | None
     spectrum: SpectrumRecord | None
     ensemble: EnsembleRecord | None
     validation: ValidationRecord | None
     control: ControlRecord | None
     smoothing: SmoothingRecord | None
-    discrete: Discrete | None
+    discrete: DiscreteRecord | None
     passage: PassageRecord | None
     timings: dict[str, float]
     notes: list[str]

@@ -16,7 +16,7 @@ from ..grid import Grid
 from . import (
     OBSERVABLES,
     ControlRecord,
-    Discrete,
+    DiscreteRecord,
     EnsembleRecord,
     Frame,
     Header,
@@ -24,7 +24,7 @@ from . import (
     ResultWriter,
     SmoothingRecord,
     SpectrumRecord,
-    Stationary,
+    StationaryRecord,
     ValidationRecord,
     check_target,
     html_table,
@@ -34,13 +34,13 @@ from . import (
 
 __all__ = [
     "ControlRecord",
-    "Discrete",
+    "DiscreteRecord",
     "EnsembleRecord",
     "PassageRecord",
     "Result",
     "SmoothingRecord",
     "SpectrumRecord",
-    "Stationary",
+    "StationaryRecord",
     "ValidationRecord",
     "open_result",
 ]
@@ -117,13 +117,13 @@ class Result:
     drift: np.ndarray | None = None
     inputs: dict[str, str] = field(default_factory=dict)
     observables: dict[str, np.ndarray] = field(default_factory=dict)
-    stationary: Stationary | None = None
+    stationary: StationaryRecord | None = None
     spectrum: SpectrumRecord | None = None
     ensemble: EnsembleRecord | None = None
     validation: ValidationRecord | None = None
     control: ControlRecord | None = None
     smoothing: SmoothingRecord | None = None
-    discrete: Discrete | None = None
+    discrete: DiscreteRecord | None = None
     passage: PassageRecord | None = None
     status: str = "complete"
     timings: dict[str, float] = field(default_factory=dict)

@@ -116,7 +116,7 @@ class Loop:
 
 
 @dataclass(eq=False, repr=False)
-class Stationary:
+class StationaryRecord:
     """The stationary state; all quantities are dimensionless.
 
     Parameters

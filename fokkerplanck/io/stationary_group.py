@@ -6,7 +6,7 @@ import h5py
 import numpy as np
 
 from .layout import add_axes, add_scale, add_variable, axis_names, set_attributes
-from .stationary import NUMBERS, CriticalPoints, Loop, Stationary
+from .stationary import NUMBERS, CriticalPoints, Loop, StationaryRecord
 from .values import require_numbers_of
 
 # Written last: without it the run was killed while it wrote the group.
@@ -15,7 +15,7 @@ _GROUPS = {"current": "cycle", "drift": "limit_cycle"}
 _SCALARS = ("winding", "closure", "mean_potential", "multiplier")
 
 
-def fill_stationary(file: h5py.File, state: Stationary) -> None:
+def fill_stationary(file: h5py.File, state: StationaryRecord) -> None:
     """Write the group with coordinates of its own, in place of one that is there."""
     if "stationary" in file:
         del file["stationary"]
@@ -65,7 +65,7 @@ def fill_stationary(file: h5py.File, state: Stationary) -> None:
     )
 
 
-def read_stationary(file: h5py.File) -> Stationary | None:
+def read_stationary(file: h5py.File) -> StationaryRecord | None:
     """The stationary state of a file; None where there is none, or a torn one."""
     group = file.get("stationary")
     if group is None or LAST not in group.attrs:
@@ -88,7 +88,7 @@ def read_stationary(file: h5py.File) -> Stationary | None:
                 points = critical[name].value
                 require_numbers_of("stationary/critical/pairs", pairs[:, side], len(points))
             shifts = group["critical"]["shifts"][...]
-    return Stationary(
+    return StationaryRecord(
         density=group["density"][...],
         quasi_potential=group["quasi_potential"][...],
         current=group["current"][...],
@@ -108,7 +108,7 @@ def read_stationary(file: h5py.File) -> Stationary | None:
     )
 
 
-def _fill_critical(group: h5py.Group, names: tuple[str, ...], state: Stationary) -> None:
+def _fill_critical(group: h5py.Group, names: tuple[str, ...], state: StationaryRecord) -> None:
     """Tables of critical points; those without a row are left out."""
     for name, points in state.critical.items():
         if not len(points.value):

@@ -23,7 +23,7 @@ from .control import (
     fill_smoothing,
     read_search,
 )
-from .discrete import Discrete
+from .discrete import DiscreteRecord
 from .discrete_group import fill_discrete
 from .ensemble import EnsembleRecord
 from .ensemble_group import fill_ensemble, read_ensemble
@@ -45,7 +45,7 @@ from .session import Session
 from .skeleton import write_skeleton
 from .slots import GROUP, SLOTS, read_slots, write_slot
 from .spectrum import SpectrumRecord, fill_spectrum
-from .stationary import Stationary
+from .stationary import StationaryRecord
 from .stationary_group import fill_stationary
 from .target import require_space
 from .validation import ValidationRecord, fill_validation
@@ -194,7 +194,7 @@ class ResultWriter:
             write_slot(self._slot_parts(file), checkpoint, self._sequence + 1)
         self._next_slot()
 
-    def write_stationary(self, stationary: Stationary) -> None:
+    def write_stationary(self, stationary: StationaryRecord) -> None:
         """Write the group ``/stationary``, replacing values that are there."""
         self._fill(fill_stationary, stationary)
 
@@ -219,7 +219,7 @@ class ResultWriter:
         with suppress(OSError):
             remove_walkers(self.path)
 
-    def write_discrete(self, discrete: Discrete) -> None:
+    def write_discrete(self, discrete: DiscreteRecord) -> None:
         """Write the group ``/discrete``, replacing one that is there."""
         self._fill(fill_discrete, discrete)
 

@@ -3,14 +3,14 @@
 from .distributed import Client
 from .ensemble import ensemble
 from .methods import METHODS, Method
-from .recorder import Ensemble
+from .recorder import EnsembleFrames
 from .start import Gaussian
 from .state import Form, Keeper, State
 
 __all__ = [
     "METHODS",
     "Client",
-    "Ensemble",
+    "EnsembleFrames",
     "Form",
     "Gaussian",
     "Keeper",

@@ -42,7 +42,7 @@ class Client(Protocol):
 
 
 @dataclass(frozen=True)
-class March:
+class DistributedWalk:
     """What all ranges of an ensemble do.
 
     Parameters
@@ -92,7 +92,9 @@ class March:
             yield snapshot(walkers, self.trajectories)
 
 
-def march_part(march: March, first: int, places: np.ndarray) -> tuple[list[Snapshot], float]:
+def march_part(
+    march: DistributedWalk, first: int, places: np.ndarray
+) -> tuple[list[Snapshot], float]:
     """Move the walkers of some blocks on one core; their frames and the largest step."""
     share_cache()
     one_thread()
@@ -111,7 +113,7 @@ def march_part(march: March, first: int, places: np.ndarray) -> tuple[list[Snaps
 
 def spread_parts(
     client: Client,
-    march: March,
+    march: DistributedWalk,
     places: Iterator[np.ndarray],
     finished: Callable[[float], object] | None = None,
 ) -> Iterator[tuple[list[Snapshot], float]]:

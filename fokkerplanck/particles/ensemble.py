@@ -13,9 +13,9 @@ import numpy as np
 from ..errors import CaseError
 from ..grid import Grid
 from ..problem import Problem
-from .distributed import Client, March, spread_parts, steering_of
-from .methods import Settings, settings
-from .recorder import Ensemble, Recorder
+from .distributed import Client, DistributedWalk, spread_parts, steering_of
+from .methods import MethodSettings, settings
+from .recorder import EnsembleFrames, WalkerRecorder
 from .start import Start, starting_places
 from .state import Keeper, State, identity_of
 from .threads import team
@@ -43,7 +43,7 @@ def ensemble(
     progress: Progress | None = None,
     client: Client | None = None,
     keeper: Keeper | None = None,
-) -> Ensemble:
+) -> EnsembleFrames:
     """Move walkers and count them on a grid.
 
     Parameters
@@ -112,10 +112,10 @@ def ensemble(
         _require_steerable(problem, chosen, pieces, times[-1])
     motion = motion_of(problem, grid, chosen, open_sides)
     streams, draws = np.random.SeedSequence(seed).spawn(2)
-    march = March(
+    march = DistributedWalk(
         motion, particles, streams, tuple(times), steering_of(pieces, times), trajectories
     )
-    recorder = Recorder(motion, particles, trajectories, len(times))
+    recorder = WalkerRecorder(motion, particles, trajectories, len(times))
     if client is not None:
         places = _places(grid, start, particles, draws)
         parts = list(spread_parts(client, march, places, progress))
@@ -157,7 +157,7 @@ def _places(
 
 
 def _form(
-    march: March, recorder: Recorder, numbers: Mapping[str, Any]
+    march: DistributedWalk, recorder: WalkerRecorder, numbers: Mapping[str, Any]
 ) -> dict[str, tuple[tuple[int, ...], np.dtype[Any]]]:
     """Shape and type of the arrays of a state.
 
@@ -178,7 +178,7 @@ def _form(
     return form_of_walkers(march.motion, march.particles) | recorder.form(numbers["number"])
 
 
-def require_steerable(problem: Problem, chosen: Settings) -> None:
+def require_steerable(problem: Problem, chosen: MethodSettings) -> None:
     """Raise CaseError for walkers that no schedule can steer."""
     if problem.time_dependent or problem.friction is not None:
         raise CaseError("steers neither coefficients that depend on t nor momentum", "control")
@@ -189,7 +189,9 @@ def require_steerable(problem: Problem, chosen: Settings) -> None:
         )
 
 
-def _require_steerable(problem: Problem, chosen: Settings, pieces: Pieces, end: float) -> None:
+def _require_steerable(
+    problem: Problem, chosen: MethodSettings, pieces: Pieces, end: float
+) -> None:
     require_steerable(problem, chosen)
     if chosen.method.sgd:
         if end < chosen.step:

@@ -99,7 +99,7 @@ METHODS = {
 
 
 @dataclass(frozen=True)
-class Settings:
+class MethodSettings:
     """What a method needs beside the problem's formulas.
 
     Attributes
@@ -128,7 +128,7 @@ class Settings:
 
 def settings(
     problem: Problem, grid: Grid, name: str, step: float | None, replacement: bool | None
-) -> Settings:
+) -> MethodSettings:
     """Check that a method fits a problem.
 
     Raises
@@ -152,16 +152,16 @@ def settings(
                 METHOD_KEY,
             )
         if step is None:
-            return Settings(method, default_step(problem, grid, method.stationary_order))
+            return MethodSettings(method, default_step(problem, grid, method.stationary_order))
         if not (math.isfinite(step) and step > 0.0):
             raise CaseError(f"{step:g} is not allowed; the step is a number > 0", STEP_KEY)
-        return Settings(method, step)
+        return MethodSettings(method, step)
     return _sgd_settings(problem, method, step, replacement)
 
 
 def _sgd_settings(
     problem: Problem, method: Method, step: float | None, replacement: bool | None
-) -> Settings:
+) -> MethodSettings:
     rate = problem.learning_rate
     if rate is None:
         raise CaseError(f"{method.name} needs a learning rate; give one", "noise.learning_rate")
@@ -183,7 +183,7 @@ def _sgd_settings(
             raise CaseError(
                 f"the noise of {method.name} is the problem's; set replacement there", METHOD_KEY
             )
-        return Settings(method, time_step, rate, momentum)
+        return MethodSettings(method, time_step, rate, momentum)
     model = problem.model
     if model is None:
         raise CaseError(f"{method.name} needs a model with data, or use sgd-gaussian", METHOD_KEY)
@@ -193,7 +193,7 @@ def _sgd_settings(
         # The covariance of a batch's gradient in units of Sigma, whatever the batch.
         square = 2.0 * min(1.0, 1.0 - momentum) / (rate * problem.beta)
         weights = symmetric_weights(square)
-        return Settings(method, time_step, rate, momentum, len(weights), True, tuple(weights))
+        return MethodSettings(method, time_step, rate, momentum, len(weights), True, tuple(weights))
     size = problem.batch_size
     if size is None or size != int(size):
         found = "none was given" if size is None else f"it is {size:g}"
@@ -207,7 +207,7 @@ def _sgd_settings(
             f"a batch of {size:g} distinct samples cannot be drawn from {model.samples}",
             "noise.batch_size",
         )
-    return Settings(method, time_step, rate, momentum, int(size), not distinct)
+    return MethodSettings(method, time_step, rate, momentum, int(size), not distinct)
 
 
 def default_step(problem: Problem, grid: Grid, order: int) -> float:

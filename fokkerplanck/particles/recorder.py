@@ -20,7 +20,7 @@ SMALL_GRID = 2**18
 
 
 @dataclass(frozen=True, eq=False)
-class Ensemble:
+class EnsembleFrames:
     """What is known of the walkers at the output times.
 
     Attributes
@@ -125,7 +125,7 @@ def _places(walkers: Walkers, trajectories: int) -> np.ndarray:
     return shown.transpose(0, 2, 1).reshape(-1, walkers.grid.ndim)[:kept]
 
 
-class Recorder:
+class WalkerRecorder:
     """Frames of the whole ensemble."""
 
     def __init__(self, motion: Motion, particles: int, trajectories: int, frames: int):
@@ -197,10 +197,10 @@ class Recorder:
             self.loss[number] = total[LOSS] / total[FINITE]
             self.gradient_norm[number] = total[SLOPE] / total[FINITE]
 
-    def result(self, seed: int, largest_step: float) -> Ensemble:
+    def result(self, seed: int, largest_step: float) -> EnsembleFrames:
         """All frames."""
         chosen = self.motion.chosen
-        return Ensemble(
+        return EnsembleFrames(
             time=self.time,
             counts=self.counts,
             outside=self.outside,

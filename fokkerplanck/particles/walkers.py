@@ -17,7 +17,7 @@ from ..problem.jumps import Jumps
 from .codegen.formulas import Numbers
 from .codegen.module import common, kernels_of
 from .codegen.source import fields_source
-from .methods import REFLECTED, Settings
+from .methods import REFLECTED, MethodSettings
 from .rng import LANES
 from .sgd import DISTINCT, EPOCHS, REPLACED
 from .sides import ABSORBING, OPEN, PERIODIC, REFLECTING
@@ -44,8 +44,8 @@ class Motion:
         Cells in which walkers are counted.
     chosen : Settings
     text : str
-        Formulas of drift and noise, as :func:`~fokkerplanck.particles.codegen.source.fields_source` gives
-        them.
+        Formulas of drift and noise, as
+        :func:`~fokkerplanck.particles.codegen.source.fields_source` gives them.
     numbers : ndarray, shape (k,)
         That the formulas refer to.
     data : ndarray, shape (columns, samples)
@@ -63,7 +63,7 @@ class Motion:
     """
 
     grid: Grid
-    chosen: Settings
+    chosen: MethodSettings
     text: str
     numbers: np.ndarray
     data: np.ndarray
@@ -74,7 +74,7 @@ class Motion:
     sides: np.ndarray
 
 
-def motion_of(problem: Problem, grid: Grid, chosen: Settings, open_sides: bool) -> Motion:
+def motion_of(problem: Problem, grid: Grid, chosen: MethodSettings, open_sides: bool) -> Motion:
     """How walkers of a problem move with a method."""
     batches = bool(chosen.method.batches)
     numbers = Numbers()

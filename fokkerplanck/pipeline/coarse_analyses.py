@@ -13,7 +13,7 @@ from ..analyses.passage import transit
 from ..analyses.start import system_of
 from ..case import Case
 from ..errors import CaseError, CaseWarning, NumericalFailure
-from ..io import PassageRecord, SpectrumRecord, Stationary
+from ..io import PassageRecord, SpectrumRecord, StationaryRecord
 from ..runtime.silence import ignoring
 from ..spectrum.spectrum import spectrum
 from ..stationary.stationary import StationaryState
@@ -96,7 +96,7 @@ def rest_of_chain(system: System, rest: StationaryState | None) -> StationarySta
     return rest if rest is not None and rest.generator is system.at(0.0) else None
 
 
-def add_stationary_errors(coarse: CoarseAnalyses, record: Stationary) -> None:
+def add_stationary_errors(coarse: CoarseAnalyses, record: StationaryRecord) -> None:
     """Estimate the error of the entropy production, where there is any."""
     if record.detailed_balance or not np.isfinite(record.entropy_production):
         return

@@ -23,16 +23,16 @@ from ..analyses.validation import SHARE
 from ..case import Case
 from ..errors import CaseError, NumericalFailure
 from ..fractional.levy import LevySystem
-from ..fractional.levy_integrator import LevyMarch
+from ..fractional.levy_integrator import LevyIntegrator
 from ..grid import MIN_CELLS, Grid
 from ..high_order.high_order import high_order
 from ..operators.generator import Generator
 from ..particles import METHODS
 from ..timestepping.exponential import chebyshev_products, uniformization_products
 from ..timestepping.flux_integrator import expected_products
-from ..timestepping.integrator import Advancing, March
+from ..timestepping.integrator import Integrator, StepIntegrator
 from ..timestepping.magnus import krylov_seconds
-from ..timestepping.schemes import Scheme, gibbs, march_of
+from ..timestepping.schemes import Scheme, gibbs, make_integrator
 from ..timestepping.system import System
 from .run import rest_state, run
 
@@ -93,12 +93,12 @@ def _density(case: Case, system: System | LevySystem, scheme: Scheme | None) -> 
         return None
     if isinstance(system, LevySystem):
         system.watch(0.0, asked.end)
-        return _moved(case, LevyMarch(system, asked.rtol, asked.end))
+        return _moved(case, LevyIntegrator(system, asked.rtol, asked.end))
     assert scheme is not None
-    march, _, _ = march_of(scheme, asked.stepper, system, asked.times, asked.rtol)
+    march, _, _ = make_integrator(scheme, asked.stepper, system, asked.times, asked.rtol)
     if not system.autonomous:
         return _moved(case, march)
-    if not isinstance(march, March):
+    if not isinstance(march, StepIntegrator):
         operator = high_order(case.problem, case.grid)
         return expected_products(system, asked.times) * _product(operator.combine, case)
     if not march.stepper.exact:
@@ -126,7 +126,7 @@ def _product(combine: Callable[..., object], case: Case) -> float:
     return min(_timed(lambda: combine(x, 1.0, 0.0, x, 0.0, out)) for _ in range(TIMED_PRODUCTS))
 
 
-def _moved(case: Case, march: Advancing) -> float:
+def _moved(case: Case, march: Integrator) -> float:
     """A stepper that controls its error: from its pace after the first transient."""
     asked = case.density
     assert asked is not None

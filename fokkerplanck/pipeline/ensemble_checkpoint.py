@@ -24,7 +24,7 @@ LEAST_S = 1.0
 COUNT_BYTES = 8
 
 
-class Keeping:
+class EnsembleCheckpoint:
     """Keeps the states of an ensemble beside its result, and ends it when the run is to stop.
 
     Parameters

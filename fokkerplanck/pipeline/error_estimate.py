@@ -18,12 +18,12 @@ from ..analyses.observables import grid_moments
 from ..analyses.start import initial_density, levy_system_of, system_of
 from ..case import Case
 from ..errors import CaseError, CaseWarning, NumericalFailure
-from ..fractional.levy_integrator import LevyMarch
+from ..fractional.levy_integrator import LevyIntegrator
 from ..grid import Grid
 from ..runtime.silence import ignoring
 from ..stationary.stationary import stationary
-from ..timestepping.integrator import Advancing
-from ..timestepping.schemes import Scheme, march_of
+from ..timestepping.integrator import Integrator
+from ..timestepping.schemes import Scheme, make_integrator
 
 # Cells of the coarser grids, over those of the case.
 SHARES = (2.0 / 3.0, 1.0 / 2.0)
@@ -62,7 +62,7 @@ class CoarseRun:
     """
 
     grid: Grid
-    march: Advancing
+    march: Integrator
     times: Sequence[float]
     density: np.ndarray
     factor: float
@@ -264,16 +264,16 @@ def _given(case: Case) -> np.ndarray | None:
     return np.asarray(values, dtype=float) if isinstance(values, np.ndarray) else None
 
 
-def _begun(case: Case, scheme: Scheme | None, stepper: str) -> tuple[Advancing, np.ndarray]:
+def _begun(case: Case, scheme: Scheme | None, stepper: str) -> tuple[Integrator, np.ndarray]:
     """What advances the density of a case, and the density it begins with."""
     asked, problem = case.density, case.problem
     assert asked is not None
     if scheme is None:
-        return LevyMarch(levy_system_of(case), asked.rtol, asked.end), initial_density(case)
+        return LevyIntegrator(levy_system_of(case), asked.rtol, asked.end), initial_density(case)
     system = system_of(case)
     # Its steps are exact in time but for the limiter.
     rtol = COARSE_RTOL if scheme.name == "high-order" and system.autonomous else asked.rtol
-    march, _, _ = march_of(scheme, stepper, system, asked.times, rtol)
+    march, _, _ = make_integrator(scheme, stepper, system, asked.times, rtol)
     rest = None
     if case.initial.kind == "stationary":
         rest = stationary(system.at(0.0), problem, scheme.name)

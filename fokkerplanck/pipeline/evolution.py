@@ -22,12 +22,12 @@ from ..particles import Client
 from ..runtime.clock import Clock
 from ..runtime.progress import advanced
 from ..stationary.stationary import StationaryState
-from ..timestepping.integrator import Advancing
-from ..timestepping.schemes import Marching, Scheme, march_of
+from ..timestepping.integrator import Integrator
+from ..timestepping.schemes import Scheme, SchemeIntegrator, make_integrator
 from ..timestepping.system import System
-from .ensemble_checkpoint import Keeping
+from .ensemble_checkpoint import EnsembleCheckpoint
 from .error_estimate import ErrorEstimate, estimate_for
-from .recorder import Sink
+from .recorder import Recorder
 
 # Share of the high-order fluxes that the limiter may take away without a word.
 LIMITED_WARNING = 3e-3
@@ -37,7 +37,7 @@ PROBES = 65
 
 def march_density(
     case: Case,
-    sink: Sink,
+    recorder: Recorder,
     clock: Clock,
     system: System,
     observer: Observer,
@@ -47,7 +47,7 @@ def march_density(
     """The frames of [density]."""
     asked = case.density
     assert asked is not None
-    march, stepper, reason = march_of(scheme, asked.stepper, system, asked.times, asked.rtol)
+    march, stepper, reason = make_integrator(scheme, asked.stepper, system, asked.times, asked.rtol)
     start = partial(initial_density, case, started)
     added = AddedVariance(case.problem)
     # Between two frames rates that change in time are not known.
@@ -59,13 +59,13 @@ def march_density(
         return _measured(observer, march, density, time)
 
     estimated = estimate_for(case, scheme, stepper)
-    density, notes = march_frames(case, sink, clock, march, start, measure, estimated)
+    density, notes = march_frames(case, recorder, clock, march, start, measure, estimated)
     order = None if estimated[0] is None else estimated[0].order
     found = cautioned(case, system.at(asked.end), density, scheme.order, asked.end)
     cares = added.cautions(case.grid, density, order)
     if march.activity is not None:
         # Without a limiter the file need not be read for it.
-        cares += _limiter_cautions(sink)
+        cares += _limiter_cautions(recorder)
     given(cares)
     replaced = system.counts["replaced"]
     if replaced:
@@ -73,9 +73,9 @@ def march_density(
     return [f"stepper {stepper}: {reason}", *notes, *found, *cares]
 
 
-def _limiter_cautions(sink: Sink) -> list[str]:
+def _limiter_cautions(recorder: Recorder) -> list[str]:
     """What to read with care where the limiter took away a notable share of the fluxes."""
-    time, lost = series(sink, "limited_flux")
+    time, lost = series(recorder, "limited_flux")
     if lost is None or not lost.max() > LIMITED_WARNING:
         return []
     worst = int(np.argmax(lost))
@@ -87,14 +87,14 @@ def _limiter_cautions(sink: Sink) -> list[str]:
 
 def march_frames(
     case: Case,
-    sink: Sink,
+    recorder: Recorder,
     clock: Clock,
-    march: Advancing,
+    march: Integrator,
     start: Callable[[], np.ndarray],
     measure: Callable[[np.ndarray, float], dict[str, Any]],
     estimated: tuple[ErrorEstimate | None, str],
 ) -> tuple[np.ndarray, list[str]]:
-    """March from frame to frame into the sink; returns the last density, and notes.
+    """March from frame to frame into the recorder; returns the last density, and notes.
 
     ``estimated`` is what tells the errors of the frames, or why there is nothing.
     """
@@ -111,14 +111,14 @@ def march_frames(
         return found
 
     shape = case.grid.shape
-    state = sink.checkpoint
+    state = recorder.checkpoint
     if state is None:
         with clock("assemble"):
             density = start()
         state = Checkpoint(0, asked.times[0], density)
         first = measured(density, 0)
         with clock("write"):
-            sink.frame(state, first)
+            recorder.frame(state, first)
     flat, step = state.density.reshape(-1), state.step
     with clock.progress.bar("", asked.end, state.time) as bar:
         march.system.moved = moved = advanced(bar)
@@ -129,14 +129,14 @@ def march_frames(
             density = flat.reshape(shape)
             following = measured(density, index)
             with clock("write"):
-                sink.frame(Checkpoint(index, stop, density, step), following)
+                recorder.frame(Checkpoint(index, stop, density, step), following)
             moved(stop)
     notes = [f"error of the density {missing}"] if missing else []
     return flat.reshape(shape), notes
 
 
 def _advanced(
-    case: Case, march: Advancing, density: np.ndarray, start: float, stop: float, step: float
+    case: Case, march: Integrator, density: np.ndarray, start: float, stop: float, step: float
 ) -> tuple[np.ndarray, float]:
     """One frame further.
 
@@ -178,7 +178,7 @@ def _require_coefficients(case: Case, start: float, stop: float) -> None:
 
 
 def _measured(
-    observer: Observer, march: Marching, density: np.ndarray, time: float
+    observer: Observer, march: SchemeIntegrator, density: np.ndarray, time: float
 ) -> dict[str, float | np.ndarray]:
     """Observables of a frame, the control, and what the limiter did on the way to it."""
     system, scales, control = march.system, (1.0, 1.0), {}
@@ -204,19 +204,19 @@ def cautioned(
     return given(cautions(case.problem, generator, density, covariance, order, time))
 
 
-def series(sink: Sink, name: str) -> tuple[np.ndarray, np.ndarray | None]:
+def series(recorder: Recorder, name: str) -> tuple[np.ndarray, np.ndarray | None]:
     """Output times, and an observable at each of them where it was measured."""
-    if sink.writer is not None and sink.path is not None:
-        contents = read(sink.path)
+    if recorder.writer is not None and recorder.path is not None:
+        contents = read(recorder.path)
         return contents.time, contents.observables.get(name)
-    if name not in sink.measured[0]:
-        return np.array(sink.times), None
-    return np.array(sink.times), np.array([one[name] for one in sink.measured])
+    if name not in recorder.measured[0]:
+        return np.array(recorder.times), None
+    return np.array(recorder.times), np.array([one[name] for one in recorder.measured])
 
 
 def move_walkers(
     case: Case,
-    sink: Sink,
+    recorder: Recorder,
     clock: Clock,
     rest: StationaryState | None,
     system: System | None,
@@ -226,12 +226,12 @@ def move_walkers(
 
     Where an interrupted run had walkers, they go on; where it had all of them, they are taken.
     """
-    record = sink.walked()
+    record = recorder.walked()
     if record is not None:
         notes = walkers_notes(case, record)
     else:
-        record, notes = _walked(case, sink, clock, rest, system, client)
-        sink.ensemble(record)
+        record, notes = _walked(case, recorder, clock, rest, system, client)
+        recorder.ensemble(record)
     if record.lost[-1] and record.lost[-1] + record.absorbed[-1].sum() == record.particles:
         last = record.time[np.flatnonzero(np.diff(record.lost, prepend=0))[-1]]
         raise NumericalFailure(
@@ -244,7 +244,7 @@ def move_walkers(
 
 def _walked(
     case: Case,
-    sink: Sink,
+    recorder: Recorder,
     clock: Clock,
     rest: StationaryState | None,
     system: System | None,
@@ -253,17 +253,17 @@ def _walked(
     """All frames of the walkers, and what to read with care."""
     assert case.density is not None
     assert case.ensemble is not None
-    keeper = Keeping(case, sink.path, sink.header.source, sink.stopped)
+    keeper = EnsembleCheckpoint(case, recorder.path, recorder.header.source, recorder.stopped)
     with clock.progress.bar("walkers", case.ensemble.times(case.density)[-1]) as bar, clock("walk"):
 
         def moved(time: float) -> None:
             # What a run before has done takes no part in the time left.
             bar.initial = keeper.begun
             bar.update(time - bar.n)
-            if client is not None and sink.stopped():
+            if client is not None and recorder.stopped():
                 raise KeyboardInterrupt
 
-        visited = visited_cells(sink.density(k) for k in sink.kept)
+        visited = visited_cells(recorder.density(k) for k in recorder.kept)
         start = initial_density(case, rest)
         pieces = system.factors if isinstance(system, ControlledSystem) else None
         return walk(case, start, visited, moved, pieces, client, keeper)

@@ -53,10 +53,10 @@ def is_complete(path: Path, header: Header) -> bool:
 
 def _settings(header: Header) -> dict[str, Any]:
     """The overrides that change what is computed; the numbers expected and the figures do not."""
-    return telling(json.loads(header.parameters.get("overrides", "{}")))
+    return effective_overrides(json.loads(header.parameters.get("overrides", "{}")))
 
 
-def telling(overrides: Mapping[str, Any]) -> dict[str, Any]:
+def effective_overrides(overrides: Mapping[str, Any]) -> dict[str, Any]:
     """The overrides that change what is computed, as a result file keeps them."""
     kept = {key: value for key, value in overrides.items() if not key.startswith(HARMLESS)}
     plain: dict[str, Any] = json.loads(json.dumps(kept, default=np.ndarray.tolist))

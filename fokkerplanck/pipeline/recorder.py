@@ -15,13 +15,13 @@ from ..errors import CaseError, CaseWarning, NumericalFailure, StoreError, one_l
 from ..io import Checkpoint, Frame, Header, ResultWriter, Search, read
 from ..io.result import (
     ControlRecord,
-    Discrete,
+    DiscreteRecord,
     EnsembleRecord,
     PassageRecord,
     Result,
     SmoothingRecord,
     SpectrumRecord,
-    Stationary,
+    StationaryRecord,
     ValidationRecord,
     open_result,
 )
@@ -32,7 +32,7 @@ from ..runtime.interrupts import shielded
 FAILURES = (CaseError, RuntimeError, ArithmeticError, np.linalg.LinAlgError)
 
 
-class Sink:
+class Recorder:
     """Collects frames in memory and, with a path, in the result file."""
 
     def __init__(
@@ -53,13 +53,13 @@ class Sink:
         self.times: list[float] = []
         self.densities: list[np.ndarray] = []
         self.measured: list[dict[str, Any]] = []
-        self.rest: Stationary | None = None
+        self.rest: StationaryRecord | None = None
         self.modes: SpectrumRecord | None = None
         self.walkers: EnsembleRecord | None = None
         self.comparison: ValidationRecord | None = None
         self.schedules: ControlRecord | None = None
         self.entropies: SmoothingRecord | None = None
-        self.steps: Discrete | None = None
+        self.steps: DiscreteRecord | None = None
         self.first_passage: PassageRecord | None = None
         self.failed: dict[str, str] = {}
         if path is None:
@@ -110,7 +110,7 @@ class Sink:
             return self.writer.density(index)
         return self.densities[index]
 
-    def stationary(self, rest: Stationary) -> None:
+    def stationary(self, rest: StationaryRecord) -> None:
         """Take the stationary state."""
         self.rest = rest
         if self.writer is not None:
@@ -169,7 +169,7 @@ class Sink:
             self.writer.write_smoothing(entropies)
         self._obey()
 
-    def discrete(self, steps: Discrete) -> None:
+    def discrete(self, steps: DiscreteRecord) -> None:
         """Take what the transfer operator says."""
         self.steps = steps
         if self.writer is not None:

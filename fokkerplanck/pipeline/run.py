@@ -25,7 +25,7 @@ from ..case import Case, Need, memory_needs, require_disk, require_memory
 from ..control.controlled import ControlledSystem
 from ..errors import CaseError, CaseWarning, NumericalFailure
 from ..fractional.levy import LEVY
-from ..fractional.levy_integrator import LevyMarch
+from ..fractional.levy_integrator import LevyIntegrator
 from ..io import PassageRecord, settle
 from ..io.result import Result, open_result
 from ..operators.generator import Generator
@@ -51,7 +51,7 @@ from .coarse_analyses import (
 from .error_estimate import estimate_for
 from .evolution import cautioned, march_density, march_frames, move_walkers, series
 from .provenance import header_of, is_complete
-from .recorder import Sink
+from .recorder import Recorder
 
 # Beyond these sizes a case that does not ask for the stationary state does without it when
 # detailed balance fails: the linear solve would cost more than the run.
@@ -121,14 +121,14 @@ def run(
         if path is not None and resume and path.exists() and is_complete(path, header):
             settle(path)
             return open_result(path)
-        sink = Sink(case, header, path, resume, overwrite, stopped)
+        recorder = Recorder(case, header, path, resume, overwrite, stopped)
         try:
             notes = given(stability_caution(case.problem, case.grid))
-            notes += _solve(case, sink, clock, client)
+            notes += _solve(case, recorder, clock, client)
         except BaseException:
-            sink.abandon(clock.seconds())
+            recorder.abandon(clock.seconds())
             raise
-        return sink.finish(clock.seconds(), notes)
+        return recorder.finish(clock.seconds(), notes)
 
 
 def require_case(case: Any) -> None:
@@ -221,17 +221,19 @@ def _rest_for_passage(case: Case) -> bool:
     return asked is not None and (asked.escape or between)
 
 
-def _solve(case: Case, sink: Sink, clock: Clock, client: Client | None) -> list[str]:
-    """Compute everything the case asks for into the sink; returns notes.
+def _solve(case: Case, recorder: Recorder, clock: Clock, client: Client | None) -> list[str]:
+    """Compute everything the case asks for into the recorder; returns notes.
 
     The frames come first. An analysis that fails leaves what is there, and those after it, alone.
     """
     cares = given(coefficient_cautions(case.problem, case.grid))
     solve = _solve_gaussian if case.problem.jumps is None else _solve_levy
-    return solve(case, sink, clock, client) + cares
+    return solve(case, recorder, clock, client) + cares
 
 
-def _solve_gaussian(case: Case, sink: Sink, clock: Clock, client: Client | None) -> list[str]:
+def _solve_gaussian(
+    case: Case, recorder: Recorder, clock: Clock, client: Client | None
+) -> list[str]:
     """All of it under Gaussian noise."""
     absent: list[str] = []
     with clock("assemble"):
@@ -244,45 +246,49 @@ def _solve_gaussian(case: Case, sink: Sink, clock: Clock, client: Client | None)
         observer = Observer(case.problem, rest)
     notes = [f"{UNRESTED}: {why}" for why in absent if case.stationary is None]
     if absent and case.stationary is not None:
-        sink.failed["stationary"] = absent[0]
+        recorder.failed["stationary"] = absent[0]
     steered = system
     if case.control is not None:
         # Under a control F need not fall, and nothing rests.
-        steered = _steered(case, sink, clock, observer)
+        steered = _steered(case, recorder, clock, observer)
         observer = Observer(case.problem, None)
     coarse = CoarseAnalyses(case, lambda other, its: rest_state(other, its, scheme))
     if scheme is not None:
         notes.insert(0, f"scheme {scheme.name}: {why}")
-        notes += march_density(case, sink, clock, steered, observer, scheme, rest)
+        notes += march_density(case, recorder, clock, steered, observer, scheme, rest)
     if rest is not None:
         with clock("analyse"):
             record = record_of(case.problem, generator, rest)
             if case.stationary is not None:
                 within = partial(analyse, case.problem, system.at(0.0), rest, record)
-                notes += sink.attempt("stationary", within)
+                notes += recorder.attempt("stationary", within)
                 add_stationary_errors(coarse, record)
             if case.density is None:
                 notes += cautioned(case, generator, rest.density)
-            sink.stationary(record)
+            recorder.stationary(record)
     if case.smoothing is not None:
         with clock("smooth"):
-            notes += sink.attempt("smoothing", lambda: sink.smoothing(smooth(case)))
+            notes += recorder.attempt("smoothing", lambda: recorder.smoothing(smooth(case)))
     if case.spectrum is not None:
         with clock("modes"):
-            notes += sink.attempt("spectrum", partial(_spectrum, case, sink, system, rest, coarse))
+            notes += recorder.attempt(
+                "spectrum", partial(_spectrum, case, recorder, system, rest, coarse)
+            )
     if case.passage is not None:
         with clock("passage"):
-            notes += _passage(case, sink, generator, rest, coarse)
-    notes += _walk(case, sink, clock, rest, steered, client)
+            notes += _passage(case, recorder, generator, rest, coarse)
+    notes += _walk(case, recorder, clock, rest, steered, client)
     if case.discrete is not None:
         with clock("discrete"):
-            notes += sink.attempt("discrete", partial(_discrete, case, sink, generator, rest))
+            notes += recorder.attempt(
+                "discrete", partial(_discrete, case, recorder, generator, rest)
+            )
     return notes
 
 
 def _spectrum(
     case: Case,
-    sink: Sink,
+    recorder: Recorder,
     system: System,
     rest: StationaryState | None,
     coarse: CoarseAnalyses,
@@ -291,13 +297,13 @@ def _spectrum(
     known = rest_of_chain(system, rest)
     modes, notes = spectrum_of(system.at(0.0), case.spectrum.count, known)
     add_spectrum_errors(coarse, modes)
-    sink.spectrum(modes)
+    recorder.spectrum(modes)
     return notes
 
 
 def _passage(
     case: Case,
-    sink: Sink,
+    recorder: Recorder,
     generator: Generator,
     rest: StationaryState | None,
     coarse: CoarseAnalyses,
@@ -315,25 +321,25 @@ def _passage(
         record.escape, notes = wells_of(case, generator, rest)
         return notes
 
-    notes = sink.attempt("passage", arrive)
+    notes = recorder.attempt("passage", arrive)
     if case.passage.escape:
-        notes += sink.attempt("passage.escape", leave)
+        notes += recorder.attempt("passage.escape", leave)
     if record.target or record.escape is not None:
-        sink.passage(record)
+        recorder.passage(record)
     return notes
 
 
 def _discrete(
-    case: Case, sink: Sink, generator: Generator, rest: StationaryState | None
+    case: Case, recorder: Recorder, generator: Generator, rest: StationaryState | None
 ) -> list[str]:
     start, density = initial_density(case, rest), None if rest is None else rest.density
-    walkers = None if "ensemble" in sink.failed else sink.walkers
+    walkers = None if "ensemble" in recorder.failed else recorder.walkers
     steps, notes = discretise(case, start, generator, density, walkers)
-    sink.discrete(steps)
+    recorder.discrete(steps)
     return notes
 
 
-def _solve_levy(case: Case, sink: Sink, clock: Clock, client: Client | None) -> list[str]:
+def _solve_levy(case: Case, recorder: Recorder, clock: Clock, client: Client | None) -> list[str]:
     """The same under heavy-tailed noise, which has no stationary state here to compare with."""
     if case.control is not None:
         raise CaseError("steers Gaussian noise; leave noise.alpha out", "control")
@@ -342,25 +348,25 @@ def _solve_levy(case: Case, sink: Sink, clock: Clock, client: Client | None) -> 
         system = levy_system_of(case)
     notes: list[str] = []
     if asked is not None:
-        march = LevyMarch(system, asked.rtol, asked.end)
+        march = LevyIntegrator(system, asked.rtol, asked.end)
         start = partial(initial_density, case)
         measure = partial(measure_levy, system)
         estimated = estimate_for(case, None, asked.stepper)
-        _, missing = march_frames(case, sink, clock, march, start, measure, estimated)
-        time, rates = series(sink, "over_sides_rate")
+        _, missing = march_frames(case, recorder, clock, march, start, measure, estimated)
+        time, rates = series(recorder, "over_sides_rate")
         assert rates is not None
         cares = given(levy_cautions(system, (time, rates)))
         notes = [f"stepper {LEVY.name}: {LEVY.summary}", *missing, *cares]
     if case.smoothing is not None:
         with clock("smooth"):
-            notes += sink.attempt("smoothing", lambda: sink.smoothing(smooth(case)))
-    notes += _walk(case, sink, clock, None, None, client)
+            notes += recorder.attempt("smoothing", lambda: recorder.smoothing(smooth(case)))
+    notes += _walk(case, recorder, clock, None, None, client)
     return notes
 
 
 def _walk(
     case: Case,
-    sink: Sink,
+    recorder: Recorder,
     clock: Clock,
     rest: StationaryState | None,
     system: System | None,
@@ -369,21 +375,23 @@ def _walk(
     """Walkers and their comparison with the density, where the case asks for them."""
     notes = []
     if case.ensemble is not None:
-        walk = partial(move_walkers, case, sink, clock, rest, system, client)
-        notes = sink.attempt("ensemble", walk)
+        walk = partial(move_walkers, case, recorder, clock, rest, system, client)
+        notes = recorder.attempt("ensemble", walk)
 
     def compare() -> None:
-        if "ensemble" in sink.failed or sink.walkers is None:
+        if "ensemble" in recorder.failed or recorder.walkers is None:
             raise NumericalFailure("there are no walkers to compare with")
-        sink.validation(validate(case, sink.walkers, sink.kept, sink.density, clock.progress))
+        recorder.validation(
+            validate(case, recorder.walkers, recorder.kept, recorder.density, clock.progress)
+        )
 
     if case.validation is not None and case.ensemble is not None:
         with clock("validate"):
-            notes += sink.attempt("validation", compare)
+            notes += recorder.attempt("validation", compare)
     return notes
 
 
-def _steered(case: Case, sink: Sink, clock: Clock, observer: Observer) -> ControlledSystem:
+def _steered(case: Case, recorder: Recorder, clock: Clock, observer: Observer) -> ControlledSystem:
     """The system of [control], once its schedule is found."""
     assert case.control is not None
     if case.validation is not None:
@@ -396,11 +404,13 @@ def _steered(case: Case, sink: Sink, clock: Clock, observer: Observer) -> Contro
             def moved(stage: str, count: int, cost: float) -> None:
                 bar.set_postfix_str(stage if np.isnan(cost) else f"{stage}, cost {cost:.6g}", False)
                 bar.update(1 if stage == "optimum" else 0)
-                if sink.stopped():
+                if recorder.stopped():
                     raise KeyboardInterrupt
 
-            record = steer(case, objective, resumed=sink.search(), moved=moved, ended=sink.searched)
-        sink.control(record)
+            record = steer(
+                case, objective, resumed=recorder.search(), moved=moved, ended=recorder.searched
+            )
+        recorder.control(record)
     return ControlledSystem(objective.family, objective.schedule(record.values[0]))
 
 

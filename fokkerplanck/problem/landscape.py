@@ -24,7 +24,7 @@ MUELLER_BROWN_TERMS = (
 
 
 @dataclass(frozen=True)
-class Family:
+class LandscapeFamily:
     """One row of the table of landscapes.
 
     Parameters
@@ -219,21 +219,21 @@ def _sharp_flat(axes: Sequence[str], keys: Mapping[str, Any]) -> str:
     return f"{sharp}*{flat}/({sharp} + {flat}) - ({depths})/({sharp}**2 + {flat}**2)"
 
 
-FAMILIES: dict[str, Family] = {
-    "quadratic": Family(
+FAMILIES: dict[str, LandscapeFamily] = {
+    "quadratic": LandscapeFamily(
         _quadratic,
         {"hessian": None, "minimum": None},
         "(1/2) (theta - minimum)^T hessian (theta - minimum); hessian is a number, a diagonal list "
         "or a symmetric matrix (default: identity), minimum a list (default: the origin)",
     ),
-    "double_well": Family(
+    "double_well": LandscapeFamily(
         _double_well,
         {"barrier": 1.0, "separation": 2.0, "stiffness": 1.0},
         "barrier ((2 x/separation)^2 - 1)^2 + (stiffness/2) (y^2 + ...): minima with value 0 at "
         "x = -separation/2 and x = separation/2, a barrier of that height at x = 0",
         positive=("barrier", "separation", "stiffness"),
     ),
-    "ring": Family(
+    "ring": LandscapeFamily(
         _ring,
         {"radius": 1.0, "stiffness": 1.0},
         "stiffness (x^2 + y^2 - radius^2)^2/(8 radius^2) + (stiffness/2) z^2: zero on the circle, "
@@ -241,7 +241,7 @@ FAMILIES: dict[str, Family] = {
         positive=("radius", "stiffness"),
         axes=(2, 3),
     ),
-    "mueller_brown": Family(
+    "mueller_brown": LandscapeFamily(
         _mueller_brown,
         {"scale": 1.0},
         "scale times the potential of Mueller and Brown (1979): minima near (-0.558, 1.442), "
@@ -249,7 +249,7 @@ FAMILIES: dict[str, Family] = {
         positive=("scale",),
         axes=(2,),
     ),
-    "rosenbrock": Family(
+    "rosenbrock": LandscapeFamily(
         _rosenbrock,
         {"a": 1.0, "b": 100.0},
         "sum over neighbouring axes of (a - x)^2 + b (y - x^2)^2: a curved valley, in two axes "
@@ -257,7 +257,7 @@ FAMILIES: dict[str, Family] = {
         positive=("b",),
         axes=(2, 3),
     ),
-    "sharp_flat": Family(
+    "sharp_flat": LandscapeFamily(
         _sharp_flat,
         {
             "sharp_width": 0.25,

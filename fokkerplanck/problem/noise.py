@@ -87,7 +87,7 @@ def _entry(entry: Any, names: Names) -> sp.Expr:
 
 
 @dataclass(frozen=True)
-class Settings:
+class NoiseSettings:
     """Temperature and friction, and what they were made from.
 
     Parameters
@@ -119,7 +119,7 @@ def read_settings(
     momentum: Any = None,
     friction: Any = None,
     replacement: bool = True,
-) -> Settings:
+) -> NoiseSettings:
     """Temperature and friction from beta, or from batch size and learning rate.
 
     Parameters
@@ -154,14 +154,14 @@ def read_settings(
         if not replacement:
             raise CaseError("false needs batch_size and learning_rate", "noise.replacement")
         kept = read_beta(1.0 if beta is None else beta, parameters)
-        return Settings(kept, gamma, None, rate)
+        return NoiseSettings(kept, gamma, None, rate)
     if beta is not None:
         raise CaseError("is given twice, also by batch_size; keep one", "noise.beta")
     if rate is None:
         raise CaseError("is missing; batch_size needs it", "noise.learning_rate")
     value = beta_from(batch, rate, momentum) * _scarcity(batch, samples, replacement)
     size = int(batch) if batch == int(batch) else batch
-    return Settings(value, gamma, size, rate, replacement)
+    return NoiseSettings(value, gamma, size, rate, replacement)
 
 
 def _scarcity(batch: float, samples: int | None, replacement: bool) -> float:

@@ -85,7 +85,8 @@ def differences(first: Result, second: Result) -> Difference:
     """Compare two results of the same number of parameters.
 
     Axes are matched in their order. Densities are compared by the masses of their cells, on
-    different grids of the wider cells along each axis, see :func:`~fokkerplanck.analyses.regrid.regrid`.
+    different grids of the wider cells along each axis, see
+    :func:`~fokkerplanck.analyses.regrid.regrid`.
 
     Raises
     ------

@@ -9,7 +9,7 @@ from pathlib import Path
 from .compare import Difference, Pair
 from .page import render, write_page
 from .pictures import figure_of
-from .records import Table
+from .records import PageTable
 from .tables import number
 
 TITLES = {
@@ -54,7 +54,7 @@ def write_comparison(
         return render(
             "comparison.html",
             labels=labels,
-            settings=Table("Settings that differ", ("key", *labels), found.settings),
+            settings=PageTable("Settings that differ", ("key", *labels), found.settings),
             distances=tuple((what, number(value)) for what, value in found.distances),
             note=found.note,
             picture=picture,
@@ -65,8 +65,8 @@ def write_comparison(
     return write_page(Path(path), text)
 
 
-def _table(caption: str, labels: tuple[str, str], pairs: tuple[Pair, ...]) -> Table:
-    return Table(caption, ("number", *labels, "change", "relative"), tuple(map(_row, pairs)))
+def _table(caption: str, labels: tuple[str, str], pairs: tuple[Pair, ...]) -> PageTable:
+    return PageTable(caption, ("number", *labels, "change", "relative"), tuple(map(_row, pairs)))
 
 
 def _row(pair: Pair) -> tuple[str, ...]:

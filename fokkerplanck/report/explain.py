@@ -23,7 +23,7 @@ from ..problem.seams import check_seams
 from ..problem.tails import gradient_tail
 from ..spectrum.spectrum import spectrum_method
 from ..stationary.stationary import stationary
-from ..timestepping.schemes import SCHEME_TABLE, Scheme, march_of
+from ..timestepping.schemes import SCHEME_TABLE, Scheme, make_integrator
 from ..timestepping.steppers import choose_stepper
 from ..timestepping.system import System
 
@@ -197,7 +197,7 @@ def _steps(case: Case, system: System, scheme: Scheme) -> list[tuple[str, str]]:
     asked = case.density
     assert asked is not None
     if scheme.name == "high-order":
-        _, name, how = march_of(scheme, asked.stepper, system, asked.times, asked.rtol)
+        _, name, how = make_integrator(scheme, asked.stepper, system, asked.times, asked.rtol)
         return [("stepper", f"{name}: {how}")]
     stepper, reason = choose_stepper(asked.stepper, system, asked.times)
     return [("stepper", f"{stepper.name} ({stepper.summary}): {reason}")]

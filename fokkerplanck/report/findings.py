@@ -8,12 +8,12 @@ import numpy as np
 
 from ..io import (
     CriticalPoints,
-    Discrete,
+    DiscreteRecord,
     EscapeRecord,
     Loop,
     RelationRow,
     SpectrumRecord,
-    Stationary,
+    StationaryRecord,
     ValidationRecord,
 )
 from ..io.result import Result
@@ -26,7 +26,7 @@ NAMED_MODES = 4
 NAMED_POINTS = 4
 
 
-def stationary_rows(names: tuple[str, ...], state: Stationary) -> list[tuple[str, str]]:
+def stationary_rows(names: tuple[str, ...], state: StationaryRecord) -> list[tuple[str, str]]:
     """Rows (what, finding) about detailed balance, currents, loops and minima.
 
     Parameters
@@ -268,7 +268,7 @@ RELATION_TEXT = {
 }
 
 
-def discrete_rows(names: tuple[str, ...], steps: Discrete) -> list[tuple[str, str]]:
+def discrete_rows(names: tuple[str, ...], steps: DiscreteRecord) -> list[tuple[str, str]]:
     """Rows about the transfer operator: what is stationary, how far from (48), the relations."""
     numbers = steps.numbers
     rows = [("steps of SGD", f"learning rate {numbers['rate']:g}; {steps.noise}")]
@@ -358,7 +358,7 @@ def _loop(names: tuple[str, ...], loop: Loop) -> str:
     return text
 
 
-def _minima(names: tuple[str, ...], state: Stationary) -> list[tuple[str, str]]:
+def _minima(names: tuple[str, ...], state: StationaryRecord) -> list[tuple[str, str]]:
     """Where the minima of Phi are and where the noise moves them."""
     if not {"loss", "quasi_potential"} <= state.critical.keys():
         return []

@@ -15,7 +15,7 @@ from ..case import Case, Expect
 from ..errors import CaseError
 from ..io import OBSERVABLES
 from ..io.result import Result
-from ..pipeline.provenance import telling
+from ..pipeline.provenance import effective_overrides
 from .findings import (
     control_rows,
     discrete_rows,
@@ -122,7 +122,7 @@ def _set_since(result: Result) -> str:
         return ""
     if not isinstance(overrides, dict) or any(key.startswith("expect") for key in overrides):
         return ""
-    keys = list(telling(overrides))
+    keys = list(effective_overrides(overrides))
     return f"; [expect] stands for the case before {', '.join(keys)} was set" if keys else ""
 
 

@@ -28,7 +28,7 @@ class Check:
 
 
 @dataclass(frozen=True)
-class Table:
+class PageTable:
     """Numbers with heads.
 
     Parameters
@@ -77,7 +77,7 @@ class Picture:
 
 
 @dataclass(frozen=True)
-class Section:
+class PageSection:
     """One part of the page.
 
     Parameters
@@ -94,7 +94,7 @@ class Section:
     key: str
     title: str
     findings: tuple[tuple[str, str], ...] = ()
-    tables: tuple[Table, ...] = ()
+    tables: tuple[PageTable, ...] = ()
     pictures: tuple[Picture, ...] = ()
 
     @property

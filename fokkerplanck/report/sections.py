@@ -15,7 +15,7 @@ from .findings import (
     walker_rows,
 )
 from .numbers import evolution_rows
-from .records import Picture, Section
+from .records import PageSection, Picture
 from .tables import (
     control_tables,
     discrete_tables,
@@ -27,7 +27,7 @@ from .tables import (
 )
 
 
-def sections_of(result: Result, pictures: Mapping[str, list[Picture]]) -> tuple[Section, ...]:
+def sections_of(result: Result, pictures: Mapping[str, list[Picture]]) -> tuple[PageSection, ...]:
     """Findings, tables and pictures by analysis; parts that a result lacks are left out.
 
     Parameters
@@ -74,7 +74,7 @@ def sections_of(result: Result, pictures: Mapping[str, list[Picture]]) -> tuple[
         ),
     ]
     found = (
-        Section(key, title, _headed(rows), tables, tuple(pictures.get(key, ())))
+        PageSection(key, title, _headed(rows), tables, tuple(pictures.get(key, ())))
         for key, title, rows, tables in parts
     )
     return tuple(section for section in found if not section.empty)

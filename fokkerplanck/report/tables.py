@@ -8,8 +8,15 @@ from collections.abc import Iterable, Mapping, Sequence
 import numpy as np
 
 from ..io import NUMBERS, PASSAGE_NUMBERS, EscapeRecord
-from ..io.result import ControlRecord, Discrete, PassageRecord, Result, SpectrumRecord, Stationary
-from .records import Table
+from ..io.result import (
+    ControlRecord,
+    DiscreteRecord,
+    PassageRecord,
+    Result,
+    SpectrumRecord,
+    StationaryRecord,
+)
+from .records import PageTable
 
 # Output times shown; all of them are in the file.
 TIMES = 6
@@ -40,16 +47,18 @@ def _point(place: np.ndarray) -> str:
     return "(" + ", ".join(f"{round(float(x), 4) + 0.0:.4g}" for x in place).replace("-", "−") + ")"
 
 
-def _numbers(caption: str, values: Mapping[str, float], words: Mapping[str, str]) -> list[Table]:
+def _numbers(
+    caption: str, values: Mapping[str, float], words: Mapping[str, str]
+) -> list[PageTable]:
     rows = tuple((words.get(k, k.replace("_", " ")), number(v)) for k, v in values.items())
-    return [Table(caption, ("quantity", "value"), rows, folded=True)] if rows else []
+    return [PageTable(caption, ("quantity", "value"), rows, folded=True)] if rows else []
 
 
 def _some(count: int, most: int = TIMES) -> list[int]:
     return sorted({round(k) for k in np.linspace(0, count - 1, min(count, most))}) if count else []
 
 
-def frame_tables(result: Result) -> tuple[Table, ...]:
+def frame_tables(result: Result) -> tuple[PageTable, ...]:
     """Observables at some of the output times."""
     series = [(key, head) for key, head in SERIES if key in result.observables]
     means = [f"E[{name}]" for name in result.names] if "mean" in result.observables else []
@@ -62,10 +71,12 @@ def frame_tables(result: Result) -> tuple[Table, ...]:
         values += [number(x) for x in result.mean[k]] if means else []
         rows.append((number(result.time[k]), *values))
     head = ("time", *(head for _, head in series), *means)
-    return (Table("Observables at some of the output times", head, tuple(rows)),) if rows else ()
+    return (
+        (PageTable("Observables at some of the output times", head, tuple(rows)),) if rows else ()
+    )
 
 
-def stationary_tables(state: Stationary) -> tuple[Table, ...]:
+def stationary_tables(state: StationaryRecord) -> tuple[PageTable, ...]:
     """Critical points of Phi and Phi~, and the numbers."""
     rows = []
     for field, points in state.critical.items():
@@ -75,23 +86,23 @@ def stationary_tables(state: Stationary) -> tuple[Table, ...]:
     found = []
     if rows:
         head = ("of", "kind", "place", "value")
-        found = [Table("Critical points", head, tuple(rows[:ROWS]))]
+        found = [PageTable("Critical points", head, tuple(rows[:ROWS]))]
     return (*found, *_numbers("All numbers at rest", state.all_numbers(), NUMBERS))
 
 
-def spectrum_tables(spectrum: SpectrumRecord) -> tuple[Table, ...]:
+def spectrum_tables(spectrum: SpectrumRecord) -> tuple[PageTable, ...]:
     """The modes one by one."""
     columns = (spectrum.real, spectrum.imag, spectrum.relaxation_times, spectrum.residuals)
     rows = tuple(
         (str(j), *(number(values[j]) for values in columns)) for j in range(len(spectrum.real))
     )
     head = ("mode", "Re λ", "Im λ", "relaxation time", "residual")
-    return (Table("Slowest modes of the generator", head, rows),)
+    return (PageTable("Slowest modes of the generator", head, rows),)
 
 
-def passage_tables(found: PassageRecord) -> tuple[Table, ...]:
+def passage_tables(found: PassageRecord) -> tuple[PageTable, ...]:
     """Times from the starts, and the wells."""
-    tables: list[Table] = []
+    tables: list[PageTable] = []
     if found.start is not None:
         columns: list[tuple[str, np.ndarray]] = [
             (head, values)
@@ -110,14 +121,14 @@ def passage_tables(found: PassageRecord) -> tuple[Table, ...]:
             for k, place in enumerate(found.start[:ROWS])
         ]
         head = ("start", *(head for head, _ in columns))
-        tables.append(Table("First passage by start", head, tuple(rows)))
+        tables.append(PageTable("First passage by start", head, tuple(rows)))
     tables += _numbers("Numbers of the passage", found.numbers, PASSAGE_NUMBERS)
     if found.escape is not None:
         tables += _wells(found.escape)
     return tuple(tables)
 
 
-def _wells(wells: EscapeRecord) -> list[Table]:
+def _wells(wells: EscapeRecord) -> list[PageTable]:
     count = min(len(wells.minima), ROWS)
     rows = tuple(
         (
@@ -128,15 +139,17 @@ def _wells(wells: EscapeRecord) -> list[Table]:
         for k in range(count)
     )
     head = ("well", "minimum of Φ̃", "share", "mean exit time", "spread", "tr(H Σ)")
-    tables = [Table("Wells", head, rows)]
+    tables = [PageTable("Wells", head, rows)]
     if count > 1:
         heads = ("from", *(f"to {j + 1}" for j in range(count)))
         tables.append(
-            Table("Mean times between wells", heads, _matrix(wells.times[:count, :count]))
+            PageTable("Mean times between wells", heads, _matrix(wells.times[:count, :count]))
         )
         if wells.kramers_times is not None:
             kramers = _matrix(wells.kramers_times[:count, :count])
-            tables.append(Table("The same by Eyring-Kramers rates", heads, kramers, folded=True))
+            tables.append(
+                PageTable("The same by Eyring-Kramers rates", heads, kramers, folded=True)
+            )
     return tables
 
 
@@ -147,7 +160,7 @@ def _matrix(values: np.ndarray) -> tuple[tuple[str, ...], ...]:
     )
 
 
-def walker_tables(result: Result) -> tuple[Table, ...]:
+def walker_tables(result: Result) -> tuple[PageTable, ...]:
     """Moments of the walkers, and the tests and the error budget of the comparison."""
     tables = []
     walkers, comparison = result.ensemble, result.validation
@@ -163,7 +176,7 @@ def walker_tables(result: Result) -> tuple[Table, ...]:
             )
             for k in _some(len(walkers.time))
         )
-        tables.append(Table(f"{walkers.particles:,} walkers by {walkers.method}", head, rows))
+        tables.append(PageTable(f"{walkers.particles:,} walkers by {walkers.method}", head, rows))
     if comparison is not None:
         heads = [f"t = {number(time)}" for time in comparison.time]
         series = _present(comparison.series)
@@ -178,12 +191,12 @@ def _present(series: Mapping[str, np.ndarray]) -> dict[str, np.ndarray]:
 
 def _columns(
     caption: str, what: str, heads: Sequence[str], series: Mapping[str, Iterable[float]]
-) -> Table:
+) -> PageTable:
     rows = tuple((name, *(number(v) for v in values)) for name, values in series.items())
-    return Table(caption, (what, *heads), rows)
+    return PageTable(caption, (what, *heads), rows)
 
 
-def control_tables(record: ControlRecord) -> tuple[Table, ...]:
+def control_tables(record: ControlRecord) -> tuple[PageTable, ...]:
     """What the schedules cost, the cheapest first."""
     ranked = sorted(zip(record.costs, record.names, strict=True))
     rows = [(name, number(cost), number(cost - record.costs[0])) for cost, name in ranked]
@@ -191,10 +204,10 @@ def control_tables(record: ControlRecord) -> tuple[Table, ...]:
         gap = number(record.hjb - record.costs[0])
         rows.insert(0, ("best feedback (HJB)", number(record.hjb), gap))
     head = ("schedule", "cost", f"above {record.names[0]}")
-    return (Table("Costs of the schedules", head, tuple(rows)),)
+    return (PageTable("Costs of the schedules", head, tuple(rows)),)
 
 
-def discrete_tables(steps: Discrete) -> tuple[Table, ...]:
+def discrete_tables(steps: DiscreteRecord) -> tuple[PageTable, ...]:
     """Both sides of the fluctuation-dissipation relations, and the scan of learning rates."""
     tables = []
     if steps.relations:
@@ -206,7 +219,7 @@ def discrete_tables(steps: Discrete) -> tuple[Table, ...]:
             for row in steps.relations
         )
         head = ("relation, by", "left side", "right side", "relative gap", "known error")
-        tables.append(Table("Fluctuation-dissipation relations", head, rows))
+        tables.append(PageTable("Fluctuation-dissipation relations", head, rows))
     if len(steps.scan_rates) > 1:
         heads = [number(rate) for rate in steps.scan_rates]
         series = _present(steps.scan)

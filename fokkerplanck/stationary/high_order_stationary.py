@@ -110,12 +110,12 @@ def _settled(solver: ShiftedSolver, problem: Problem, density: np.ndarray) -> np
     is left to come; inverse iteration with the low-order generator goes most of the way at once.
     """
     # They import the stationary state of the generator.
-    from ..timestepping.flux_integrator import FluxMarch
+    from ..timestepping.flux_integrator import FluxIntegrator
     from ..timestepping.system import System
 
     generator = solver.generator
     duration, dt = SHORT_MARCH / generator.q, LONGEST_STEP / generator.q
-    march = FluxMarch(System(problem, generator.grid, known=generator), MARCH_RTOL, duration)
+    march = FluxIntegrator(System(problem, generator.grid, known=generator), MARCH_RTOL, duration)
     mass, last = float(density.sum()), np.inf
     for _ in range(MOST_MARCHES):
         following, _ = march.advance(density, 0.0, duration, 0.0)

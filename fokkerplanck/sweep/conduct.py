@@ -34,9 +34,9 @@ from .task import (
     OTHER,
     Outcome,
     Task,
+    member_status,
     outcome_of,
     solve,
-    standing,
 )
 
 SUMMARY = "sweep.h5"
@@ -190,7 +190,7 @@ def prepare(
             task = Task(
                 member.number, loaded.file.absolute(), loaded.text, overrides, path, overwrite
             )
-            state, why = ("", "") if path is None else standing(loaded, path)
+            state, why = ("", "") if path is None else member_status(loaded, path)
             if state in (FOREIGN, DAMAGED) and not overwrite:
                 raise StoreError(
                     f"{why}; give --overwrite to replace it or --out to write elsewhere", path

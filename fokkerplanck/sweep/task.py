@@ -14,7 +14,7 @@ from ..case.open import load_case
 from ..errors import CaseError, CaseWarning, NumericalFailure, StoreError
 from ..io import check_free, identity
 from ..io.result import Result, open_result
-from ..pipeline.provenance import source, telling
+from ..pipeline.provenance import effective_overrides, source
 from ..pipeline.run import run
 from ..runtime.compiling import one_thread, share_cache
 from .numbers import numbers_of
@@ -75,7 +75,7 @@ def outcome_of(number: int, result: Result) -> Outcome:
     return Outcome(number, numbers_of(result), NUMERICAL if failed else "", failed)
 
 
-def standing(case: Case, path: Path) -> tuple[str, str]:
+def member_status(case: Case, path: Path) -> tuple[str, str]:
     """How far the result file of a member is, and why it is not this case's where it is not.
 
     Raises
@@ -92,7 +92,7 @@ def standing(case: Case, path: Path) -> tuple[str, str]:
         return DAMAGED, error.detail
     differs = "another case text" if found.case_toml != case.text else ""
     differs = differs or ("other versions" if found.source != source() else "")
-    if telling(found.overrides) != telling(case.overrides):
+    if effective_overrides(found.overrides) != effective_overrides(case.overrides):
         differs = "other settings"
     if differs:
         return FOREIGN, f"holds a result of {differs}"
@@ -129,7 +129,7 @@ def _result(task: Task, stopped: Callable[[], bool]) -> Result:
         raise CaseError("was changed while the sweep ran; start it again", file=task.case)
     if task.path is None:
         return run(case, stopped=stopped)
-    state, why = standing(case, task.path)
+    state, why = member_status(case, task.path)
     if state == DONE:
         return open_result(task.path)
     if state == FOREIGN and not task.replace:

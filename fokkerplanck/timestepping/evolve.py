@@ -14,7 +14,7 @@ from ..grid import Grid
 from ..problem import Problem
 from .flux_correction import Activity
 from .integrator import frames
-from .schemes import check_scheme, choose_scheme, march_of
+from .schemes import check_scheme, choose_scheme, make_integrator
 from .steppers import Stepper
 from .system import System
 
@@ -105,7 +105,7 @@ def evolve(
     problem.check(grid, times[0])
     system = System(problem, grid, breakpoints)
     row, _ = choose_scheme(scheme, stepper, system, times)
-    march, name, reason = march_of(row, stepper, system, times, rtol)
+    march, name, reason = make_integrator(row, stepper, system, times, rtol)
     densities, activities = [initial], [Activity()]
     for _, density, _ in frames(march, initial.reshape(-1), times):
         densities.append(density.reshape(grid.shape))

@@ -72,7 +72,7 @@ def expected_products(system: System, times: Sequence[float]) -> float:
 
 
 @dataclass
-class FluxMarch:
+class FluxIntegrator:
     """Advances densities in time by the high-order scheme.
 
     Parameters

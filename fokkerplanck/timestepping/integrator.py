@@ -25,7 +25,7 @@ FIRST_STEP = 4.0
 SMALLEST_STEP = 1e-10
 
 
-class Advancing(Protocol):
+class Integrator(Protocol):
     """What goes from one time to another."""
 
     @property
@@ -39,7 +39,7 @@ class Advancing(Protocol):
 
 
 def frames(
-    march: Advancing, density: np.ndarray, times: Sequence[float], step: float = 0.0
+    march: Integrator, density: np.ndarray, times: Sequence[float], step: float = 0.0
 ) -> Iterator[tuple[float, np.ndarray, float]]:
     """Yield (time, density, next step size) for each of ``times`` but the first.
 
@@ -51,7 +51,7 @@ def frames(
 
 
 @dataclass(frozen=True)
-class March:
+class StepIntegrator:
     """Advances densities in time with one stepper.
 
     Parameters

@@ -14,8 +14,8 @@ from ..operators.regularity import irregularity
 from ..spectrum.reversible import time_to_rest
 from .exponential import CALL_CELLS, require_affordable
 from .flux_correction import Activity
-from .flux_integrator import FluxMarch, expected_products
-from .integrator import Advancing, March
+from .flux_integrator import FluxIntegrator, expected_products
+from .integrator import Integrator, StepIntegrator
 from .steppers import choose_stepper
 from .system import System
 
@@ -83,7 +83,7 @@ SCHEME_TABLE = {
 SCHEMES = ("auto", *SCHEME_TABLE)
 
 
-class Marching(Advancing, Protocol):
+class SchemeIntegrator(Integrator, Protocol):
     """What advances a density: `March` and `FluxMarch`."""
 
     @property
@@ -167,13 +167,13 @@ def _obstacle(stepper: str, system: System, times: Sequence[float]) -> str:
     return ""
 
 
-def march_of(
+def make_integrator(
     scheme: Scheme,
     stepper: str,
     system: System,
     times: Sequence[float],
     rtol: float,
-) -> tuple[Marching, str, str]:
+) -> tuple[SchemeIntegrator, str, str]:
     """What advances the density by a scheme, the name of its stepper, and why that one.
 
     Parameters
@@ -196,9 +196,9 @@ def march_of(
             if system.autonomous
             else "commutator-free exponentials of order 4"
         )
-        return FluxMarch(system, rtol, horizon, flat), "flux-corrected", how
+        return FluxIntegrator(system, rtol, horizon, flat), "flux-corrected", how
     chosen, reason = choose_stepper(stepper, system, times)
-    return March(system, chosen, rtol, horizon), chosen.name, reason
+    return StepIntegrator(system, chosen, rtol, horizon), chosen.name, reason
 
 
 def _require_affordable(system: System, times: Sequence[float]) -> None:

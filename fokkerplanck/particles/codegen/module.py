@@ -79,8 +79,8 @@ def kernels_of(fields: str) -> ModuleType:
     Parameters
     ----------
     fields : str
-        As :func:`~fokkerplanck.particles.codegen.source.fields_source` gives it; what it lacks is taken
-        from the free walkers'.
+        As :func:`~fokkerplanck.particles.codegen.source.fields_source` gives it; what it lacks is
+        taken from the free walkers'.
     """
     return _module(lambda cache: _parts(fields, cache))
 

@@ -1,4 +1,4 @@
-"""Source text of a problem's fields, in place of those of :mod:`~fokkerplanck.particles.codegen.fields`."""
+"""Source text of a problem's fields, in place of those of `fields`."""
 
 from __future__ import annotations
 
