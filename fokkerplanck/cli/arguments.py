@@ -8,7 +8,7 @@ from collections.abc import Callable, Mapping
 from .. import __version__
 from .sweep import add_sweep
 
-# Of `store.EXPORTS`, which --help need not load.
+# Of `io.EXPORTS`, which --help need not load.
 FORMATS = ("vtkhdf", "xdmf")
 
 STATUS = (
