@@ -11,7 +11,8 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
-from fokkerplanck.cli.main.main import main
+
+from fokkerplanck.cli.main import main
 
 from .hostile_child import FAILURE, RESULT, SENTENCE, Outcome, failure
 from .hostile_files import KINDS, places

@@ -23,9 +23,9 @@ from unittest.mock import patch
 
 import h5py
 import numpy as np
-from fokkerplanck.cli.main.main import main
 
 import fokkerplanck.pipeline.run
+from fokkerplanck.cli.main import main
 from fokkerplanck.errors import StoreError
 from fokkerplanck.io import read
 from fokkerplanck.pipeline import ensemble_checkpoint as keeping

@@ -10,9 +10,8 @@ from typing import Any
 
 import h5py
 
-from fokkerplanck import load_case
+from fokkerplanck import load_case, run
 from fokkerplanck.errors import CaseWarning
-from fokkerplanck.pipeline import run
 
 HERE = Path(__file__).parent
 

@@ -10,14 +10,13 @@ from typing import Any
 import h5py
 import numpy as np
 import pytest
-from fokkerplanck.report.numbers.numbers import number_of, summary
 from measures import compiled_only
 
-from fokkerplanck import load_case, open_result
+from fokkerplanck import load_case, open_result, run
 from fokkerplanck.errors import CaseError, CaseWarning
 from fokkerplanck.io import NUMBERS, Loop
 from fokkerplanck.io.result import Result
-from fokkerplanck.pipeline import run
+from fokkerplanck.report.numbers import number_of, summary
 
 pytestmark = [
     compiled_only,

@@ -21,12 +21,12 @@ from bad_cases import (
     generated,
     text_of,
 )
-from fokkerplanck.cli.main.main import main
 from limits_of_time import time_limit
 
 from fokkerplanck import CaseError, load_case
 from fokkerplanck.case import disk_needed, memory, require_disk
 from fokkerplanck.case.bundled import cases_directory
+from fokkerplanck.cli.main import main
 
 GENERATED = list(generated())
 NEURON = bundled("tanh_neuron")

@@ -11,10 +11,10 @@ from pathlib import Path
 
 import h5py
 import pytest
-from fokkerplanck.cli.main.main import main
 from measures import compiled_only
 
 from fokkerplanck import load_case, open_result
+from fokkerplanck.cli.main import main
 
 ROOT = Path(__file__).resolve().parents[1]
 SMALL = ["--set", "domain.x.cells=32", "--set", "domain.y.cells=32", "--set", "density.frames=3"]

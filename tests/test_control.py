@@ -17,7 +17,7 @@ from measures import compiled_only
 from scipy.linalg import expm
 
 import fokkerplanck.control.open_loop as open_loop
-from fokkerplanck import load_case, open_result
+from fokkerplanck import load_case, open_result, run
 from fokkerplanck.case.choices import CONTROLS
 from fokkerplanck.case.choices import POLICIES as NAMES
 from fokkerplanck.control import (
@@ -33,7 +33,6 @@ from fokkerplanck.control.controlled_kernels import bernoulli_pair, product
 from fokkerplanck.errors import CaseError
 from fokkerplanck.operators import thermodynamic_force as force
 from fokkerplanck.operators.generator import generator
-from fokkerplanck.pipeline import run
 from fokkerplanck.pipeline.recorder import Recorder
 from fokkerplanck.problem import Problem
 from fokkerplanck.stationary.stationary import stationary

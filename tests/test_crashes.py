@@ -8,9 +8,9 @@ from typing import Any
 
 import numpy as np
 import pytest
-from fokkerplanck.cli.main.main import main
 
 import fokkerplanck as fp
+from fokkerplanck.cli.main import main
 from fokkerplanck.timestepping import krylov, steps
 from fokkerplanck.timestepping.initial import gaussian_density
 from fokkerplanck.timestepping.integrator import StepIntegrator

@@ -9,9 +9,18 @@ from pathlib import Path
 
 import numpy as np
 import pytest
-from fokkerplanck.cli.main.main import main
-from fokkerplanck.cli.main.reading import labels_of
-from fokkerplanck.report.numbers.compare import (
+from hypothesis import given
+from hypothesis import strategies as st
+from test_page import check_page, relaxing, with_everything
+from test_plots import ornstein_uhlenbeck
+
+from fokkerplanck.analyses.regrid import common_edges, regrid, same_edges
+from fokkerplanck.cli.main import main
+from fokkerplanck.cli.reading import labels_of
+from fokkerplanck.errors import StoreError
+from fokkerplanck.figures.overlay import mass_levels, overlay, overlay_figure
+from fokkerplanck.io.result import Result
+from fokkerplanck.report.compare import (
     Pair,
     common_masses,
     differences,
@@ -19,16 +28,7 @@ from fokkerplanck.report.numbers.compare import (
     pair_row,
     text_of,
 )
-from fokkerplanck.report.numbers.numbers import number_of
-from hypothesis import given
-from hypothesis import strategies as st
-from test_page import check_page, relaxing, with_everything
-from test_plots import ornstein_uhlenbeck
-
-from fokkerplanck.analyses.regrid import common_edges, regrid, same_edges
-from fokkerplanck.errors import StoreError
-from fokkerplanck.figures.overlay import mass_levels, overlay, overlay_figure
-from fokkerplanck.io.result import Result
+from fokkerplanck.report.numbers import number_of
 
 
 def gaussian(cells: int, mean: float, spread: float, ends: tuple[float, float]) -> Result:

@@ -9,11 +9,9 @@ from typing import Any
 
 import numpy as np
 import pytest
-from fokkerplanck.report.numbers.findings import RELATION_TEXT
-from fokkerplanck.report.numbers.numbers import expectations, number_of, summary
 from measures import compiled_only
 
-from fokkerplanck import load_case, open_result
+from fokkerplanck import load_case, open_result, run
 from fokkerplanck.analyses.ensemble import walk
 from fokkerplanck.analyses.start import initial_density
 from fokkerplanck.analyses.transfer import _against_walkers, _operator
@@ -22,7 +20,8 @@ from fokkerplanck.errors import CaseError
 from fokkerplanck.figures.discrete import discrete_figures
 from fokkerplanck.io import DiscreteRecord
 from fokkerplanck.io.result import Result
-from fokkerplanck.pipeline import run
+from fokkerplanck.report.findings import RELATION_TEXT
+from fokkerplanck.report.numbers import expectations, number_of, summary
 
 TEXT = """
 title = "steps"

@@ -13,11 +13,11 @@ import h5py
 import numpy as np
 import pytest
 from file_samples import written
-from fokkerplanck.cli.main.arguments import FORMATS
-from fokkerplanck.cli.main.main import main
 from store_samples import make_frame, make_header, make_passage, make_spectrum, make_stationary
 
 from fokkerplanck import StoreError, export
+from fokkerplanck.cli.arguments import FORMATS
+from fokkerplanck.cli.main import main
 from fokkerplanck.io import EXPORTS, ResultWriter
 from fokkerplanck.io.fields import grid_fields
 

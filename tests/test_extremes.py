@@ -6,13 +6,12 @@ from pathlib import Path
 
 import numpy as np
 import pytest
-from fokkerplanck.cli.main.main import main
 
-from fokkerplanck import CaseError, NumericalFailure, Problem, evolve, load_case, make_case
+from fokkerplanck import CaseError, NumericalFailure, Problem, evolve, load_case, make_case, run
 from fokkerplanck import generator as make_generator
+from fokkerplanck.cli.main import main
 from fokkerplanck.linear_solvers.shifted import ShiftedSolver
 from fokkerplanck.operators.generator import Generator
-from fokkerplanck.pipeline import run
 from fokkerplanck.smoothing import local_entropy, smoothing_bytes
 from fokkerplanck.timestepping.exponential import chebyshev, uniformize
 from fokkerplanck.timestepping.initial import formula_density, gaussian_density

@@ -19,11 +19,11 @@ from fokkerplanck import (
     load_case,
     make_case,
     open_result,
+    run,
 )
 from fokkerplanck.io import RESERVED_NAMES, SCHEMA
 from fokkerplanck.io.precision import BITS, COMPACT_BITS
 from fokkerplanck.io.shapes import SHAPES
-from fokkerplanck.pipeline import run
 
 xarray = pytest.importorskip("xarray")
 PAGE = Path(__file__).parents[1] / "docs" / "result_file.md"

@@ -14,16 +14,15 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from fokkerplanck.cli.main.main import main
-from fokkerplanck.report.numbers.page import write_page
 from limits_of_time import time_limit
 from matplotlib.figure import Figure
 from store_samples import make_frame, make_header
 
-from fokkerplanck import StoreError, export, load_case, open_result, write_report
+from fokkerplanck import StoreError, export, load_case, open_result, run, write_report
+from fokkerplanck.cli.main import main
 from fokkerplanck.figures import draw
 from fokkerplanck.io import Checkpoint, ResultWriter, check_free, disk, settle
-from fokkerplanck.pipeline import run
+from fokkerplanck.report.page import write_page
 from fokkerplanck.runtime.files import whole_file
 
 ROOT = Path(__file__).resolve().parents[1]

@@ -14,20 +14,19 @@ import h5py
 import numpy as np
 import pytest
 from damages import write_good
-from fokkerplanck.cli.main.main import main
 from limits_of_time import time_limit
 from store_samples import make_header, make_stationary
 
-from fokkerplanck import CaseError, StoreError, load_case, open_result
+from fokkerplanck import CaseError, StoreError, load_case, open_result, run
 from fokkerplanck.case import memory_needs
 from fokkerplanck.case.data import read_table
 from fokkerplanck.case.disk import disk_needed, require_disk, side_bytes
+from fokkerplanck.cli.main import main
 from fokkerplanck.io import export, journal
 from fokkerplanck.io.guard import refuse_endless
 from fokkerplanck.io.stationary import CriticalPoints
 from fokkerplanck.io.stationary_group import fill_stationary
 from fokkerplanck.io.sweep import read_sweep
-from fokkerplanck.pipeline import run
 from fokkerplanck.runtime.machine import read_regular
 
 ROOT = Path(__file__).resolve().parents[1]

@@ -10,13 +10,12 @@ import h5py
 import numpy as np
 import pytest
 from file_samples import CASES, earlier
-from fokkerplanck.cli.main.main import main
 
-from fokkerplanck import CaseError, StoreError, load_case
+from fokkerplanck import CaseError, StoreError, load_case, run
 from fokkerplanck.case.bundled import cases_directory
 from fokkerplanck.case.open import is_result
+from fokkerplanck.cli.main import main
 from fokkerplanck.io import inputs
-from fokkerplanck.pipeline import run
 
 pytestmark = pytest.mark.filterwarnings("ignore::fokkerplanck.errors.CaseWarning")
 # What differs between two runs of one case.

@@ -14,13 +14,6 @@ from pathlib import Path
 import browser
 import numpy as np
 import pytest
-from fokkerplanck.report.numbers.checks import checks_of
-from fokkerplanck.report.numbers.cite import command, references
-from fokkerplanck.report.numbers.comparison_page import write_comparison
-from fokkerplanck.report.numbers.page import STATES, report_page, write_report
-from fokkerplanck.report.numbers.pictures import LARGEST, PLACES, pictures_of, place_of
-from fokkerplanck.report.numbers.tables import number
-from fokkerplanck.report.numbers.words import equation, setup
 from PIL import Image
 from store_samples import make_header, make_passage, make_spectrum
 from test_plots import ornstein_uhlenbeck
@@ -36,6 +29,13 @@ from fokkerplanck.io.result import (
     Result,
     ValidationRecord,
 )
+from fokkerplanck.report.checks import checks_of
+from fokkerplanck.report.cite import command, references
+from fokkerplanck.report.comparison_page import write_comparison
+from fokkerplanck.report.page import STATES, report_page, write_report
+from fokkerplanck.report.pictures import LARGEST, PLACES, pictures_of, place_of
+from fokkerplanck.report.tables import number
+from fokkerplanck.report.words import equation, setup
 
 EVIL = "<script>document.title = 'owned'</script><img src=x onerror=alert(1)>\"'&"
 CASE = f"""
@@ -463,7 +463,7 @@ QUESTION = """({
 @pytest.mark.skipif(browser.installed() is None, reason="there is no Chromium to look with")
 def test_in_a_browser(tmp_path: Path, figures: list[Path]) -> None:
     """No complaint, no request, no missing picture, nothing beyond the side of a phone."""
-    from fokkerplanck.report.numbers.compare import differences
+    from fokkerplanck.report.compare import differences
 
     first, second = relaxing(), with_everything()
     report = write_report(second, tmp_path / "report.html", figures)

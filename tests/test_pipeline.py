@@ -13,17 +13,16 @@ from typing import Any
 import h5py
 import numpy as np
 import pytest
-from fokkerplanck.cli.main.main import main
-from fokkerplanck.report.numbers.checks import checks_of
-from fokkerplanck.report.numbers.numbers import summary
-from fokkerplanck.report.numbers.table import measured
 
-from fokkerplanck import load_case, open_result
+from fokkerplanck import load_case, open_result, run
+from fokkerplanck.cli.main import main
 from fokkerplanck.errors import CaseError, CaseWarning, NumericalFailure
 from fokkerplanck.fractional.levy import LevySystem
 from fokkerplanck.fractional.levy_integrator import LevyIntegrator
-from fokkerplanck.pipeline import run
 from fokkerplanck.problem import Problem
+from fokkerplanck.report.checks import checks_of
+from fokkerplanck.report.numbers import summary
+from fokkerplanck.report.table import measured
 from fokkerplanck.runtime.clock import Compiler
 from fokkerplanck.runtime.progress import Progress
 from fokkerplanck.sweep.task import Task, solve

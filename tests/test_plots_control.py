@@ -8,13 +8,12 @@ from typing import Any
 import numpy as np
 import pytest
 
-from fokkerplanck import load_case
+from fokkerplanck import load_case, run
 from fokkerplanck.figures import draw
 from fokkerplanck.figures.local_entropy import local_entropy_figures
 from fokkerplanck.figures.schedules import schedules_figures
 from fokkerplanck.io import ControlRecord, SmoothingRecord
 from fokkerplanck.io.result import Result
-from fokkerplanck.pipeline import run
 from fokkerplanck.problem import Problem
 from fokkerplanck.smoothing import local_entropy, minima_table
 

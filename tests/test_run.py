@@ -13,18 +13,17 @@ from typing import Any
 
 import numpy as np
 import pytest
-from fokkerplanck.report.numbers.numbers import free_energy_increase, mass_drift, number_of, summary
 from measures import compiled_only
 
-from fokkerplanck import load_case, open_result
+from fokkerplanck import load_case, open_result, run
 from fokkerplanck.analyses.ensemble import walk
 from fokkerplanck.analyses.start import initial_density
 from fokkerplanck.case import Case, bundled_cases
 from fokkerplanck.errors import CaseError, CaseWarning, StoreError
 from fokkerplanck.io.journal import journal_files
 from fokkerplanck.io.result import Result
-from fokkerplanck.pipeline import run
 from fokkerplanck.pipeline.recorder import Recorder
+from fokkerplanck.report.numbers import free_energy_increase, mass_drift, number_of, summary
 from fokkerplanck.timestepping.schemes import SCHEMES
 from fokkerplanck.timestepping.steppers import STEPPERS
 

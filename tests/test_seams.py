@@ -6,7 +6,6 @@ from pathlib import Path
 
 import numpy as np
 import pytest
-from fokkerplanck.cli.main.main import main
 from hypothesis import given, settings
 from hypothesis import strategies as st
 from measures import distance
@@ -14,6 +13,7 @@ from measures import distance
 import fokkerplanck as fp
 from fokkerplanck.analyses.cautions import coefficient_cautions
 from fokkerplanck.analyses.observables import entropy_production
+from fokkerplanck.cli.main import main
 from fokkerplanck.operators.generator import generator
 from fokkerplanck.passage.passage import passage
 from fokkerplanck.problem import Problem

@@ -12,10 +12,9 @@ import pytest
 from measures import compiled_only
 from scipy.linalg import expm
 
-from fokkerplanck import load_case, open_result
+from fokkerplanck import load_case, open_result, run
 from fokkerplanck.errors import CaseError
 from fokkerplanck.operators.samples import Samples
-from fokkerplanck.pipeline import run
 from fokkerplanck.problem import Problem
 from fokkerplanck.smoothing import (
     entropy_sgd_problem,

@@ -9,14 +9,11 @@ from typing import Any
 
 import numpy as np
 import pytest
-from fokkerplanck.report.numbers.explain import explain
-from fokkerplanck.report.numbers.findings import spectrum_rows
-from fokkerplanck.report.numbers.numbers import expectations, number_of, summary
 from matplotlib.figure import Figure
 from store_samples import make_frame, make_header, make_spectrum
 from test_plots import ornstein_uhlenbeck
 
-from fokkerplanck import load_case, open_result
+from fokkerplanck import load_case, open_result, run
 from fokkerplanck.analyses.stationary import spectrum_of
 from fokkerplanck.case import Case
 from fokkerplanck.errors import CaseError, CaseWarning, StoreError
@@ -26,7 +23,9 @@ from fokkerplanck.gallery import circulating_ornstein_uhlenbeck, hopf, quartic_w
 from fokkerplanck.io import ResultWriter, SpectrumRecord, read
 from fokkerplanck.io.result import Result
 from fokkerplanck.operators.generator import generator
-from fokkerplanck.pipeline import run
+from fokkerplanck.report.explain import explain
+from fokkerplanck.report.findings import spectrum_rows
+from fokkerplanck.report.numbers import expectations, number_of, summary
 from fokkerplanck.stationary.stationary import stationary
 
 xarray = pytest.importorskip("xarray")

@@ -8,10 +8,10 @@ from pathlib import Path
 
 import numpy as np
 import pytest
-from fokkerplanck.cli.main.main import main
 
 import fokkerplanck as fp
 from fokkerplanck.analyses.stability import stability_caution, stability_edge
+from fokkerplanck.cli.main import main
 
 CASE = """
 [loss]

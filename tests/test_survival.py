@@ -15,10 +15,10 @@ from pathlib import Path
 import h5py
 import numpy as np
 import pytest
-from fokkerplanck.cli.main.main import main
 from measures import compiled_only
 
 from fokkerplanck import open_result
+from fokkerplanck.cli.main import main
 from fokkerplanck.cli.main import main as cli
 from fokkerplanck.io.disk import Disk
 from fokkerplanck.io.journal import journal_files

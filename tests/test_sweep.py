@@ -22,13 +22,13 @@ import pytest
 import xarray
 from distributed import Client, Status
 from distributed.scheduler import WorkerStatusPlugin
-from fokkerplanck.cli.main.main import main
 from hypothesis import given
 from hypothesis import strategies as st
 from measures import compiled_only
 from numba.core import event
 
 import fokkerplanck as fp
+from fokkerplanck.cli.main import main
 from fokkerplanck.figures.sweep import sweep_figure
 from fokkerplanck.io import check_free, identity, read_sweep
 from fokkerplanck.particles import Gaussian

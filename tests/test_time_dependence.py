@@ -8,7 +8,6 @@ from typing import Any
 
 import numpy as np
 import pytest
-from fokkerplanck.report.numbers.explain import explain
 from measures import compiled_only
 from scipy.integrate import solve_ivp
 from scipy.linalg import expm
@@ -28,6 +27,7 @@ from fokkerplanck.problem.expressions.intervals import Interval, enclosure
 from fokkerplanck.problem.expressions.names import TIME, Names
 from fokkerplanck.problem.expressions.switches import switching_times
 from fokkerplanck.problem.timeline import timeline_of
+from fokkerplanck.report.explain import explain
 from fokkerplanck.timestepping.evolve import evolve
 from fokkerplanck.timestepping.initial import gaussian_density, point_density
 from fokkerplanck.timestepping.system import System

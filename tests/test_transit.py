@@ -9,12 +9,18 @@ from pathlib import Path
 import h5py
 import numpy as np
 import pytest
-from fokkerplanck.report.numbers.explain import explain
-from fokkerplanck.report.numbers.numbers import expectations, number_of, summary
 from measures import compiled_only
 from store_samples import make_frame, make_header, make_passage
 
-from fokkerplanck import CaseError, NumericalFailure, Problem, generator, load_case, open_result
+from fokkerplanck import (
+    CaseError,
+    NumericalFailure,
+    Problem,
+    generator,
+    load_case,
+    open_result,
+    run,
+)
 from fokkerplanck.figures.arrival import arrival_figures
 from fokkerplanck.figures.committor import committor_figures
 from fokkerplanck.figures.draw import draw
@@ -24,7 +30,8 @@ from fokkerplanck.figures.regions import scale_of, time_words
 from fokkerplanck.io import PassageRecord, ResultWriter, read
 from fokkerplanck.linear_solvers import backward
 from fokkerplanck.linear_solvers.backward import BackwardSolver
-from fokkerplanck.pipeline import run
+from fokkerplanck.report.explain import explain
+from fokkerplanck.report.numbers import expectations, number_of, summary
 
 xarray = pytest.importorskip("xarray")
 

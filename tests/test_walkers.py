@@ -8,19 +8,18 @@ from typing import Any
 
 import numpy as np
 import pytest
-from fokkerplanck.cli.main.main import main
-from fokkerplanck.report.numbers.numbers import number_of, summary
 from measures import compiled_only
 from scipy import stats
 
-from fokkerplanck import load_case, open_result
+from fokkerplanck import load_case, open_result, run
 from fokkerplanck.analyses.ensemble import chosen_method, walk
 from fokkerplanck.analyses.validation import compare, validate
 from fokkerplanck.case.choices import METHODS as NAMES
+from fokkerplanck.cli.main import main
 from fokkerplanck.errors import CaseError, CaseWarning, StoreError
 from fokkerplanck.io.result import Result
 from fokkerplanck.particles import METHODS
-from fokkerplanck.pipeline import run
+from fokkerplanck.report.numbers import number_of, summary
 
 pytestmark = [
     compiled_only,

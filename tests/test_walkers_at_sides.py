@@ -7,12 +7,12 @@ from pathlib import Path
 
 import numpy as np
 import pytest
-from fokkerplanck.cli.main.main import main
 from measures import compiled_only
 from scipy import special, stats
 
 import fokkerplanck as fp
 from fokkerplanck.analyses.validation import validate
+from fokkerplanck.cli.main import main
 from fokkerplanck.grid import Grid
 from fokkerplanck.particles import ensemble
 from fokkerplanck.particles.methods import QUARTER, longest_step

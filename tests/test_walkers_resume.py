@@ -23,7 +23,7 @@ import walker_bits
 from measures import compiled_only
 from walker_bits import moved, of_data, quadratic
 
-from fokkerplanck import load_case, open_result
+from fokkerplanck import load_case, open_result, run
 from fokkerplanck.case import Case
 from fokkerplanck.errors import CaseWarning, StoreError
 from fokkerplanck.io import read_walkers, walkers_file, write_walkers
@@ -32,7 +32,6 @@ from fokkerplanck.io.result import Result
 from fokkerplanck.io.session import Session
 from fokkerplanck.particles import EnsembleFrames, Form, Gaussian, State, ensemble, walkers
 from fokkerplanck.pipeline import ensemble_checkpoint as keeping
-from fokkerplanck.pipeline import run
 from fokkerplanck.pipeline.recorder import Recorder
 
 pytestmark = compiled_only

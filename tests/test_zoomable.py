@@ -16,11 +16,11 @@ from typing import Any
 import browser
 import numpy as np
 import pytest
-from fokkerplanck.cli.main.main import main
 from store_samples import make_spectrum
 from test_plots import ornstein_uhlenbeck
 
 from fokkerplanck import StoreError, write_zoomable, zoomable
+from fokkerplanck.cli.main import main
 from fokkerplanck.errors import CaseError
 from fokkerplanck.interactive import drawings_of, figure_json
 from fokkerplanck.interactive.cells import FRAMES, blocks

@@ -15,15 +15,14 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
-from fokkerplanck.report.numbers.numbers import judged, summary
 from PIL import Image
 
-from fokkerplanck import load_case, open_result
+from fokkerplanck import load_case, open_result, run
 from fokkerplanck.case import bundled_cases
 from fokkerplanck.errors import CaseError, CaseWarning, StoreError
 from fokkerplanck.figures import FIGURES, draw
 from fokkerplanck.io.result import Result
-from fokkerplanck.pipeline import run
+from fokkerplanck.report.numbers import judged, summary
 
 from . import markdown as md
 from .stamp import ROOT, of_package, stamp
