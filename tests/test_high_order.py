@@ -11,13 +11,13 @@ from fields import ANY, CLOSED, random_density, settings_of
 from hypothesis import given, settings
 from hypothesis import strategies as st
 from measures import compiled_only, distance, examples
+from reference_high_order import to_scipy
 from test_orders import TIME_PROBLEMS, TURN, side
 
 from fokkerplanck import gallery
 from fokkerplanck.errors import CaseError
 from fokkerplanck.gallery import ExactProblem
 from fokkerplanck.grid import Grid
-from fokkerplanck.high_order.high_matrix import to_scipy
 from fokkerplanck.high_order.high_order import high_order
 from fokkerplanck.high_order.stencils import MARGIN
 from fokkerplanck.high_order.tiles import Tiles, tiles

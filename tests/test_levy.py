@@ -9,10 +9,10 @@ from typing import Any
 import numpy as np
 import pytest
 from measures import ORDER_WINDOW, compiled_only, fitted_order
+from reference_exit_time import levy_exit_time
 from scipy.linalg import expm
 
 from fokkerplanck.errors import CaseError
-from fokkerplanck.fractional.exit_time import levy_exit_time
 from fokkerplanck.fractional.fractional import Fractional, lattice_weights
 from fokkerplanck.fractional.levy import LEVY, LevySystem, step_levy
 from fokkerplanck.fractional.levy_integrator import evolve_levy

@@ -6,10 +6,10 @@ import numpy as np
 from scipy import sparse
 from scipy.sparse import linalg
 
-from ..errors import CaseError, NumericalFailure
-from ..grid import Grid
-from ..problem import Problem
-from .fractional import Fractional
+from fokkerplanck.errors import CaseError, NumericalFailure
+from fokkerplanck.fractional.fractional import Fractional
+from fokkerplanck.grid import Grid
+from fokkerplanck.problem import Problem
 
 # Residual of the linear system, relative, and iterations at most.
 TOLERANCE = 1e-10

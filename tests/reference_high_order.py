@@ -7,8 +7,18 @@ from functools import reduce
 import numpy as np
 from scipy import sparse
 
-from .bands import CARRIED, DERIVATIVE, INNER, PERIODIC, REACH, REFLECTING, SPREAD, bands, row
-from .high_order import PAIRS, HighOrder
+from fokkerplanck.high_order.bands import (
+    CARRIED,
+    DERIVATIVE,
+    INNER,
+    PERIODIC,
+    REACH,
+    REFLECTING,
+    SPREAD,
+    bands,
+    row,
+)
+from fokkerplanck.high_order.high_order import PAIRS, HighOrder
 
 
 def to_scipy(operator: HighOrder) -> sparse.csc_matrix:
