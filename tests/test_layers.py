@@ -29,7 +29,9 @@ LAYER = {name: number for number, names in enumerate(LAYERS) for name in names.s
 
 # The modules that may import a library.
 HOMES = {
-    "matplotlib": {"figures"},
+    # `io` only makes a canvas for what xarray draws in a notebook.
+    "matplotlib": {"figures", "io"},
+    "xarray": {"io"},
     "h5py": {"io"},
     # In `runtime` the clock listens to how long numba compiles, and `compiling` to when.
     "numba": {
@@ -58,6 +60,7 @@ HEAVY = (
     "jinja2",
     "distributed",
     "plotly",
+    "xarray",
 )
 
 FILES = sorted(PACKAGE.rglob("*.py"))

@@ -6,7 +6,7 @@ import os
 from dataclasses import dataclass, field
 from functools import cached_property
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
@@ -31,6 +31,11 @@ from . import (
     read,
     replacing,
 )
+from .picture import density_image, plot_density
+from .tree import tree_of
+
+if TYPE_CHECKING:
+    from xarray import DataTree
 
 __all__ = [
     "ControlRecord",
@@ -163,6 +168,24 @@ class Result:
             detail += f"; its observables are {', '.join(observables) or 'none'}"
         raise AttributeError(detail, name=name, obj=self)
 
+    def __getitem__(self, name: str) -> Any:
+        """A group or a variable of :attr:`tree`: ``result["passage"].mean_time``.
+
+        Raises
+        ------
+        KeyError
+            If there is none; of an analysis it says which section of a case asks for it.
+        """
+        try:
+            return self.tree[name]
+        except KeyError:
+            detail = f"a result has no {name!r}"
+            if name in self.failed:
+                detail = f"[{name}] was not computed: {self.failed[name]}"
+            elif name in ANALYSES:
+                detail = f"this result has no {name!r}; a section [{name}] of the case asks for it"
+            raise KeyError(detail) from None
+
     def __dir__(self) -> list[str]:
         return [*super().__dir__(), *self.observables]
 
@@ -174,7 +197,7 @@ class Result:
         return f"<Result {self.title!r}: {cells} cells, {span}, {self.status}>"
 
     def _repr_html_(self) -> str:
-        """A small table for notebooks: what it is, what was kept, which analyses there are."""
+        """For notebooks: a table of what it is and what was kept, and the last density."""
         cells = " × ".join(str(count) for count in self.shape)
         rows = [("cells", f"{cells} ({', '.join(self.names)})"), ("β", f"{self.beta:.6g}")]
         if len(self.time):
@@ -198,7 +221,40 @@ class Result:
         if self.failed:
             rows.append(("not computed", ", ".join(self.failed)))
         rows.append(("status", self.status))
-        return html_table(self.title or "Result", rows)
+        return html_table(self.title or "Result", rows) + density_image(self)
+
+    @cached_property
+    def tree(self) -> DataTree:
+        """The result as an ``xarray.DataTree``, root and groups as in its file.
+
+        It holds the result as it is when the tree is asked for first; for selection, arithmetic,
+        drawing and ``to_netcdf`` as xarray has them.
+        """
+        return tree_of(self)
+
+    def plot(self, frame: int = -1, ax: Any = None) -> Any:
+        """Draw the density of one frame: a curve, or an image; of three axes the first two.
+
+        Parameters
+        ----------
+        frame : int
+            Number of the frame, from the end where negative.
+        ax : matplotlib.axes.Axes, optional
+            Where to draw; pyplot's current axes where left out.
+
+        Returns
+        -------
+        matplotlib.axes.Axes
+
+        Examples
+        --------
+        >>> import fokkerplanck as fp
+        >>> problem = fp.Problem("x**2/2", beta=2.0, domain={"x": (-6, 6)})
+        >>> result = fp.run(fp.make_case(problem, 128, density={"end": 1.0, "frames": 3}))
+        >>> result.plot().get_xlabel()
+        'x'
+        """
+        return plot_density(self, frame, ax)
 
     @property
     def ndim(self) -> int:
