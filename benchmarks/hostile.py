@@ -69,7 +69,10 @@ def run(quick: bool = False) -> str:
         "Crafted: up to three changes of values, types, shapes, names, attributes, the case, "
         "scales, links, storage. Flipped: bits, bytes, pages, cuts. Each file is read by `report`, "
         "by `export` or `compare`, and by one of `plot`, `validate`, `check`, `run` and "
-        "`run --resume`, in a process that may take 2 GiB and a minute for each.",
+        "`run --resume`; a line that passes on a warning of numpy counts as no failure there.",
+        "A trial may take 2 GiB and a minute; one that takes longer is tried once more, as its "
+        "kernels may have been compiled the first time. Steppers of low order run at rtol 1e-3, "
+        "and coefficients in time in other words by auto and magnus only: others can take minutes.",
         "Results: all commands came to their end. Sentences: a line on stderr, and status 2 or 3.",
         "Runs killed at any moment, 200 times: `kills.md`.",
         *_complaints(found),
