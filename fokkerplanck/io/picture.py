@@ -28,9 +28,9 @@ def plot_density(result: Result, frame: int, ax: Any) -> Any:
         label += f", {result.names[2]} integrated out"
     density = DataArray(values, dict(zip(shown, result.centers, strict=False)), shown, name=label)
     if result.ndim == 1:
-        axes = density.plot(ax=ax)[0].axes
+        axes = density.plot.line(ax=ax)[0].axes
     else:
-        axes = density.plot(x=shown[0], y=shown[1], ax=ax).axes
+        axes = density.plot.pcolormesh(x=shown[0], y=shown[1], ax=ax).axes
     axes.set_title(f"t = {result.time[frame]:.6g}")
     return axes
 
