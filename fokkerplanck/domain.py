@@ -32,6 +32,13 @@ class Axis:
     ------
     CaseError
         With the key ``domain.<name>``.
+
+    Examples
+    --------
+    >>> import fokkerplanck as fp
+    >>> angle = fp.Axis("angle", -1.5, 1.5, ("periodic", "periodic"))
+    >>> angle.length, angle.periodic
+    (3.0, True)
     """
 
     name: str
@@ -85,7 +92,15 @@ class Axis:
 
 @dataclass(frozen=True)
 class Domain:
-    """A box of one to three axes; the order of the axes is the order of array dimensions."""
+    """A box of one to three axes; the order of the axes is the order of array dimensions.
+
+    Examples
+    --------
+    >>> import fokkerplanck as fp
+    >>> domain = fp.Domain((fp.Axis("x", -4.0, 4.0), fp.Axis("y", 0.0, 1.0)))
+    >>> domain.names, domain.closed
+    (('x', 'y'), True)
+    """
 
     axes: tuple[Axis, ...]
 

@@ -19,6 +19,15 @@ class CaseError(ValueError):
         Dotted key of the case file, e.g. ``"noise.beta"``.
     file : path, optional
         The case file, where there is one.
+
+    Examples
+    --------
+    >>> import fokkerplanck as fp
+    >>> try:
+    ...     problem = fp.Problem("x**2/2", beta=-1.0, domain={"x": (-4, 4)})
+    ... except fp.CaseError as error:
+    ...     print(error.key)
+    noise.beta
     """
 
     def __init__(self, detail: str, key: str | None = None, file: str | Path | None = None):
@@ -38,7 +47,17 @@ class CaseError(ValueError):
 
 
 class StoreError(OSError):
-    """A result file cannot be read, written or resumed."""
+    """A result file cannot be read, written or resumed.
+
+    Examples
+    --------
+    >>> import fokkerplanck as fp
+    >>> try:
+    ...     result = fp.open_result("no_such_run.h5")
+    ... except fp.StoreError as error:
+    ...     print(error.file)
+    no_such_run.h5
+    """
 
     def __init__(self, detail: str, file: str | Path | None = None):
         detail = one_line(detail)
@@ -51,7 +70,20 @@ class StoreError(OSError):
 
 
 class NumericalFailure(RuntimeError):
-    """A solver could not keep its promise; ``advice`` says what to change."""
+    """A solver could not keep its promise; ``advice`` says what to change.
+
+    Examples
+    --------
+    >>> import fokkerplanck as fp
+    >>> problem = fp.Problem("x**2/2", beta=2.0, domain={"x": (-6, 6)})
+    >>> grid = problem.grid(64)
+    >>> start = fp.gaussian_density(grid, [1.0], [[0.25]])
+    >>> try:
+    ...     path = fp.evolve(problem, grid, start, [0.0, 1e9], stepper="explicit")
+    ... except fp.NumericalFailure:
+    ...     print("too many steps")
+    too many steps
+    """
 
     def __init__(self, detail: str, advice: str = ""):
         super().__init__(detail, advice)
@@ -73,4 +105,21 @@ def one_line(text: str, most: int = MAX_SENTENCE) -> str:
 
 
 class CaseWarning(UserWarning):
-    """A case that runs, but whose result needs to be read with care."""
+    """A case that runs, but whose result needs to be read with care.
+
+    Examples
+    --------
+    A script that must not go on after a warning turns warnings into errors:
+
+    >>> import warnings
+    >>> import fokkerplanck as fp
+    >>> problem = fp.Problem("x**2/2", beta=2.0, domain={"x": (-1, 1)})
+    >>> case = fp.make_case(problem, 64, density={"end": 1.0, "frames": 3})
+    >>> with warnings.catch_warnings():
+    ...     warnings.simplefilter("error", fp.CaseWarning)
+    ...     try:
+    ...         result = fp.run(case)
+    ...     except fp.CaseWarning:
+    ...         print("the box is too small")
+    the box is too small
+    """

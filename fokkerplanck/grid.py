@@ -32,6 +32,18 @@ class Grid:
     ------
     CaseError
         If the shape does not fit the domain.
+
+    Examples
+    --------
+    >>> import fokkerplanck as fp
+    >>> grid = fp.Grid(fp.Domain((fp.Axis("x", -4.0, 4.0),)), (32,))
+    >>> grid.cell_volume
+    0.25
+    >>> grid.centers[0][:2]
+    array([-3.875, -3.625])
+    >>> (x,) = grid.points
+    >>> float(grid.integrate(x**2))  # over the box
+    42.625
     """
 
     domain: Domain

@@ -203,6 +203,12 @@ def test_docstrings_are_taken_literally(line: str, shown: str) -> None:
     assert docstrings.escaped(line) == shown
 
 
+def test_examples_in_docstrings_stay_as_they_are() -> None:
+    lines = ["|A r|", ">>> x**2", "array([1.])", "", "a *b*"]
+    docstrings.process(None, "function", "f", None, None, lines)
+    assert lines == [r"\|A r\|", ">>> x**2", "array([1.])", "", r"a \*b\*"]
+
+
 def test_markdown_shows_text_as_it_stands() -> None:
     assert md.escape("a_b |x| <y> $5") == r"a\_b \|x\| \<y\> \$5"
     assert md.table(["a"], [["x | y"]]) == "| a |\n| --- |\n| x \\| y |\n"

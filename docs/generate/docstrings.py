@@ -19,14 +19,21 @@ def escaped(line: str) -> str:
 
 
 def process(app: Any, what: str, name: str, obj: Any, options: Any, lines: list[str]) -> None:
-    """Handler of autodoc: change the lines of a docstring in place, outside literal blocks."""
+    """Handler of autodoc: change the lines of a docstring in place, outside literal blocks.
+
+    Examples are literal too, from their prompt to the next empty line.
+    """
     if what in ("property", "attribute", "data") and lines:
         # napoleon would take what stands before a colon for a type; not so at the end of a line.
         before, colon, after = lines[0].partition(": ")
         if after:
             lines[:1] = [before + colon.rstrip(), after]
     depth: int | None = None
+    example = False
     for index, line in enumerate(lines):
+        example = bool(line.strip()) and (example or line.lstrip().startswith(">>> "))
+        if example:
+            continue
         indent = len(line) - len(line.lstrip())
         if depth is not None and line.strip() and indent <= depth:
             depth = None

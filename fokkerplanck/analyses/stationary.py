@@ -61,6 +61,24 @@ def analyse(
         Its stationary state.
     record : Stationary
         Of :func:`record_of`; filled on. What was found before a failure stays in it.
+
+    References
+    ----------
+    G.-H. Liu and E. A. Theodorou. Deep Learning Theory Review: An Optimal Control and Dynamical
+    Systems Perspective. arXiv:1908.10920 (2019), equation (50).
+
+    Examples
+    --------
+    >>> import fokkerplanck as fp
+    >>> from fokkerplanck.analyses.stationary import record_of
+    >>> problem = fp.Problem("(x**2 - 1)**2", beta=4.0, domain={"x": (-2.5, 2.5)})
+    >>> generator = fp.generator(problem, problem.grid(64))
+    >>> state = fp.stationary(generator, problem)
+    >>> record = record_of(problem, generator, state)
+    >>> fp.analyse(problem, generator, state, record)  # nothing was left out
+    []
+    >>> record.critical["loss"].minima.ravel()
+    array([-1.,  1.])
     """
     grid, notes = generator.grid, []
     if min(grid.shape) < STENCIL:

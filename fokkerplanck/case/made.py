@@ -82,6 +82,21 @@ def make_case(
     ------
     CaseError
         One sentence with the key, the value and what is allowed.
+
+    Examples
+    --------
+    >>> import fokkerplanck as fp
+    >>> problem = fp.Problem("x**2/2", beta=2.0, domain={"x": (-6, 6)})
+    >>> case = fp.make_case(
+    ...     problem,
+    ...     64,
+    ...     name="well",
+    ...     initial={"kind": "gaussian", "mean": [1.0], "std": 0.5},
+    ...     density={"end": 1.0, "frames": 3},
+    ...     stationary=True,
+    ... )
+    >>> case.density.times
+    (0.0, 0.5, 1.0)
     """
     if not isinstance(problem, Problem):
         raise CaseError(f"{type(problem).__name__} is no Problem; make one with fp.Problem(...)")

@@ -57,6 +57,27 @@ def data_model(
     ------
     CaseError
         With a key below ``loss``: the file, a column or a cell that cannot be used.
+
+    Examples
+    --------
+    >>> import tempfile
+    >>> from pathlib import Path
+    >>> import fokkerplanck as fp
+    >>> table = '''day,height
+    ... 5,4.1
+    ... 6,4.4
+    ... 7,5.6
+    ... '''
+    >>> with tempfile.TemporaryDirectory() as folder:
+    ...     file = Path(folder, "beans.csv")
+    ...     size = file.write_text(table)
+    ...     model = fp.data_model("linear_regression", file, ["day"], "height", intercept=True)
+    >>> model.features  # the column of ones is the intercept
+    array([[5., 1.],
+           [6., 1.],
+           [7., 1.]])
+    >>> model.targets
+    array([4.1, 4.4, 5.6])
     """
     path = Path(data)
     names = [features] if isinstance(features, str) else list(features)

@@ -50,6 +50,13 @@ def load_case(
         One sentence with the file, the dotted key, the value and what is allowed.
     StoreError
         If a result file cannot be read, or holds no case.
+
+    Examples
+    --------
+    >>> import fokkerplanck as fp
+    >>> case = fp.load_case("quadratic", {"domain.x.cells": 64, "density.end": 2.0})
+    >>> case.grid.shape
+    (64, 128)
     """
     if not is_result(case):
         return load_case_file(case, overrides, origin=origin)

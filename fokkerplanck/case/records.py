@@ -335,6 +335,13 @@ class Case:
         By the name of the number, e.g. ``"final.kl_to_stationary"``.
     functions : tuple of str
         Keys of what Python functions give, which the text names but cannot hold.
+
+    Examples
+    --------
+    >>> import fokkerplanck as fp
+    >>> case = fp.load_case("quadratic", {"density.end": 2.0})
+    >>> case.name, case.grid.names, case.overrides
+    ('quadratic', ('x', 'y'), {'density.end': 2.0})
     """
 
     name: str

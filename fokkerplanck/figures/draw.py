@@ -94,6 +94,17 @@ def draw(
     -----
     CaseWarning
         For a figure asked for by name that this result has no data for.
+
+    Examples
+    --------
+    >>> import tempfile
+    >>> import fokkerplanck as fp
+    >>> problem = fp.Problem("x**2/2", beta=2.0, domain={"x": (-6, 6)})
+    >>> result = fp.run(fp.make_case(problem, 64, density={"end": 1.0, "frames": 3}))
+    >>> with tempfile.TemporaryDirectory() as folder:
+    ...     files = fp.draw(result, folder, ["density"])
+    >>> [file.name for file in files]
+    ['density.png']
     """
     chosen = _usual(result) if figures is None else tuple(dict.fromkeys(figures))
     for name in chosen:

@@ -50,6 +50,15 @@ def zoomable(result: Result, view: str | None = None) -> Any:
         If plotly is missing, there is no result, or the result has no such view.
     StoreError
         If the result has nothing that any view could show.
+
+    Examples
+    --------
+    >>> import fokkerplanck as fp
+    >>> problem = fp.Problem("x**2/2", beta=2.0, domain={"x": (-6, 6)})
+    >>> result = fp.run(fp.make_case(problem, 64, density={"end": 1.0, "frames": 3}))
+    >>> figure = fp.zoomable(result, "density")  # figure.show() in a notebook
+    >>> len(figure.frames)
+    3
     """
     found = {drawing.key: drawing for drawing in drawings_of(result)}
     chosen = next(iter(found)) if view is None else view

@@ -44,6 +44,19 @@ def export(source: str | Path, to: str, out: str | Path | None = None) -> list[P
         For an unknown format.
     StoreError
         If the result cannot be read, or the place cannot be written to.
+
+    Examples
+    --------
+    >>> import tempfile
+    >>> from pathlib import Path
+    >>> import fokkerplanck as fp
+    >>> problem = fp.Problem("x**2/2", beta=2.0, domain={"x": (-6, 6)})
+    >>> case = fp.make_case(problem, 64, name="well", density={"end": 1.0, "frames": 3})
+    >>> with tempfile.TemporaryDirectory() as folder:
+    ...     result = fp.run(case, Path(folder, "well.h5"))
+    ...     files = fp.export(Path(folder, "well.h5"), to="vtkhdf")
+    >>> [file.name for file in files]
+    ['well.vtkhdf']
     """
     if to not in EXPORTS:
         raise CaseError(f"{to!r} is no format; there are {', '.join(EXPORTS)}", "--to")

@@ -105,6 +105,29 @@ class Result:
         Analyses that were asked for and could not be done, by section, and why.
     attrs : dict
         Further attributes of the result file.
+
+    Examples
+    --------
+    >>> import fokkerplanck as fp
+    >>> problem = fp.Problem("x**2/2", beta=2.0, domain={"x": (-6, 6)})
+    >>> case = fp.make_case(
+    ...     problem,
+    ...     64,
+    ...     name="well",
+    ...     title="A well",
+    ...     density={"end": 1.0, "frames": 3},
+    ...     passage={"target": "x > 1"},
+    ... )
+    >>> result = fp.run(case)
+    >>> result
+    <Result 'A well': 64 cells, 3 frames to time 1, complete>
+    >>> bool((result.free_energy[1:] < result.free_energy[:-1]).all())
+    True
+    >>> dict(result["density"].sizes)
+    {'time': 3, 'x': 64}
+    >>> mean_time = result["passage"].mean_time
+    >>> float(mean_time.sel(x=0.0, method="nearest").round(1))
+    3.9
     """
 
     title: str
@@ -382,6 +405,20 @@ def open_result(path: str | Path) -> Result:
     ------
     StoreError
         If the file is missing, is not a result file, or is damaged.
+
+    Examples
+    --------
+    >>> import tempfile
+    >>> from pathlib import Path
+    >>> import fokkerplanck as fp
+    >>> problem = fp.Problem("x**2/2", beta=2.0, domain={"x": (-6, 6)})
+    >>> case = fp.make_case(problem, 64, name="well", density={"end": 1.0, "frames": 3})
+    >>> with tempfile.TemporaryDirectory() as folder:
+    ...     file = Path(folder, "well.h5")
+    ...     solved = fp.run(case, file)
+    ...     result = fp.open_result(file)
+    >>> result.status, bool((result.density == solved.density).all())
+    ('complete', True)
     """
     contents = read(path)
     return Result.from_header(

@@ -264,6 +264,24 @@ def generator(problem: Problem, grid: Grid, time: float = 0.0) -> Generator:
     ------
     CaseError
         If a formula gives NaN or Sigma is not a covariance somewhere on the grid.
+
+    References
+    ----------
+    - D. L. Scharfetter and H. K. Gummel. IEEE Trans. Electron Devices 16 (1969) 64: the rates.
+    - J. Fehrenbach and J.-M. Mirebeau. J. Math. Imaging Vis. 49 (2014) 123: the edges.
+
+    Examples
+    --------
+    >>> import numpy as np
+    >>> import fokkerplanck as fp
+    >>> problem = fp.Problem("x**2/2", beta=2.0, domain={"x": (-4, 4)})
+    >>> generator = fp.generator(problem, problem.grid(32))
+    >>> matrix = generator.to_scipy().toarray()
+    >>> bool(abs(matrix.sum(axis=0)).max() < 1e-12)  # columns sum to zero: mass is kept
+    True
+    >>> np.fill_diagonal(matrix, 0.0)
+    >>> bool(matrix.min() >= 0.0)  # no rate is negative
+    True
     """
     problem.check(grid, time)
     return assemble_generator(problem, grid, time)

@@ -105,6 +105,18 @@ def run(
     CaseWarning
         For what to read with care, and for each analysis that could not be done. The frames and
         the other analyses do not depend on it; ``Result.failed`` keeps the reason.
+
+    Examples
+    --------
+    >>> import fokkerplanck as fp
+    >>> problem = fp.Problem("x**2/2", beta=2.0, domain={"x": (-6, 6)})
+    >>> start = {"kind": "gaussian", "mean": [1.0], "std": 0.5}
+    >>> case = fp.make_case(problem, 64, initial=start, density={"end": 1.0, "frames": 3})
+    >>> result = fp.run(case)
+    >>> result.time
+    array([0. , 0.5, 1. ])
+    >>> result.mean.ravel().round(4)  # exp(-t)
+    array([1.    , 0.6065, 0.3679])
     """
     require_case(case)
     path = None if path is None else Path(path)

@@ -57,6 +57,30 @@ class DataModel:
     return. Linear regression is evaluated from moments of the data and costs the same for any n;
     the other kinds sum over the samples, in chunks of points so that memory stays bounded. No
     value depends on how the points are divided, not by a bit.
+
+    References
+    ----------
+    G.-H. Liu and E. A. Theodorou. Deep Learning Theory Review: An Optimal Control and Dynamical
+    Systems Perspective. arXiv:1908.10920 (2019), equations (30) and (31).
+
+    Examples
+    --------
+    >>> import numpy as np
+    >>> import fokkerplanck as fp
+    >>> x = np.array([-1.0, 0.0, 1.0, 2.0])
+    >>> y = np.array([-0.4, -0.1, 0.6, 0.9])
+    >>> problem = fp.Problem(
+    ...     fp.DataModel("linear_regression", x, y),
+    ...     sigma="minibatch",
+    ...     batch_size=1,
+    ...     learning_rate=0.1,
+    ...     domain={"w": (-1, 2)},
+    ... )
+    >>> w = np.array([0.0, 0.5])
+    >>> problem.loss_at((w,)).round(4)
+    array([0.1675, 0.005 ])
+    >>> problem.sigma_at((w,))[0, 0].round(4)
+    array([0.45  , 0.0125])
     """
 
     kind: str

@@ -93,6 +93,30 @@ class Problem:
     A problem does not change. The methods ``..._at(points, t)`` take one array per axis; these
     broadcast, and results have the tensor axes first and then the full broadcast shape, float64.
     All quantities are dimensionless. Formulas are compiled on first use.
+
+    References
+    ----------
+    G.-H. Liu and E. A. Theodorou. Deep Learning Theory Review: An Optimal Control and Dynamical
+    Systems Perspective. arXiv:1908.10920 (2019), equation (39).
+
+    Examples
+    --------
+    >>> import fokkerplanck as fp
+    >>> problem = fp.Problem(
+    ...     loss="(x**2 - 1)**2 + k*y**2",
+    ...     sigma=[["1 + x**2", 0.3], [0.3, 0.5]],
+    ...     batch_size=8,
+    ...     learning_rate=0.5,
+    ...     domain={"x": (-3, 3), "y": (-2, 2)},
+    ...     parameters={"k": 0.5},
+    ... )
+    >>> problem.beta  # 2|B|/eta
+    32.0
+    >>> problem.gradient_at((2.0, 1.0))
+    array([24.,  1.])
+    >>> problem.sigma_at((1.0, 0.0))
+    array([[2. , 0.3],
+           [0.3, 0.5]])
     """
 
     domain: Domain

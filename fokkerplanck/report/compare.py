@@ -94,6 +94,16 @@ def differences(first: Result, second: Result) -> Difference:
         If the numbers of parameters differ.
     CaseError
         If the text of a case cannot be read.
+
+    Examples
+    --------
+    >>> import fokkerplanck as fp
+    >>> problem = fp.Problem("x**2/2", beta=2.0, domain={"x": (-6, 6)})
+    >>> first = fp.run(fp.make_case(problem, 64, density={"end": 1.0, "frames": 3}))
+    >>> second = fp.run(fp.make_case(problem, 64, density={"end": 2.0, "frames": 3}))
+    >>> found = fp.differences(first, second)
+    >>> found.settings
+    (('density.end', '1.0', '2.0'),)
     """
     if first.ndim != second.ndim:
         raise StoreError(

@@ -302,7 +302,19 @@ def _miss(actual: float, expect: Expect) -> str:
 
 
 def summary(case: Case, result: Result) -> str:
-    """The closing table: what was kept, how far the density got, where the time went."""
+    """The closing table: what was kept, how far the density got, where the time went.
+
+    Examples
+    --------
+    >>> import fokkerplanck as fp
+    >>> problem = fp.Problem("x**2/2", beta=2.0, domain={"x": (-6, 6)})
+    >>> case = fp.make_case(problem, 64, name="well", density={"end": 1.0, "frames": 3})
+    >>> table = fp.summary(case, fp.run(case))
+    >>> for line in table.splitlines()[:2]:
+    ...     print(line)
+    case              well: 64 cells, beta = 2
+    frames            3 up to t = 1
+    """
     cells = " x ".join(str(n) for n in result.shape)
     rows = [("case", f"{case.name}: {cells} cells, beta = {result.beta:g}")]
     rows += evolution_rows(result)

@@ -73,6 +73,19 @@ def write_report(
         If it cannot be written, or a figure not be read.
     CaseError
         If there is no result.
+
+    Examples
+    --------
+    >>> import tempfile
+    >>> from pathlib import Path
+    >>> import fokkerplanck as fp
+    >>> problem = fp.Problem("x**2/2", beta=2.0, domain={"x": (-6, 6)})
+    >>> result = fp.run(fp.make_case(problem, 64, density={"end": 1.0, "frames": 3}))
+    >>> with tempfile.TemporaryDirectory() as folder:
+    ...     page = fp.write_report(result, Path(folder, "report.html"))
+    ...     text = page.read_text(encoding="utf-8")
+    >>> text[:15]
+    '<!DOCTYPE html>'
     """
     require_result(result)
     files = [Path(figure) for figure in figures]

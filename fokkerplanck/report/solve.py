@@ -50,6 +50,25 @@ def solve(
     -----
     CaseWarning
         For each number of [expect] that is missed, and where walkers and density differ.
+
+    Examples
+    --------
+    >>> import tempfile
+    >>> from pathlib import Path
+    >>> import fokkerplanck as fp
+    >>> problem = fp.Problem("x**2/2", beta=2.0, domain={"x": (-6, 6)})
+    >>> case = fp.make_case(
+    ...     problem,
+    ...     64,
+    ...     name="well",
+    ...     density={"end": 1.0, "frames": 3},
+    ...     output={"figures": []},
+    ... )
+    >>> with tempfile.TemporaryDirectory() as folder:
+    ...     result = fp.solve(case, folder)
+    ...     names = sorted(file.name for file in Path(folder).iterdir())
+    >>> names
+    ['report.html', 'well.h5']
     """
     require_case(case)
     target = (Path("runs") / case.name if folder is None else Path(folder)) / f"{case.name}.h5"

@@ -36,6 +36,19 @@ def write_zoomable(result: Result, path: str | Path) -> Path:
         If plotly is missing or there is no result.
     StoreError
         If it cannot be written, or the result has no density at any time and none at rest.
+
+    Examples
+    --------
+    >>> import tempfile
+    >>> from pathlib import Path
+    >>> import fokkerplanck as fp
+    >>> problem = fp.Problem("x**2/2", beta=2.0, domain={"x": (-6, 6)})
+    >>> result = fp.run(fp.make_case(problem, 64, density={"end": 1.0, "frames": 3}))
+    >>> with tempfile.TemporaryDirectory() as folder:
+    ...     page = fp.write_zoomable(result, Path(folder, "zoomable.html"))
+    ...     text = page.read_text(encoding="utf-8")
+    >>> text[:15]
+    '<!DOCTYPE html>'
     """
     drawings = drawings_of(result)
     text = render(

@@ -87,6 +87,28 @@ def stationary(
         without it if Sigma is singular in a part of the box, as for diag(max(x, 0), 1).
     NumericalFailure
         If the null vector is not found, or the grid is too large for high order.
+
+    References
+    ----------
+    Without detailed balance:
+
+    - W. K. Grassmann, M. I. Taksar and D. P. Heyman. Oper. Res. 33 (1985) 1107: elimination without
+      subtraction.
+    - Horton and Leutenegger. SIGMETRICS (1994); De Sterck et al. SIAM J. Sci. Comput. 30 (2008)
+      2235: multilevel aggregation.
+
+    Examples
+    --------
+    >>> import numpy as np
+    >>> import fokkerplanck as fp
+    >>> problem = fp.Problem("x**2/2", beta=2.0, domain={"x": (-6, 6)})
+    >>> grid = problem.grid(64)
+    >>> state = fp.stationary(fp.generator(problem, grid), problem)
+    >>> state.detailed_balance
+    True
+    >>> gibbs = np.exp(-(grid.points[0] ** 2)) / np.sqrt(np.pi)
+    >>> bool(abs(state.density - gibbs).max() < 1e-12)
+    True
     """
     grid = generator.grid
     if not grid.domain.closed:

@@ -126,6 +126,38 @@ def sweep(
     -----
     Worker processes import the calling script again: keep the call below
     ``if __name__ == "__main__":``.
+
+    Examples
+    --------
+    Here with a client whose worker is a thread; without a client there is a process per core.
+
+    >>> import tempfile
+    >>> from pathlib import Path
+    >>> from distributed import Client
+    >>> import fokkerplanck as fp
+    >>> text = '''
+    ... [loss]
+    ... formula = "x**2/2"
+    ... [noise]
+    ... sigma = 1
+    ... beta = 2
+    ... [domain]
+    ... x = { range = [-6, 6], cells = 64 }
+    ... [density]
+    ... end = 1.0
+    ... frames = 3
+    ... '''
+    >>> with tempfile.TemporaryDirectory() as folder:
+    ...     file = Path(folder, "well.toml")
+    ...     size = file.write_text(text)
+    ...     with Client(processes=False, n_workers=1, dashboard_address=None) as client:
+    ...         record = fp.sweep(file, {"noise.beta": [1, 2]}, client=client)
+    >>> record.keys
+    ('noise.beta',)
+    >>> record.members.tolist()
+    ['beta=1', 'beta=2']
+    >>> bool(record["mass_drift"].max() < 1e-12)
+    True
     """
     if retries < 0:
         raise CaseError(f"{retries} is negative; give 0 or more", "--retries")

@@ -24,6 +24,15 @@ def gaussian_density(grid: Grid, mean: ArrayLike, covariance: np.ndarray) -> np.
     -----
     Across periodic axes the nearest image counts, which is exact while the density is narrower
     than the period.
+
+    Examples
+    --------
+    >>> import fokkerplanck as fp
+    >>> grid = fp.Problem("x**2/2", domain={"x": (-6, 6)}).grid(64)
+    >>> start = fp.gaussian_density(grid, [1.0], [[0.25]])
+    >>> (x,) = grid.points
+    >>> round(float(grid.integrate(start)), 12), round(float(grid.integrate(x * start)), 6)
+    (1.0, 1.0)
     """
     offsets = []
     for axis, points, center in zip(grid.domain.axes, grid.points, np.ravel(mean), strict=True):
