@@ -9,7 +9,9 @@ from importlib import import_module
 from pathlib import Path
 from typing import Any
 
+import numpy as np
 import pytest
+from measures import compiled_only
 
 from docs.generate import (
     api,
@@ -129,6 +131,21 @@ def test_every_public_name_is_documented_once(tmp_path: Path) -> None:
 def test_tables_have_the_rows_of_the_code() -> None:
     for made, rows in ((tables.schemes(), SCHEME_TABLE), (tables.steppers(), STEPPERS)):
         assert re.findall(r"^\| `([a-z-]+)` \|", made, flags=re.M) == list(rows)
+    orders = re.findall(r"^\| `[a-z-]+` \| (exact|\d)", tables.steppers(), flags=re.M)
+    assert orders == ["exact" if row.exact else str(row.order) for row in STEPPERS.values()]
+
+
+@compiled_only
+def test_start_page_evolves_towards_rest() -> None:
+    text = (ROOT / "docs" / "index.md").read_text(encoding="utf-8")
+    (code,) = re.findall(r"```\{file\} mine\.py\n(.*?)```", text, flags=re.DOTALL)
+    names: dict[str, Any] = {"print": lambda *words: None}
+    exec(compile(code, "index.md", "exec"), names)
+    path, rest, grid = names["path"], names["rest"], names["grid"]
+    distances = grid.integrate(np.abs(path.density - rest.density))
+    assert np.all(np.diff(distances) < 0.0)
+    assert not rest.detailed_balance
+    assert np.allclose(grid.integrate(path.density), 1.0, atol=1e-13)
 
 
 def test_every_command_has_its_arguments(tmp_path: Path) -> None:
