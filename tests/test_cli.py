@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import os
+import shlex
+import shutil
 import signal
 import subprocess
 import sys
@@ -14,6 +16,7 @@ import pytest
 from measures import compiled_only
 
 from fokkerplanck import load_case, open_result
+from fokkerplanck.case import bundled_cases
 from fokkerplanck.cli.main import main
 
 ROOT = Path(__file__).resolve().parents[1]
@@ -330,3 +333,40 @@ def test_version_and_help(capsys: pytest.CaptureFixture[str]) -> None:
             main([option])
         assert stopped.value.code == 0
         assert part in capsys.readouterr().out
+
+
+# What bash offers for a line that ends where the cursor stands.
+@pytest.mark.skipif(shutil.which("bash") is None, reason="needs bash")
+@pytest.mark.parametrize(
+    ("line", "offered"),
+    [
+        (["comp"], {"compare", "completion"}),
+        (["run", "--o"], {"--out", "--overwrite"}),
+        (["check", "caug"], {"caughey", "caug ht.toml"}),
+        (["export", "a.h5", "--to", ""], {"vtkhdf", "xdmf"}),
+        (["plot", "caug"], {"caug ht.toml"}),
+        (["completion", ""], {"bash", "zsh"}),
+        (["--v"], {"--version"}),
+    ],
+)
+def test_bash_completes(
+    line: list[str], offered: set[str], capsys: pytest.CaptureFixture[str], tmp_path: Path
+) -> None:
+    assert main(["completion", "bash"]) == 0
+    (tmp_path / "caug ht.toml").touch()
+    words = shlex.join(["fokkerplanck", *line])
+    call = f"COMP_WORDS=({words}); COMP_CWORD={len(line)}; _fokkerplanck\n"
+    script = capsys.readouterr().out + call + r"""printf '%s\n' "${COMPREPLY[@]}" """
+    done = subprocess.run(
+        ["bash", "-c", script], cwd=tmp_path, capture_output=True, text=True, check=True
+    )
+    assert done.stderr == ""
+    assert set(done.stdout.splitlines()) == offered
+
+
+def test_completion_knows_every_command_and_case(capsys: pytest.CaptureFixture[str]) -> None:
+    assert main(["completion", "zsh"]) == 0
+    script = capsys.readouterr().out
+    assert "bashcompinit" in script
+    for name in ["validate", "--scheduler", "--zoomable", *bundled_cases()]:
+        assert name in script, name

@@ -36,7 +36,7 @@ def arguments(parser: argparse.ArgumentParser) -> list[list[str]]:
         if isinstance(action, argparse._HelpAction):
             continue
         value = action.metavar or action.dest.upper()
-        if action.choices:
+        if action.choices and not action.metavar:
             value = "|".join(map(str, action.choices))
         words = [value] if not action.option_strings else list(action.option_strings)
         if action.option_strings and action.nargs != 0:

@@ -6,6 +6,7 @@ import argparse
 from collections.abc import Callable, Mapping
 
 from .. import __version__
+from .completion import SHELLS
 from .sweep import add_sweep
 
 # Of `io.EXPORTS`, which --help need not load.
@@ -130,4 +131,10 @@ def parser_of(actions: Mapping[str, Command]) -> argparse.ArgumentParser:
     )
     export.add_argument("--out", metavar="PATH", help="file or folder to write to (beside FILE)")
     export.set_defaults(command=actions["export"])
+
+    completion = commands.add_parser(
+        "completion", help="a script by which a shell completes commands, options and cases"
+    )
+    completion.add_argument("shell", choices=SHELLS, metavar="SHELL", help="bash or zsh")
+    completion.set_defaults(command=actions["completion"])
     return parser

@@ -23,6 +23,7 @@ from ..errors import CaseError, CaseWarning, NumericalFailure, StoreError
 from ..runtime.interrupts import interrupt
 from ..runtime.own_settings import use_own_settings
 from .arguments import parser_of
+from .completion import completion
 from .sweep import sweep_command
 
 # The library is imported inside the commands, so that --help answers at once and --threads can
@@ -461,6 +462,13 @@ def _export(options: argparse.Namespace) -> int:
     return SUCCESS
 
 
+def _completion(options: argparse.Namespace) -> int:
+    from ..case import bundled_cases
+
+    print(completion(_parser(), bundled_cases(), options.shell), end="")
+    return SUCCESS
+
+
 def _parser() -> argparse.ArgumentParser:
     return parser_of(
         {
@@ -475,5 +483,6 @@ def _parser() -> argparse.ArgumentParser:
             "report": _report,
             "compare": _compare,
             "export": _export,
+            "completion": _completion,
         }
     )
