@@ -36,7 +36,7 @@ def test_python_code_leaves_a_folder_and_a_result(
     result = names["result"]
     assert result.time[-1] == 20.0
     assert {"problem.h5", "density.png", "report.html"} <= {
-        file.name for file in (tmp_path / "runs" / "mine").iterdir()
+        file.name for file in (tmp_path / "runs" / "well").iterdir()
     }
     assert "passage" in result.tree.children
     mean_time = result["passage"].mean_time

@@ -267,8 +267,8 @@ def generator(problem: Problem, grid: Grid, time: float = 0.0) -> Generator:
 
     References
     ----------
-    - D. L. Scharfetter and H. K. Gummel. IEEE Trans. Electron Devices 16 (1969) 64: the rates.
-    - J. Fehrenbach and J.-M. Mirebeau. J. Math. Imaging Vis. 49 (2014) 123: the edges.
+    - Scharfetter and Gummel. IEEE Trans. Electron Devices 16 (1969) 64: the rates.
+    - Fehrenbach and Mirebeau. J. Math. Imaging Vis. 49 (2014) 123: the edges.
 
     Examples
     --------

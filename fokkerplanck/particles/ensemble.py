@@ -97,8 +97,8 @@ def ensemble(
 
     References
     ----------
-    - A. Roessler. SIAM J. Numer. Anal. 47 (2009) 1713: the method "weak-2".
-    - J. M. Chambers, C. L. Mallows and B. W. Stuck. J. Am. Stat. Assoc. 71 (1976) 340: heavy-tailed
+    - Roessler. SIAM J. Numer. Anal. 47 (2009) 1713: the method "weak-2".
+    - Chambers, Mallows and Stuck. J. Am. Stat. Assoc. 71 (1976) 340: heavy-tailed
       variables.
 
     Examples

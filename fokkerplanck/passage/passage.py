@@ -109,7 +109,7 @@ def passage(
     ----------
     - E and Vanden-Eijnden. J. Stat. Phys. 123 (2006) 503; Metzner, Schuette and Vanden-Eijnden.
       Multiscale Model. Simul. 7 (2009) 1192: committor and reactive current.
-    - W. K. Grassmann, M. I. Taksar and D. P. Heyman. Oper. Res. 33 (1985) 1107: elimination without
+    - Grassmann, Taksar and Heyman. Oper. Res. 33 (1985) 1107: elimination without
       subtraction.
 
     Examples

@@ -92,7 +92,7 @@ def stationary(
     ----------
     Without detailed balance:
 
-    - W. K. Grassmann, M. I. Taksar and D. P. Heyman. Oper. Res. 33 (1985) 1107: elimination without
+    - Grassmann, Taksar and Heyman. Oper. Res. 33 (1985) 1107: elimination without
       subtraction.
     - Horton and Leutenegger. SIGMETRICS (1994); De Sterck et al. SIAM J. Sci. Comput. 30 (2008)
       2235: multilevel aggregation.

@@ -95,8 +95,8 @@ def evolve(
 
     References
     ----------
-    - D. L. Scharfetter and H. K. Gummel. IEEE Trans. Electron Devices 16 (1969) 64: the rates.
-    - S. T. Zalesak. J. Comput. Phys. 31 (1979) 335: the flux limiter of "high-order".
+    - Scharfetter and Gummel. IEEE Trans. Electron Devices 16 (1969) 64: the rates.
+    - Zalesak. J. Comput. Phys. 31 (1979) 335: the flux limiter of "high-order".
 
     Examples
     --------
