@@ -168,7 +168,7 @@ def test_introduction_of_a_case_keeps_its_words_and_sets_formulas_apart() -> Non
 
 def test_every_case_answers_one_question_of_the_gallery() -> None:
     shown = Counter(name for names in gallery.QUESTIONS.values() for name in names)
-    assert shown == Counter(bundled_cases())
+    assert shown == Counter(list(bundled_cases()))
 
 
 def test_numbers_of_a_reduced_run_are_no_verdict() -> None:
