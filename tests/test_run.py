@@ -122,6 +122,8 @@ STEPS = {"fluctuation_dissipation", "large_step"}
 STILL = {"local_entropy_sharp_flat"}
 SMALL = sized({"x": 16, "y": 16}, 7, 0.6)
 _results: dict[str, Result] = {}
+# Runs that nothing happened to, by case and stepper.
+_whole: dict[tuple[str, str], Result] = {}
 
 
 def alone(case: Case) -> Case:
@@ -320,7 +322,9 @@ def test_resumed_run_equals_an_uninterrupted_one(
         # It does not start from densities far from their Gibbs state.
         near = {"initial.std": 0.5, "initial.mean": [0.2, 0.0]}
         case = small_case(name, **{"density.stepper": stepper, **near})
-    whole = run(case, tmp_path / "whole.h5")
+    if (name, stepper) not in _whole:
+        _whole[name, stepper] = run(case, tmp_path / "whole.h5")
+    whole = _whole[name, stepper]
     copied = tmp_path / "copied.h5"
 
     def copy_and_die(sink: Sink) -> None:
