@@ -322,14 +322,6 @@ def _study(options: argparse.Namespace) -> int:
 
 
 def _sweep(options: argparse.Namespace) -> int:
-    from multiprocessing import resource_tracker
-
-    # It lives as long as its children and would die of the terminal's end before them; what is
-    # ignored when a process is started stays so in it.
-    if hasattr(signal, "SIGHUP"):
-        usual = signal.signal(signal.SIGHUP, signal.SIG_IGN)
-        resource_tracker.ensure_running()
-        signal.signal(signal.SIGHUP, usual)
     # Members that are being solved then close after their frame, and the summary is written.
     before = {}
     for name in ("SIGTERM", "SIGHUP"):
