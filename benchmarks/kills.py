@@ -28,8 +28,8 @@ import fokkerplanck.pipeline.run
 from fokkerplanck.cli.main import main
 from fokkerplanck.errors import StoreError
 from fokkerplanck.io import read
-from fokkerplanck.pipeline import ensemble_checkpoint as keeping
-from fokkerplanck.pipeline import recorder as sink
+from fokkerplanck.pipeline import ensemble_checkpoint
+from fokkerplanck.pipeline.recorder import Recorder
 
 from .report import save
 
@@ -181,13 +181,13 @@ def _count(pipe: int, at_call: int | None) -> None:
     write = os.write
     for name in CALLS:
         setattr(os, name, counted(getattr(os, name)))
-    take = sink.Sink.frame
+    take = Recorder.frame
 
-    def frame(self: sink.Sink, state: Any, measured: Any) -> None:
+    def frame(self: Recorder, state: Any, measured: Any) -> None:
         take(self, state, measured)
         write(pipe, struct.pack("<ci", b"f", state.frame + 1))
 
-    sink.Sink.frame = frame  # type: ignore[method-assign]
+    Recorder.frame = frame  # type: ignore[method-assign]
 
 
 def same(path: Path, whole: Path) -> list[str]:
@@ -307,7 +307,7 @@ def run(quick: bool = False) -> str:
     assert fokkerplanck.pipeline.run is not None
     rows, records = [], []
     # Walkers that take a second would not be kept at all.
-    often = patch.multiple(keeping, INTERVAL_S=0.0, LEAST_S=0.0, WRITING_SHARE=np.inf)
+    often = patch.multiple(ensemble_checkpoint, INTERVAL_S=0.0, LEAST_S=0.0, WRITING_SHARE=np.inf)
     with often, tempfile.TemporaryDirectory() as folder:
         for part in PARTS:
             tally, span = measure(part, kills, Path(folder))

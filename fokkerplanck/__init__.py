@@ -37,6 +37,7 @@ _EXPORTS = {
     "Case": "case",
     "load_case": "case.open",
     "make_case": "case",
+    "gaussian_density": "timestepping.initial",
     "generator": "operators.generator",
     "evolve": "timestepping.evolve",
     "stationary": "stationary.stationary",

@@ -20,6 +20,8 @@ compiled_only = pytest.mark.skipif(numba.config.DISABLE_JIT, reason="too slow wi
 
 # Random examples of a property test.
 examples = settings(max_examples=4 if numba.config.DISABLE_JIT else 25)
+# Where one takes long, a quarter of a second and more.
+few_examples = settings(max_examples=4 if numba.config.DISABLE_JIT else 10)
 
 # A fitted order may differ from the declared one by this much.
 ORDER_WINDOW = 0.15

@@ -267,8 +267,8 @@ def test_numerical_failure_is_three(
 @pytest.mark.slow
 @pytest.mark.parametrize("sign", [signal.SIGINT, signal.SIGTERM])
 def test_interrupted_run_resumes_bit_identically(sign: signal.Signals) -> None:
-    settings = ["--set", "density.end=200", "--set", "density.frames=201", "--set", "expect={}"]
-    cells = ["--set", "domain.x.cells=96", "--set", "domain.y.cells=96"]
+    settings = ["--set", "density.end=100", "--set", "density.frames=101", "--set", "expect={}"]
+    cells = ["--set", "domain.x.cells=64", "--set", "domain.y.cells=64"]
     arguments = ["run", "quadratic", *cells, *settings, *WALKERS, "--no-figures"]
     path = Path("runs/quadratic/quadratic.h5")
     process = subprocess.Popen(
@@ -278,8 +278,8 @@ def test_interrupted_run_resumes_bit_identically(sign: signal.Signals) -> None:
         text=True,
     )
     until = time.monotonic() + 120
-    # A file that is being written cannot be opened, but it grows; a frame takes 72 KiB.
-    while size_of(path) < 12 * 96**2 * 8 and process.poll() is None and time.monotonic() < until:
+    # A file that is being written cannot be opened, but it grows; a frame takes 32 KiB.
+    while size_of(path) < 12 * 64**2 * 8 and process.poll() is None and time.monotonic() < until:
         time.sleep(0.005)
     process.send_signal(sign)
     _, complaint = process.communicate(timeout=60)
@@ -287,7 +287,7 @@ def test_interrupted_run_resumes_bit_identically(sign: signal.Signals) -> None:
     assert process.returncode == 130
     interrupted = open_result(path)
     assert interrupted.status == "interrupted"
-    assert 0 < len(interrupted.time) < 201
+    assert 0 < len(interrupted.time) < 101
 
     assert main([*arguments, "--resume"]) == 0
     assert main([*arguments, "--out", "whole"]) == 0

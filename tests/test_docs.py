@@ -166,6 +166,17 @@ def test_introduction_of_a_case_keeps_its_words_and_sets_formulas_apart() -> Non
         assert set(words) <= set(path.read_text(encoding="utf-8").split()), name
 
 
+def test_every_case_answers_one_question_of_the_gallery() -> None:
+    shown = Counter(name for names in gallery.QUESTIONS.values() for name in names)
+    assert shown == Counter(list(bundled_cases()))
+
+
+def test_numbers_of_a_reduced_run_are_no_verdict() -> None:
+    case = load_case("quadratic")
+    assert len(gallery._stated(case)) == len(case.expect)
+    assert all(len(row) == 2 for row in gallery._stated(case))
+
+
 def test_gallery_rows_name_what_is_missed() -> None:
     case = load_case("quadratic")
     expect = case.expect["final.covariance[0,0]"]

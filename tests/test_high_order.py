@@ -10,7 +10,7 @@ import reference_high
 from fields import ANY, CLOSED, random_density, settings_of
 from hypothesis import given, settings
 from hypothesis import strategies as st
-from measures import compiled_only, distance, examples
+from measures import compiled_only, distance, examples, few_examples
 from reference_high_order import to_scipy
 from test_orders import TIME_PROBLEMS, TURN, side
 
@@ -232,7 +232,7 @@ def test_time_integral_is_that_of_the_exponential() -> None:
 # Promises.
 
 
-@examples
+@few_examples
 @given(data=st.data(), seed=SEEDS, point=st.booleans())
 def test_mass_and_positivity_from_rough_densities(
     data: st.DataObject, seed: int, point: bool

@@ -100,6 +100,35 @@ def test_crafted_hdf5(
         read_sweep(bad)
 
 
+def heap_and(rest: bytes) -> bytes:
+    """A heap at 0x388 whose text 32 has 16 bytes, and what stands behind it."""
+    text = b"\x20\0\1\0\0\0\0\0" + (16).to_bytes(8, "little") + bytes(16)
+    heap = b"GCOL\1\0\0\0" + (16 + len(text)).to_bytes(8, "little") + text
+    return (bytes(0x388) + heap + rest).ljust(0x3B000, b"\0")
+
+
+# The layout of 8192 bytes at 0x388c4: from its second byte on the address reads 0x388, and the size
+# the number 32.
+ADDRESS = (0x388C4).to_bytes(8, "little") + (0x2000).to_bytes(8, "little")
+
+
+def test_an_address_of_values_is_no_text_that_claims_too_much(tmp_path: Path) -> None:
+    """Seen in a result of 32 x 32 cells that was interrupted and resumed."""
+    file = tmp_path / "a.h5"
+    head = b"\x08\0\x18\0\0\0\0\0"
+    file.write_bytes(heap_and(head + b"\3\1" + ADDRESS))
+    refuse_endless(file)
+    # Behind a dataspace, beyond the end of the file, or in pieces it is no such address.
+    for other in (
+        b"\1\0\0\0\0\0\0\0\3\1" + ADDRESS,
+        head + b"\3\1" + ADDRESS[:8] + (0x2000 + 2**40).to_bytes(8, "little"),
+        head + b"\3\2" + ADDRESS,
+    ):
+        file.write_bytes(heap_and(other))
+        with pytest.raises(StoreError, match="a text claims more than it has"):
+            refuse_endless(file)
+
+
 def test_a_journal_that_mends_the_heap_is_heeded(good: Path) -> None:
     """What counts is the file with the pages of its journal, not the torn file alone."""
     raw = bytearray(good.read_bytes())

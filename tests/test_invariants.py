@@ -8,7 +8,7 @@ import reference
 from fields import ANY, CLOSED, Waves, random_density, settings_of
 from hypothesis import assume, given, settings
 from hypothesis import strategies as st
-from measures import distance, examples
+from measures import distance, examples, few_examples
 
 from fokkerplanck.analyses.observables import Observer, entropy_production
 from fokkerplanck.operators.generator import generator
@@ -24,7 +24,7 @@ STEPS = (0.3, 5.0, 300.0)
 PLAIN = 2.0
 
 
-@examples
+@few_examples
 @given(data=st.data())
 def test_markov_generator(data: st.DataObject) -> None:
     """Off-diagonal entries >= 0, columns sum to minus the killing: zero in a closed box."""
@@ -95,7 +95,7 @@ def test_rest_under_detailed_balance(data: st.DataObject) -> None:
     assert np.abs((symmetric - symmetric.T).toarray()).max() == 0.0
 
 
-@examples
+@few_examples
 @given(data=st.data(), seed=SEEDS, balanced=st.booleans())
 def test_free_energy_falls_at_its_rate(data: st.DataObject, seed: int, balanced: bool) -> None:
     """Never rises; -dF/dt is the dissipation; under detailed balance beta times that is e_p."""
@@ -130,7 +130,7 @@ def test_free_energy_falls_at_its_rate(data: st.DataObject, seed: int, balanced:
         assert produced == pytest.approx(now["entropy_production"], rel=1e-10)
 
 
-@examples
+@few_examples
 @given(data=st.data())
 def test_dissipation_is_below_the_entropy_production(data: st.DataObject) -> None:
     """Without detailed balance part of the production keeps the currents up."""
@@ -184,7 +184,7 @@ def test_mirror_symmetry(data: st.DataObject, seed: int) -> None:
     np.testing.assert_allclose(other.matvec(density), expected, atol=1e-9 * one.q * density.max())
 
 
-@examples
+@few_examples
 @given(data=st.data())
 def test_splitting_a_force_changes_nothing(data: st.DataObject) -> None:
     """A share of the loss moved into the drift leaves the generator and the rest state alone."""

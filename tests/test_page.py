@@ -433,7 +433,7 @@ def test_templates_go_with_the_package() -> None:
     root = Path(__file__).resolve().parents[1]
     setup = configparser.ConfigParser()
     setup.read(root / "setup.cfg")
-    patterns = setup["options.package_data"]["fokkerplanck.page"].split(", ")
+    patterns = setup["options.package_data"]["fokkerplanck.report"].split(", ")
     folder = root / "fokkerplanck" / "page"
     covered = {file for pattern in patterns for file in folder.glob(pattern)}
     assert covered == {file for file in folder.rglob("*.*") if file.suffix not in (".py", ".pyc")}

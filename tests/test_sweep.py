@@ -70,13 +70,14 @@ formula = "0.5*(x**2 + 2*y**2)"
 sigma = [["1", "0.5"], ["0.5", "1"]]
 beta = 2.0
 [domain]
-x = { range = [-5, 5], cells = 32 }
-y = { range = [-5, 5], cells = 32 }
+x = { range = [-5, 5], cells = 30 }
+y = { range = [-5, 5], cells = 30 }
 [density]
 end = 60.0
 frames = 60
 [output]
 every_frame = false
+errors = false
 """
 
 

@@ -169,7 +169,7 @@ import threading
 import numpy as np
 import numba
 import fokkerplanck as fp
-from fokkerplanck.density import gaussian_density
+from fokkerplanck import gaussian_density
 
 def solve():
     problem = fp.Problem(loss="0.5*(x**2 + y**2)", sigma=[[1, 0.5], [0.5, 1]], beta=2.0,

@@ -31,7 +31,7 @@ from fokkerplanck.io import walkers as files
 from fokkerplanck.io.result import Result
 from fokkerplanck.io.session import Session
 from fokkerplanck.particles import EnsembleFrames, Form, Gaussian, State, ensemble, walkers
-from fokkerplanck.pipeline import ensemble_checkpoint as keeping
+from fokkerplanck.pipeline import ensemble_checkpoint as checkpoints
 from fokkerplanck.pipeline.recorder import Recorder
 
 pytestmark = compiled_only
@@ -143,13 +143,23 @@ def test_calls_of_a_kernel_follow_on_each_other_in_time(
     assert not np.array_equal(whole.mean[0], whole.mean[-1])
 
 
+class Asked(Exception):
+    """Walkers are about to be looked for, by the identity that this holds."""
+
+
+class Asks:
+    """Lets nobody walk."""
+
+    def last(self, identity: str, form: Form) -> State | None:
+        raise Asked(identity)
+
+
 def identity(change: dict[str, Any]) -> str:
-    keeper = Kept(Path())
-    keeper.offer = lambda state: None  # type: ignore[method-assign]
     settings = {"method": "langevin", **change}
     problem = settings.pop("problem", quadratic())
-    moved(problem, settings.pop("method"), keeper=keeper, **settings)
-    return keeper.identity
+    with pytest.raises(Asked) as asked:
+        moved(problem, settings.pop("method"), keeper=Asks(), **settings)
+    return str(asked.value)
 
 
 def test_other_walkers_have_another_identity() -> None:
@@ -210,20 +220,20 @@ def path(tmp_path: Path) -> Path:
 @pytest.fixture
 def at_once(monkeypatch: pytest.MonkeyPatch) -> None:
     """Every state is kept."""
-    monkeypatch.setattr(keeping, "INTERVAL_S", 0.0)
-    monkeypatch.setattr(keeping, "LEAST_S", 0.0)
-    monkeypatch.setattr(keeping, "WRITING_SHARE", 1e9)
+    monkeypatch.setattr(checkpoints, "INTERVAL_S", 0.0)
+    monkeypatch.setattr(checkpoints, "LEAST_S", 0.0)
+    monkeypatch.setattr(checkpoints, "WRITING_SHARE", 1e9)
 
 
 def stop_at(patch: pytest.MonkeyPatch, number: int) -> Callable[[], bool]:
     """Tells the run to stop at an offer, as a signal would."""
-    real, count = keeping.Keeping.offer, []
+    real, count = checkpoints.EnsembleCheckpoint.offer, []
 
-    def offer(self: keeping.Keeping, state: Callable[[], State]) -> None:
+    def offer(self: checkpoints.EnsembleCheckpoint, state: Callable[[], State]) -> None:
         count.append(1)
         real(self, state)
 
-    patch.setattr(keeping.Keeping, "offer", offer)
+    patch.setattr(checkpoints.EnsembleCheckpoint, "offer", offer)
     return lambda: len(count) >= number
 
 
@@ -252,14 +262,14 @@ def same_file(path: Path, other: Path) -> list[str]:
 def begun(monkeypatch: pytest.MonkeyPatch) -> list[float]:
     """Times at which walkers began."""
     found: list[float] = []
-    real = keeping.Keeping.last
+    real = checkpoints.EnsembleCheckpoint.last
 
-    def last(self: keeping.Keeping, identity: str, form: Form) -> State | None:
+    def last(self: checkpoints.EnsembleCheckpoint, identity: str, form: Form) -> State | None:
         state = real(self, identity, form)
         found.append(self.begun)
         return state
 
-    monkeypatch.setattr(keeping.Keeping, "last", last)
+    monkeypatch.setattr(checkpoints.EnsembleCheckpoint, "last", last)
     return found
 
 
@@ -319,8 +329,8 @@ def writing_takes(seconds: float, patch: pytest.MonkeyPatch) -> tuple[list[float
         kept.append(now[0])
         now[0] += seconds
 
-    patch.setattr(keeping.time, "monotonic", lambda: now[0])
-    patch.setattr(keeping, "write_walkers", write)
+    patch.setattr(checkpoints.time, "monotonic", lambda: now[0])
+    patch.setattr(checkpoints, "write_walkers", write)
     return now, kept
 
 
@@ -329,7 +339,9 @@ def test_walkers_are_kept_at_intervals_and_at_an_interrupt(
 ) -> None:
     now, kept = writing_takes(0.1, monkeypatch)
     stopped: list[bool] = []
-    keeper = keeping.Keeping(case, tmp_path / "a.h5", "source", lambda: bool(stopped))
+    keeper = checkpoints.EnsembleCheckpoint(
+        case, tmp_path / "a.h5", "source", lambda: bool(stopped)
+    )
     assert keeper.last("a" * 64, lambda numbers: {}) is None
     state = State({}, {})
     for second in range(80):
@@ -351,7 +363,7 @@ def test_a_slow_disk_is_written_to_less_often(
     case: Case, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     now, kept = writing_takes(2.0, monkeypatch)
-    keeper = keeping.Keeping(case, tmp_path / "a.h5", "source", lambda: False)
+    keeper = checkpoints.EnsembleCheckpoint(case, tmp_path / "a.h5", "source", lambda: False)
     keeper.last("a" * 64, lambda numbers: {})
     for second in range(200):
         now[0] = max(now[0], float(second))
@@ -463,8 +475,8 @@ def test_walkers_of_another_case_or_version_are_not_gone_on_from(
     # The versions belong to what walkers are known by.
     path.unlink()
     known: list[tuple[str, str]] = []
-    real = keeping.identity_of
-    monkeypatch.setattr(keeping, "identity_of", lambda *two: known.append(two) or real(*two))
+    real = checkpoints.identity_of
+    monkeypatch.setattr(checkpoints, "identity_of", lambda *two: known.append(two) or real(*two))
     interrupted(case, path, monkeypatch, 6)
     assert walkers_file(path).read_bytes() == own
     [(source, identity)] = known
@@ -472,7 +484,7 @@ def test_walkers_of_another_case_or_version_are_not_gone_on_from(
         (source, "its arrays are not"),
         ("fokkerplanck 9.9", "another case, version"),
     ):
-        keeper = keeping.Keeping(case, path, version, lambda: False)
+        keeper = checkpoints.EnsembleCheckpoint(case, path, version, lambda: False)
         with pytest.warns(CaseWarning, match=words):
             assert keeper.last(identity, lambda numbers: {}) is None
 
@@ -485,10 +497,10 @@ def test_stale_walkers_go_with_their_result(
     # Killed while it was written.
     partial_file = file.with_name(file.name + ".part")
     partial_file.write_bytes(b"half")
-    monkeypatch.setattr(keeping, "INTERVAL_S", 1e9)
+    monkeypatch.setattr(checkpoints, "INTERVAL_S", 1e9)
     with monkeypatch.context() as patch:
         # An end that no analysis is forgiven for.
-        patch.setattr(keeping.Keeping, "last", lambda *arguments: {}["killed"])
+        patch.setattr(checkpoints.EnsembleCheckpoint, "last", lambda *arguments: {}["killed"])
         with pytest.raises(KeyError):
             run(case, path, overwrite=True)
     assert [one.name for one in path.parent.iterdir()] == [path.name]
@@ -581,7 +593,7 @@ def test_walkers_on_other_processes_start_again_to_the_same_bits(
         {"number": -1},
         {"done": 0.5},
         {"time": float("nan")},
-        {"lag": 0},
+        {"noise_offset": 0},
         {"more": 1},
     ],
 )
@@ -622,16 +634,16 @@ KILLS = """
 import json, sys
 from pathlib import Path
 from benchmarks.kills import Part, measure
-from fokkerplanck import keeping
-keeping.INTERVAL_S, keeping.LEAST_S, keeping.WRITING_SHARE = 0.0, 0.0, 1e9
-begun, last = Path(sys.argv[1]) / "begun", keeping.Keeping.last
+from fokkerplanck.pipeline import ensemble_checkpoint as checkpoints
+checkpoints.INTERVAL_S, checkpoints.LEAST_S, checkpoints.WRITING_SHARE = 0.0, 0.0, 1e9
+begun, last = Path(sys.argv[1]) / "begun", checkpoints.EnsembleCheckpoint.last
 def told(self, identity, form):
     state = last(self, identity, form)
     if state is not None:
         with begun.open("a") as file:
             file.write("once more\\n")
     return state
-keeping.Keeping.last = told
+checkpoints.EnsembleCheckpoint.last = told
 small = ("domain.x.cells=24", "domain.y.cells=24", "density.frames=4", "ensemble.particles=3000",
          "validation.budget=false")
 tally, span = measure(Part("ensemble", "quadratic", small), 4, Path(sys.argv[1]), timed=False)

@@ -3,14 +3,17 @@
 from __future__ import annotations
 
 import argparse
+from collections import defaultdict
 from collections.abc import Iterator
 from pathlib import Path
 
-from fokkerplanck.cli.main import main as cli
+from fokkerplanck.cli.arguments import parser_of
 
 from . import markdown as md
 
 WIDTH = 96
+# What the commands do is of no interest here.
+PARSER = parser_of(defaultdict(lambda: lambda options: 0))
 INTRODUCTION = """\
 # Command line
 
@@ -22,7 +25,7 @@ Every command answers `--help`. In a checkout the program is `.venv/bin/fokkerpl
 
 def commands() -> Iterator[tuple[str, argparse.ArgumentParser, str]]:
     """Name, parser and summary of each command, in the order of ``--help``."""
-    for action in cli._parser()._actions:
+    for action in PARSER._actions:
         if isinstance(action, argparse._SubParsersAction):
             helps = {choice.dest: choice.help or "" for choice in action._choices_actions}
             for name, parser in action.choices.items():
@@ -64,7 +67,7 @@ def write_page(path: Path) -> None:
         ["command", "what it does"],
         [[f"[{md.code(name)}](#fokkerplanck-{name})", md.escape(help)] for name, _, help in found],
     )
-    status = (cli._parser().epilog or "").removeprefix("exit status: ")
+    status = (PARSER.epilog or "").removeprefix("exit status: ")
     text += "\n**Exit status.** " + md.escape(status).capitalize() + ".\n"
     for name, parser, help in found:
         text += f"\n(fokkerplanck-{name})=\n## fokkerplanck {name}\n\n{_sentence(help)}\n\n"

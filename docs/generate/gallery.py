@@ -36,12 +36,34 @@ THUMBNAIL = (480, 360)
 # Pixels across the figures of a page.
 WIDTH = 1400
 STAMP = "made.json"
+# What a reader may want to see, and the cases that show it.
+QUESTIONS = {
+    "How does the density come to rest?": (
+        *("quadratic", "quadratic_anisotropic", "quadratic_3d", "cross_diffusion"),
+    ),
+    "Where does SGD rest, if not in the minima of the loss?": (
+        *("quadratic_rotating", "chaudhari_soatto", "sharp_flat"),
+    ),
+    "What goes round in circles?": ("hopf", "sgd_limit_cycle", "van_der_pol", "caughey"),
+    "How long does it stay in a minimum?": (
+        *("double_well_1d", "double_well_2d", "kramers", "mueller_brown", "saddle_escape"),
+    ),
+    "What do data, batches and large steps do?": (
+        *("linear_regression", "logistic_regression", "tanh_neuron"),
+        *("fluctuation_dissipation", "large_step"),
+    ),
+    "What do momentum, local entropy and schedules change?": (
+        *("momentum", "entropy_sgd", "local_entropy_sharp_flat"),
+        *("schedule_quadratic", "schedule_double_well"),
+    ),
+    "What if the noise has heavy tails?": ("levy_ou", "levy_double_well", "levy_four_wells"),
+}
 HEAD = """\
 # Gallery
 
-Every case that comes with the package. Each page has its text, figures, the numbers that it expects
-and what came out, and the case file itself. Run one with `make case=NAME`, or, without a checkout,
-with `fokkerplanck run NAME`.
+Every case that comes with the package, by the question that it answers. Each page has its text,
+figures, the numbers that it expects, and the case file itself. Run one with `make case=NAME`, or,
+without a checkout, with `fokkerplanck run NAME`.
 
 """
 
@@ -79,18 +101,23 @@ def write_pages(folder: Path) -> list[str]:
         # Of an earlier build with other cases, or of a case that is gone; its result is kept.
         if page.stem not in {"index", *(one.name for one in drawn)}:
             page.unlink()
-    cards = "".join(
+    by_name = {one.name: one for one in drawn}
+    parts = [HEAD]
+    for question, names in QUESTIONS.items():
+        cards = "".join(map(_card, (by_name[name] for name in names if name in by_name)))
+        if cards:
+            parts.append(f"## {question}\n\n::::{{grid}} 1 2 3 3\n:gutter: 2\n\n{cards}::::\n\n")
+    listed = "\n".join(by_name)
+    parts.append(f"```{{toctree}}\n:hidden:\n\n{listed}\n```\n")
+    md.write(folder / "index.md", "".join(parts))
+    return list(by_name)
+
+
+def _card(one: Drawn) -> str:
+    return (
         f":::{{grid-item-card}} {md.escape(one.name)}\n:link: {one.name}\n:link-type: doc\n"
         f":img-top: {one.name}/thumbnail.png\n\n{md.escape(one.title)}\n:::\n"
-        for one in drawn
     )
-    names = "\n".join(one.name for one in drawn)
-    md.write(
-        folder / "index.md",
-        f"{HEAD}::::{{grid}} 1 2 3 3\n:gutter: 2\n\n{cards}::::\n\n"
-        f"```{{toctree}}\n:hidden:\n\n{names}\n```\n",
-    )
-    return [one.name for one in drawn]
 
 
 def _case(name: str, folder: Path) -> Drawn:
@@ -108,7 +135,7 @@ def _case(name: str, folder: Path) -> Drawn:
         place.mkdir(parents=True, exist_ok=True)
         result = finished or _reduced(name, reduced, place / f"{name}.h5")
         figures = _figures(result, place, full.output.figures)
-        numbers = _numbers(full, result)
+        numbers = _stated(full) if reduced else _numbers(full, result)
         table = summary(replace(full, expect={}), result)
         page = _page(full, result, figures, numbers, table, reduced)
         md.write(folder / f"{name}.md", page)
@@ -208,6 +235,11 @@ def _numbers(case: Any, result: Result) -> list[list[str]]:
     return rows
 
 
+def _stated(case: Any) -> list[list[str]]:
+    """The same without what came out: on another grid and at other times that is no verdict."""
+    return [[md.code(name), _expected(expect)] for name, expect in case.expect.items()]
+
+
 def _expected(expect: Any) -> str:
     words = []
     if expect.value is not None:
@@ -244,10 +276,8 @@ def _page(
         what = figure.removesuffix(".png").replace("_", " ")
         text += f"![{what} of {name}]({name}/{figure}){{.figure}}\n\n"
     if numbers:
-        head = "Numbers that the case expects" + (", on the reduced grid" if reduced else "")
-        text += f"## {head}\n\n" + md.table(["name", "here", "expected", ""], numbers)
-        if reduced and any(row[-1] == "missed" for row in numbers):
-            text += "\nWhat is missed here is missed by the coarser grid or the other times.\n"
+        columns = ["name", "expected"] if reduced else ["name", "here", "expected", ""]
+        text += "## Numbers that the case expects\n\n" + md.table(columns, numbers)
     text += f"\n## The closing table of the run\n\n```text\n{table}\n```\n"
     return text + f"\n## The case file\n\n```{{code-block}} toml\n{case.text.rstrip()}\n```\n"
 

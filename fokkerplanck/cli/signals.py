@@ -60,14 +60,6 @@ def interrupted_by_signals() -> Iterator[None]:
 
     Members that are being solved then close after their frame, and the summary is written.
     """
-    from multiprocessing import resource_tracker
-
-    # It lives as long as its children and would die of the terminal's end before them; what is
-    # ignored when a process is started stays so in it.
-    if hasattr(signal, "SIGHUP"):
-        usual = signal.signal(signal.SIGHUP, signal.SIG_IGN)
-        resource_tracker.ensure_running()
-        signal.signal(signal.SIGHUP, usual)
     before = _caught(("SIGTERM", "SIGHUP"), signal.default_int_handler)
     try:
         yield

@@ -38,6 +38,9 @@ _HEAP_HEADER = _OBJECT_HEADER = 16
 # A node of a tree of chunks: signature, kind, level, count, two neighbours; then size and place of
 # its first chunk.
 _NODE, _NODE_HEADER = b"TREE", 24
+# Kind and size of a message about the layout of an array; its version and class where all values
+# stand in one piece.
+_LAYOUT, _CONTIGUOUS = b"\x08\0\x18\0", b"\x03\x01"
 # Version and class of the layout of a virtual dataset.
 _VIRTUAL = b"\x04\x03"
 # Attributes of dimension scales and of what they belong to, and their classes of types.
@@ -138,10 +141,26 @@ def _claims_more(data: mmap.mmap, start: int, sizes: Mapping[int, int]) -> bool:
     while place >= 0:
         number, head = _integer(data, place + 8, 4), max(place - _NODE_HEADER, 0)
         other = data[head : head + 4] == _NODE or data[place - 2 : place] == _VIRTUAL
+        other = other or _in_layout(data, place)
         size = sizes.get(number, 0) if number and place >= 4 and not other else 0
         if size and _integer(data, place - 4, 4) > size:
             return True
         place = data.find(address, place + 1)
+    return False
+
+
+def _in_layout(data: mmap.mmap, place: int) -> bool:
+    """Whether a place lies inside the address of the values of an array, which looks like a heap's.
+
+    The address of the values (8 bytes) and their size (8) stand behind the head of a message. What
+    stands before a reference, a dataspace or another reference, cannot be such a head.
+    """
+    for inside in range(1, 8):
+        message = place - inside - 2
+        if message >= 8 and data[message - 8 : message - 4] == _LAYOUT:
+            start, size = _integer(data, message + 2, 8), _integer(data, message + 10, 8)
+            if data[message : message + 2] == _CONTIGUOUS and start + size <= len(data):
+                return True
     return False
 
 

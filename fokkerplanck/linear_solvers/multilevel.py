@@ -22,8 +22,7 @@ import numpy as np
 
 from ..errors import CaseError, NumericalFailure
 from ..operators.generator import Generator
-from . import aggregation
-from . import log_aggregation as starts
+from . import aggregation, log_aggregation
 from .irreducibility import check_connected
 from .pairing import Level, finest, pair
 
@@ -232,14 +231,16 @@ def _cycle(levels: list[Level], u: np.ndarray) -> None:
 def _start(level: Level) -> np.ndarray:
     """log rho of a small chain at uniform density, up to a constant."""
     log_mass = np.empty(level.size.size)
-    starts.eliminate_logs(level.start, level.column, level.log_out, log_mass)
+    log_aggregation.eliminate_logs(level.start, level.column, level.log_out, log_mass)
     return log_mass - np.log(level.size)
 
 
 def _set_gauge(levels: list[Level], psi: np.ndarray) -> None:
     """Measure the fluxes of the first level, and masses on all, in units of exp(-psi)."""
     top = levels[0]
-    starts.gauge_inflow(top.start, top.column, top.log_in, top.rate_leaving, psi, top.inflow)
+    log_aggregation.gauge_inflow(
+        top.start, top.column, top.log_in, top.rate_leaving, psi, top.inflow
+    )
     top.outflow[:] = top.rate_out
     top.leaving[:] = top.rate_leaving
     top.gauge = psi - np.log(top.size)

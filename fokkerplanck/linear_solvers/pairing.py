@@ -12,8 +12,7 @@ from dataclasses import dataclass, field
 import numpy as np
 
 from ..operators.generator import Generator
-from . import aggregation, patterns
-from . import log_aggregation as starts
+from . import aggregation, log_aggregation, patterns
 
 # Cells looked at to find the strongest coupling of a level.
 SAMPLES = 4000
@@ -198,7 +197,7 @@ def _chain_of_blocks(
     log_in, log_out = np.empty(entries), np.empty(entries)
     mirror = np.empty(entries, dtype=np.int32)
     patterns.find_mirrors(start, column, mirror)
-    inside = starts.aggregate_logs(
+    inside = log_aggregation.aggregate_logs(
         fine.log_in,
         fine.log_out,
         fine.size / size[fine.block],
@@ -208,7 +207,7 @@ def _chain_of_blocks(
         log_in,
         log_out,
     )
-    starts.sharpen_logs(start, mirror, fine.share, inside, log_in, log_out)
+    log_aggregation.sharpen_logs(start, mirror, fine.share, inside, log_in, log_out)
     rate_out, leaving = np.exp(log_out), np.empty(blocks)
     aggregation.total_outflow(start, rate_out, leaving)
     return Level(

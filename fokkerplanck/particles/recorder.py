@@ -100,8 +100,8 @@ def snapshot(walkers: Walkers, trajectories: int) -> Snapshot:
     def call(first: int, last: int) -> np.ndarray:
         counts = np.zeros(grid.size, dtype=np.int32)
         walkers.kernels.observe(
-            first, last, walkers.states, walkers.x, walkers.time, walkers.lag, motion.numbers,
-            motion.data, motion.free, motion.sides, shape, counts, sums,
+            first, last, walkers.states, walkers.x, walkers.time, walkers.noise_offset,
+            motion.numbers, motion.data, motion.free, motion.sides, shape, counts, sums,
         )  # fmt: skip
         return counts
 
@@ -120,7 +120,7 @@ def _places(walkers: Walkers, trajectories: int) -> np.ndarray:
     shown = np.empty((blocks, walkers.grid.ndim, BLOCK))
     if blocks:
         walkers.kernels.places(
-            0, blocks, walkers.states, walkers.x, walkers.lag, walkers.motion.sides, shown
+            0, blocks, walkers.states, walkers.x, walkers.noise_offset, walkers.motion.sides, shown
         )
     return shown.transpose(0, 2, 1).reshape(-1, walkers.grid.ndim)[:kept]
 

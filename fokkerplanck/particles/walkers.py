@@ -29,8 +29,16 @@ BLOCK = 512
 # Particle-steps of one call, seconds at most: between calls an interrupt is noticed.
 CALL_WORK = 2**28
 # What a state keeps of walkers.
-NUMBERS = ("time", "iteration", "done", "largest_step", "pace", "heat", "lag")
-ARRAYS = ("x", "states", "marks", "absorbed")
+NUMBERS = (
+    "time",
+    "iteration",
+    "done",
+    "largest_step",
+    "drift_scale",
+    "noise_scale",
+    "noise_offset",
+)
+ARRAYS = ("x", "states", "epoch_rng", "absorbed")
 KINDS = {"reflecting": REFLECTING, "periodic": PERIODIC, "absorbing": ABSORBING}
 
 
@@ -149,7 +157,7 @@ class Walkers:
         common().skip(generator, first)
         self.states = np.empty((self.blocks, 4, LANES), dtype=np.uint64)
         common().spread(generator, self.states)
-        self.marks = (
+        self.epoch_rng = (
             self.states.copy() if self.chosen.method.batches == "epochs" else self.states[:0]
         )
         self.absorbed = np.zeros((self.blocks, 2 * self.grid.ndim), dtype=np.int64)
@@ -158,9 +166,9 @@ class Walkers:
         self.done = 0
         self.largest_step = 0.0
         # Under a control: drift and time run by the first, 2 Sigma/beta by the second besides.
-        self.pace, self.heat = 1.0, 1.0
+        self.drift_scale, self.noise_scale = 1.0, 1.0
         # Leimkuhler-Matthews: what the places lack of those to be shown, in normals to come.
-        self.lag = 0.0
+        self.noise_offset = 0.0
 
     def state(self) -> tuple[dict[str, Any], dict[str, np.ndarray]]:
         """Numbers, and the arrays themselves, of which a state consists."""
@@ -174,7 +182,7 @@ class Walkers:
 
         With drift a and noise m a step of length h is one of length a h at m/a times 1/beta.
         """
-        self.pace, self.heat = drift, noise / drift
+        self.drift_scale, self.noise_scale = drift, noise / drift
 
     def advance(self, time: float, between: Callable[[], object] = lambda: None) -> None:
         """Move to an output time, or to the iteration nearest to it.
@@ -193,7 +201,7 @@ class Walkers:
         if steps:
             self.largest_step = max(self.largest_step, h)
             if chosen.method.isotropic:
-                self._set_lag(0.5 * math.sqrt(h) * self.motion.noise[0, 0])
+                self._set_noise_offset(0.5 * math.sqrt(h) * self.motion.noise[0, 0])
         most = max(1, CALL_WORK // self.particles)
         while self.done < steps:
             part = min(most, steps - self.done)
@@ -209,9 +217,11 @@ class Walkers:
         c, data, jumps = self.motion.numbers, self.motion.data, self.motion.jumps
         x, states, absorbed = self.x, self.states, self.absorbed
         rate, noise = chosen.rate, self.motion.noise
-        if (self.pace, self.heat) != (1.0, 1.0):
-            rate, h = rate * self.pace, h * self.pace
-            noise = noise * (self.heat if self.motion.variable else math.sqrt(self.heat))
+        if (self.drift_scale, self.noise_scale) != (1.0, 1.0):
+            rate, h = rate * self.drift_scale, h * self.drift_scale
+            noise = noise * (
+                self.noise_scale if self.motion.variable else math.sqrt(self.noise_scale)
+            )
 
         weights = np.array(chosen.weights)
 
@@ -225,8 +235,8 @@ class Walkers:
                 mode = REPLACED if chosen.replacement else DISTINCT
                 mode = EPOCHS if chosen.method.batches == "epochs" else mode
                 kernels.advance_batches(
-                    first, last, states, self.marks, x, absorbed, self.iteration, steps, c, data,
-                    rate, chosen.momentum, chosen.batch, mode, sides,
+                    first, last, states, self.epoch_rng, x, absorbed, self.iteration, steps, c,
+                    data, rate, chosen.momentum, chosen.batch, mode, sides,
                 )  # fmt: skip
             elif chosen.method.sgd:
                 kernels.advance_gaussian(
@@ -250,13 +260,13 @@ class Walkers:
 
         self.threads.run(call, self.blocks)
 
-    def _set_lag(self, lag: float) -> None:
+    def _set_noise_offset(self, noise_offset: float) -> None:
         """Keep the places to be shown while the noise of the coming steps changes."""
-        amount = self.lag - lag
+        amount = self.noise_offset - noise_offset
         if amount:
             call = partial(self._shift, amount)
             self.threads.run(call, self.blocks)
-        self.lag = lag
+        self.noise_offset = noise_offset
 
     def _shift(self, amount: float, first: int, last: int) -> None:
         self.kernels.shift(
@@ -273,7 +283,7 @@ def form_of_walkers(
     return {
         "x": ((blocks, d, BLOCK), np.dtype(float)),
         "states": ((blocks, 4, LANES), np.dtype(np.uint64)),
-        "marks": ((marked, 4, LANES), np.dtype(np.uint64)),
+        "epoch_rng": ((marked, 4, LANES), np.dtype(np.uint64)),
         "absorbed": ((blocks, 2 * d), np.dtype(np.int64)),
     }
 

@@ -9,7 +9,7 @@ import numpy as np
 from scipy.linalg import expm
 
 from ..errors import CaseError, NumericalFailure
-from ..linear_solvers import gram_schmidt as overlap
+from ..linear_solvers import gram_schmidt
 from ..linear_solvers.backward import BackwardSolver
 from ..linear_solvers.shifted import DIRECT_CELLS, ShiftedSolver
 from ..operators.generator import Generator
@@ -112,24 +112,24 @@ def _projected(
     small = np.empty((MAX_DIMENSION, MAX_DIMENSION))
     seen = np.empty((len(outputs), MAX_DIMENSION))
     shares, norm = np.empty(MAX_DIMENSION), np.empty(1)
-    overlap.overlaps(density[None], 1, density, norm)
+    gram_schmidt.overlaps(density[None], 1, density, norm)
     scale = float(np.sqrt(norm[0]))
     basis[0] = density / scale
     previous = None
     for m in range(1, MAX_DIMENSION):
         last = m - 1
         images[last] = generator.matvec(basis[last])
-        overlap.overlaps(basis, m, images[last], small[:, last])
-        overlap.overlaps(images, last, basis[last], small[last])
-        overlap.overlaps(outputs, len(outputs), basis[last], seen[:, last])
+        gram_schmidt.overlaps(basis, m, images[last], small[:, last])
+        gram_schmidt.overlaps(images, last, basis[last], small[last])
+        gram_schmidt.overlaps(outputs, len(outputs), basis[last], seen[:, last])
         vector = solvers[last % len(solvers)].solve_forward(basis[last])
-        overlap.overlaps(vector[None], 1, vector, norm)
+        gram_schmidt.overlaps(vector[None], 1, vector, norm)
         before = float(np.sqrt(norm[0]))
         # Twice, since one pass of Gram-Schmidt loses orthogonality to rounding.
         for _ in range(2):
-            overlap.overlaps(basis, m, vector, shares)
-            overlap.remove(basis, m, shares, vector)
-        overlap.overlaps(vector[None], 1, vector, norm)
+            gram_schmidt.overlaps(basis, m, vector, shares)
+            gram_schmidt.remove(basis, m, shares, vector)
+        gram_schmidt.overlaps(vector[None], 1, vector, norm)
         after = float(np.sqrt(norm[0]))
         exhausted = after <= 1e-13 * before
         if m % ESTIMATE_EVERY == 0 or exhausted:

@@ -205,7 +205,7 @@ def render(
 @cache
 def _surroundings() -> Environment:
     return Environment(
-        loader=PackageLoader("fokkerplanck.page"),
+        loader=PackageLoader("fokkerplanck.report"),
         # Titles, formulas and texts of cases come from anywhere.
         autoescape=True,
         undefined=StrictUndefined,

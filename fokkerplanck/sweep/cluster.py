@@ -4,9 +4,12 @@ from __future__ import annotations
 
 import logging
 import os
+import signal
+import threading
 import time
 from collections.abc import Iterator
 from contextlib import contextmanager
+from multiprocessing import resource_tracker
 from typing import Any
 
 from ..errors import CaseError, NumericalFailure
@@ -83,6 +86,7 @@ def dask_client(count: int | None = None, scheduler: str | None = None) -> Itera
 
     with (
         _environment_kept(),
+        _tracker_that_stays(),
         dask.config.set(SILENT),
         LocalWorkers(
             n_workers=count,
@@ -118,6 +122,23 @@ def _environment_kept() -> Iterator[None]:
                 os.environ.pop(name, None)
             else:
                 os.environ[name] = value
+
+
+@contextmanager
+def _tracker_that_stays() -> Iterator[None]:
+    """The process that watches over what others leave does not die before them.
+
+    It ignores Ctrl-C, but not the end of a terminal. What is ignored when a process is started
+    stays so in it, and only the main thread can ask for that.
+    """
+    main = threading.current_thread() is threading.main_thread()
+    if main and hasattr(signal, "SIGHUP"):
+        usual = signal.signal(signal.SIGHUP, signal.SIG_IGN)
+        try:
+            resource_tracker.ensure_running()
+        finally:
+            signal.signal(signal.SIGHUP, usual)
+    yield
 
 
 def is_own(client: Any) -> bool:

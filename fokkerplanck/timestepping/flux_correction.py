@@ -17,7 +17,7 @@ import numpy as np
 from ..grid import Grid
 from ..operators.currents import face_fluxes
 from ..operators.generator import Generator
-from . import flux_limiter as shares
+from . import flux_limiter
 from .system import System
 
 # Euler steps of the low-order update in units of 1/q, and the most of them: over longer steps the
@@ -149,12 +149,12 @@ def add_fluxes(
     for axis, flux in enumerate(fluxes):
         before, after = math.prod(grid.shape[:axis]), math.prod(grid.shape[axis + 1 :])
         views.append(flux.reshape(before, -1, after))
-        shares.gather_outflow(views[-1], outflow.reshape(before, -1, after))
+        flux_limiter.gather_outflow(views[-1], outflow.reshape(before, -1, after))
     result, activity = _applied(low, views, share, grid)
     layout = np.array([(n, math.prod(grid.shape[axis + 1 :])) for axis, n in enumerate(grid.shape)])
     periodic = np.array([side.periodic for side in grid.domain.axes])
     flat = tuple(view.reshape(-1) for view in views)
-    if shares.guard(low, outflow, flat, layout, periodic, PASSES, result, share):
+    if flux_limiter.guard(low, outflow, flat, layout, periodic, PASSES, result, share):
         result, activity = _applied(low, views, share, grid)
     # Rounding below zero.
     return np.maximum(result, 0.0, out=result), activity
@@ -167,7 +167,7 @@ def _applied(
     result, activity = low.copy(), Activity()
     for side, flux in zip(grid.domain.axes, fluxes, strict=True):
         block = (flux.shape[0], flux.shape[1] - 1, flux.shape[2])
-        cut, gross, lost = shares.apply(
+        cut, gross, lost = flux_limiter.apply(
             flux, share.reshape(block), side.periodic, result.reshape(block)
         )
         activity += Activity(flux.size, cut, gross, lost)

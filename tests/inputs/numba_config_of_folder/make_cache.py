@@ -18,7 +18,7 @@ class Payload:
 
 
 python = f"py{sys.version_info[0]}{sys.version_info[1]}"
-for file in glob.glob(os.path.join(sys.argv[1], "density", "*.py")):
+for file in glob.glob(os.path.join(sys.argv[1], "*", "**", "*.py"), recursive=True):
     folder = os.path.dirname(os.path.abspath(file))
     digest = hashlib.sha1(folder.encode()).hexdigest()
     place = os.path.join("cache", f"{os.path.basename(folder)}_{digest}")
