@@ -14,7 +14,7 @@ from ..errors import CaseError
 from ..grid import MIN_CELLS, Grid
 from ..timestepping.evolve import evolve, fixed_steps
 from ..timestepping.steppers import STEPPERS, choose_stepper
-from .run import rest_state
+from .stationary_state import rest_state
 
 # Equal steps of the coarsest rung of the ladder in time.
 FIRST_STEPS = 16
