@@ -253,6 +253,15 @@ def test_figures_a_case_may_name_are_those_there_are() -> None:
     assert choices.FIGURES == FIGURES
 
 
+def test_schemes_and_steppers_a_case_may_name_are_those_there_are() -> None:
+    from fokkerplanck.case import choices
+    from fokkerplanck.timestepping.schemes import SCHEMES
+    from fokkerplanck.timestepping.steppers import STEPPERS
+
+    assert choices.SCHEMES == SCHEMES
+    assert set(choices.STEPPERS) == {"auto", *STEPPERS}
+
+
 def test_numerical_failure_is_three(
     monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:

@@ -13,7 +13,7 @@ from scipy.linalg import null_space, solve_continuous_lyapunov
 from fokkerplanck import gallery
 from fokkerplanck.gallery import ExactProblem
 from fokkerplanck.operators.generator import Generator, assemble_generator, generator
-from fokkerplanck.operators.thermodynamic_force import Potential
+from fokkerplanck.operators.potential import Potential
 from fokkerplanck.problem import Problem
 from fokkerplanck.stationary.decomposition import (
     Decomposition,

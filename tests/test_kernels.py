@@ -2,11 +2,17 @@
 
 from __future__ import annotations
 
+import os
+import subprocess
+import sys
+from pathlib import Path
+
 import mpmath
 import numba
 import numpy as np
 import pytest
 import reference
+from measures import compiled_only
 from scipy import sparse
 from scipy.stats import poisson
 
@@ -283,3 +289,42 @@ def test_chebyshev_coefficients(z: float) -> None:
     for angle in (0.0, 0.3 / np.sqrt(z + 1.0), 2.0 / np.sqrt(z + 1.0), 1.0, np.pi):
         exact = np.exp(-2.0 * z * np.sin(0.5 * angle) ** 2)
         assert found @ np.cos(angle * np.arange(found.size)) == pytest.approx(exact, abs=2e-13)
+
+
+CALLER = """
+import numba
+import callee
+from fokkerplanck.runtime.compiling import source_stamp
+
+def make(sources):
+    @numba.njit(cache=True)
+    def caller():
+        _ = sources
+        return callee.number()
+    return caller
+
+caller = make(source_stamp(callee.__file__))
+print(caller(), sum(caller.stats.cache_hits.values()))
+"""
+
+
+@compiled_only
+def test_a_kernel_is_compiled_anew_when_one_in_another_file_changes(tmp_path: Path) -> None:
+    (tmp_path / "caller.py").write_text(CALLER, encoding="utf-8")
+    root = str(Path(__file__).resolve().parents[1])
+    environment = os.environ | {"NUMBA_CACHE_DIR": str(tmp_path / "cache"), "PYTHONPATH": root}
+
+    def answer(number: int) -> str:
+        text = f"import numba\n\n@numba.njit\ndef number():\n    return {number}\n"
+        (tmp_path / "callee.py").write_text(text, encoding="utf-8")
+        return subprocess.run(
+            # -B: no bytecode, which Python tells from a new text by its second and size only.
+            [sys.executable, "-B", "caller.py"],
+            cwd=tmp_path,
+            env=environment,
+            capture_output=True,
+            text=True,
+            check=True,
+        ).stdout
+
+    assert [answer(1), answer(1), answer(2)] == ["1 0\n", "1 1\n", "2 0\n"]

@@ -169,9 +169,7 @@ def test_public_names_exist() -> None:
         _ = fokkerplanck.no_such_name
 
 
-@pytest.mark.parametrize(
-    "first", ["from fokkerplanck.pipeline.run import initial_density", "fp.run"]
-)
+@pytest.mark.parametrize("first", ["from fokkerplanck.pipeline.run import require_room", "fp.run"])
 def test_run_is_the_function_whoever_imports_its_module_first(first: str) -> None:
     again = "import fokkerplanck.pipeline.run"
     code = f"import fokkerplanck as fp; {first}; {again}; print(fp.run.__name__)"

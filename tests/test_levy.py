@@ -12,6 +12,7 @@ from measures import ORDER_WINDOW, compiled_only, fitted_order
 from reference_exit_time import levy_exit_time
 from scipy.linalg import expm
 
+from fokkerplanck.case import load_case
 from fokkerplanck.errors import CaseError
 from fokkerplanck.fractional.fractional import Fractional, lattice_weights
 from fokkerplanck.fractional.levy import LEVY, LevySystem, step_levy
@@ -19,6 +20,7 @@ from fokkerplanck.fractional.levy_integrator import evolve_levy
 from fokkerplanck.fractional.transport import Transport
 from fokkerplanck.grid import Grid
 from fokkerplanck.particles import Gaussian, ensemble
+from fokkerplanck.pipeline.study import study
 from fokkerplanck.problem import DataModel, Problem
 from fokkerplanck.problem.jumps import Jumps, tail_constant
 from fokkerplanck.problem.tails import gradient_tail, tail_of
@@ -445,3 +447,10 @@ def test_refusals_of_sides_and_methods() -> None:
     plain = Problem("x**2", domain={"x": (-1, 1)})
     with pytest.raises(CaseError, match="Gaussian"):
         LevySystem(plain, plain.grid(8))
+
+
+def test_a_study_moves_stable_jumps() -> None:
+    case = load_case("levy_ou", {"domain.x.cells": 1024, "domain.x.range": [-50, 50]})
+    rows = study(case, 3).splitlines()
+    assert float(rows[3].split()[-1]) == pytest.approx(2.0, abs=0.3)
+    assert "jumps" in rows[-1]

@@ -298,8 +298,8 @@ def test_other_derivatives_of_the_fields_are_differences() -> None:
     model = make("logistic_regression", 2, 20)
     p = Problem(model, "minibatch", domain=box(2))
     point = np.array([0.4, -0.3])
-    third = p._loss.hessian().gradient()(point)
-    slopes = p._sigma.gradient()(point)
+    third = p.coefficients.loss.hessian().gradient()(point)
+    slopes = p.coefficients.sigma.gradient()(point)
     for j in range(2):
         np.testing.assert_allclose(
             third[:, :, j], sixth_order(model.hessian, point, j), rtol=0, atol=1e-10

@@ -30,7 +30,7 @@ from fokkerplanck.timestepping.schemes import SCHEME_TABLE, make_integrator
 from fokkerplanck.timestepping.system import System
 
 # The package's function of that name hides the module.
-RUN = sys.modules["fokkerplanck.pipeline.run"]
+STAGES = sys.modules["fokkerplanck.pipeline.stages"]
 ROOT = Path(__file__).resolve().parents[1]
 
 # A bent valley: at this beta the null vector of its generator is out of reach on so few cells.
@@ -171,7 +171,7 @@ def test_unexpected_failures_of_an_analysis_name_it(
     def broken(*_: Any) -> None:
         raise ZeroDivisionError("float division by zero")
 
-    monkeypatch.setattr(RUN, "smooth", broken)
+    monkeypatch.setattr(STAGES, "smooth", broken)
     found = run(load_case(valley))
     assert "ZeroDivisionError" in found.failed["smoothing"]
     assert found.ensemble is not None
@@ -180,7 +180,7 @@ def test_unexpected_failures_of_an_analysis_name_it(
 def test_bad_input_is_refused_before_the_frames(
     valley: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(RUN, "march_density", lambda *_: pytest.fail("marched"))
+    monkeypatch.setattr(STAGES, "march_density", lambda *_: pytest.fail("marched"))
     for changes, key in (
         ({"ensemble.method": "leimkuhler-matthews"}, "ensemble.method"),
         ({"domain.x.boundary": "absorbing", "passage.escape": False}, "stationary"),

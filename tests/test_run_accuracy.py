@@ -23,7 +23,8 @@ from fokkerplanck import gallery
 from fokkerplanck.analyses.numerical_diffusion import AddedVariance
 from fokkerplanck.gallery import ExactProblem
 from fokkerplanck.io.result import Result
-from fokkerplanck.pipeline.error_estimate import fitted_error, number_errors, resampled
+from fokkerplanck.pipeline.error_estimate import fitted_error, number_errors
+from fokkerplanck.pipeline.resampling import resampled
 from fokkerplanck.problem import Problem
 from fokkerplanck.timestepping.evolve import evolve
 from fokkerplanck.timestepping.initial import gaussian_density

@@ -19,7 +19,7 @@ from fokkerplanck.errors import CaseError, NumericalFailure
 from fokkerplanck.gallery.wells import QUARTIC_RATES
 from fokkerplanck.linear_solvers import shifted
 from fokkerplanck.operators.generator import Generator, generator
-from fokkerplanck.operators.thermodynamic_force import Potential
+from fokkerplanck.operators.potential import Potential
 from fokkerplanck.problem import Problem
 from fokkerplanck.spectrum import irreversible, reversible
 from fokkerplanck.spectrum.dirichlet import orthonormal, ritz, slow_real_rates

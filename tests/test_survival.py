@@ -18,8 +18,8 @@ import pytest
 from measures import compiled_only
 
 from fokkerplanck import open_result
+from fokkerplanck.cli import signals
 from fokkerplanck.cli.main import main
-from fokkerplanck.cli.main import main as cli
 from fokkerplanck.io.disk import Disk
 from fokkerplanck.io.journal import journal_files
 from fokkerplanck.io.lock import Lock
@@ -135,8 +135,8 @@ def test_a_signal_lets_the_frame_come_to_its_end(
 def test_a_long_frame_is_interrupted(
     monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    monkeypatch.setattr(cli, "GRACE_S", 0.1)
-    monkeypatch.setattr(cli, "AGAIN_S", 0.1)
+    monkeypatch.setattr(signals, "GRACE_S", 0.1)
+    monkeypatch.setattr(signals, "AGAIN_S", 0.1)
 
     def endless() -> None:
         os.kill(os.getpid(), signal.SIGINT)
@@ -161,7 +161,7 @@ def test_an_interrupt_waits_for_a_write(
     monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:
     """Inside HDF5 an exception would be lost, or tear the file in memory."""
-    monkeypatch.setattr(cli, "GRACE_S", 0.01)
+    monkeypatch.setattr(signals, "GRACE_S", 0.01)
     with monkeypatch.context() as patch:
         real, count, whole = os.pwrite, [], []
 
@@ -184,7 +184,7 @@ def test_an_interrupt_waits_for_a_write(
 
 TWICE = """
 import os, signal, sys, time
-from fokkerplanck import evolution
+from fokkerplanck.pipeline import evolution
 from fokkerplanck.cli.main import main
 signal.signal(signal.SIGINT, signal.default_int_handler)
 advanced, count = evolution._advanced, []

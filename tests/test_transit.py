@@ -175,7 +175,7 @@ def test_open_box_has_no_wells_and_meeting_regions_are_refused_early(load, monke
     assert error.value.key == "passage.source"
     # Before the frames, and in `check`.
     meeting = load(WELL + "[density]\nend = 1.0\n[passage]\ntarget='x > 0'\nsource='x < 0.5'\n")
-    module = sys.modules["fokkerplanck.pipeline.run"]
+    module = sys.modules["fokkerplanck.pipeline.stages"]
     monkeypatch.setattr(module, "march_density", lambda *_: pytest.fail("marched"))
     for act in (run, explain):
         with pytest.raises(CaseError, match="meets the target"):

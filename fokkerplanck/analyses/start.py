@@ -1,18 +1,21 @@
-"""The density of a case at t = 0, and the scheme that takes it on from there."""
+"""The density of a case at t = 0, and what takes it on from there."""
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from functools import partial
 
 import numpy as np
 
 from ..case import Case, given_values
 from ..fractional.levy import LevySystem
+from ..fractional.levy_integrator import evolve_levy
 from ..operators.generator import generator
 from ..problem.expressions.field import FormulaField
 from ..problem.expressions.formula import parse
 from ..problem.expressions.names import Names
 from ..stationary.stationary import StationaryState, stationary
+from ..timestepping.evolve import evolve
 from ..timestepping.initial import formula_density, gaussian_density, normalised, point_density
 from ..timestepping.schemes import Scheme, choose_scheme
 from ..timestepping.system import System
@@ -61,3 +64,28 @@ def scheme_of(case: Case, system: System) -> tuple[Scheme, str]:
     asked = case.density
     assert asked is not None
     return choose_scheme(asked.scheme, asked.stepper, system, asked.times)
+
+
+def densities_of(
+    case: Case, scheme: Scheme | None, start: np.ndarray, times: Sequence[float]
+) -> np.ndarray:
+    """Densities (n, ...) of a case at increasing times, from that at the first of them.
+
+    ``scheme`` is that of :func:`scheme_of`, perhaps on another grid; None for stable jumps.
+    """
+    asked = case.density
+    assert asked is not None
+    if scheme is None:
+        return evolve_levy(
+            case.problem, case.grid, start, times, rtol=asked.rtol, breakpoints=asked.breakpoints
+        )
+    return evolve(
+        case.problem,
+        case.grid,
+        start,
+        times,
+        scheme=scheme.name,
+        stepper=asked.stepper,
+        rtol=asked.rtol,
+        breakpoints=asked.breakpoints,
+    ).density

@@ -11,7 +11,6 @@ import numpy as np
 
 from ..case import Case, EnsembleRequest, ValidationRequest
 from ..errors import CaseError, StoreError
-from ..fractional.levy_integrator import evolve_levy
 from ..grid import Grid
 from ..io import EnsembleRecord, ValidationRecord
 from ..io.result import Result
@@ -19,10 +18,9 @@ from ..particles import METHODS
 from ..particles.methods import REFLECTED
 from ..problem import Problem
 from ..runtime.progress import Progress, advanced
-from ..timestepping.evolve import evolve
 from ..validation import Halved, Verdict, cell_masses, coarsened, dependent, extrapolated, judge
 from .ensemble import chosen_method, walk
-from .start import initial_density, scheme_of, system_of
+from .start import densities_of, initial_density, scheme_of, system_of
 
 # Output times compared: the frames share their walkers, so more of them tell little more.
 FRAMES = 3
@@ -209,29 +207,12 @@ def _masses(
     # Order 1 along axes without noise; of the order 6 of the other scheme 4 is counted on, which
     # leaves the error estimate on the safe side.
     order = 1 if any(case.problem.noiseless) else 2
-    if half.problem.jumps is not None:
-        other_path = evolve_levy(
-            half.problem,
-            half.grid,
-            initial_density(half),
-            times,
-            rtol=asked.rtol,
-            breakpoints=asked.breakpoints,
-        )
-    else:
+    scheme = None
+    if half.problem.jumps is None:
         scheme, _ = scheme_of(case, system_of(case))
         if order > 1:
             order = min(scheme.order, COUNTED_ORDER)
-        other_path = evolve(
-            half.problem,
-            half.grid,
-            initial_density(half),
-            times,
-            scheme=scheme.name,
-            stepper=asked.stepper,
-            rtol=asked.rtol,
-            breakpoints=asked.breakpoints,
-        ).density
+    other_path = densities_of(half, scheme, initial_density(half), times)
     pairs = [
         extrapolated(fine, cell_masses(half.grid, density), order)
         for fine, density in zip(own, other_path[1:], strict=True)

@@ -1,4 +1,8 @@
-"""The names that a case chooses among."""
+"""The names that a case chooses among.
+
+Those of the numerics are copies: their tables load numba, for which `list`, `new` and every case
+that is read would wait half a second. Tests hold the copies against the tables.
+"""
 
 from __future__ import annotations
 
@@ -16,7 +20,6 @@ STEPPERS = (
     "extrapolated",
     "explicit",
 )
-# In step with the table of `particles`; a test compares them.
 METHODS = (
     "auto",
     "sgd",
@@ -29,14 +32,13 @@ METHODS = (
     "weak-2",
     "stable",
 )
-# In step with the tables of `control` and `density`, which lie above; a test compares them.
 POLICIES = ("constant", "inverse-time", "step-decay", "cosine", "feedback", "printed")
 SCHEDULES = ("optimal", *POLICIES)
 CONTROLS = ("learning-rate", "batch-size")
 # How a step of SGD is drawn in [discrete].
 STEP_NOISES = ("auto", "gaussian", "minibatch")
 PRECISIONS = ("float64", "float32", "compact")
-# In step with the table of `plots`, which lies above; a test compares them.
+# Of `figures`, which lies above; a test compares them.
 FIGURES = (
     "density",
     "free_energy",

@@ -6,24 +6,27 @@ Exit status: see ``arguments.STATUS``.
 from __future__ import annotations
 
 import argparse
-import io
 import os
-import signal
 import sys
 import tomllib
-import warnings
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import replace
 from pathlib import Path
-from types import FrameType
 from typing import TYPE_CHECKING, Any
 
-from ..errors import CaseError, CaseWarning, NumericalFailure, StoreError
-from ..runtime.interrupts import interrupt
+from ..errors import CaseError, NumericalFailure, StoreError
 from ..runtime.own_settings import use_own_settings
 from .arguments import parser_of
 from .completion import completion
+from .signals import INTERRUPTED, interrupted_by_signals, stopped_by_signals
+from .surroundings import (
+    check_texts,
+    check_threads,
+    open_streams,
+    set_threads,
+    warnings_in_one_line,
+)
 from .sweep import sweep_command
 
 # The library is imported inside the commands, so that --help answers at once and --threads can
@@ -31,24 +34,18 @@ from .sweep import sweep_command
 if TYPE_CHECKING:
     from ..case import Case
 
-# Of numba, which looks at the name only once a kernel of several threads is loaded.
-THREADING_LAYERS = ("default", "safe", "forksafe", "threadsafe", "omp", "tbb", "workqueue")
-# How long a frame may take to its end after an interrupt, and how often it is interrupted then.
-GRACE_S = 2.0
-AGAIN_S = 1.0
-
-SUCCESS, MISSED, BAD_INPUT, FAILED, INTERRUPTED = 0, 1, 2, 3, 130
+SUCCESS, MISSED, BAD_INPUT, FAILED = 0, 1, 2, 3
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
     """Run one command; returns the exit status."""
-    _open_streams()
+    open_streams()
     use_own_settings()
     options = _parser().parse_args(arguments)
     try:
-        _check_texts(options)
-        _check_threads()
-        with _warnings_in_one_line():
+        check_texts(options)
+        check_threads()
+        with warnings_in_one_line():
             status: int = options.command(options)
             sys.stdout.flush()
             return status
@@ -77,89 +74,18 @@ def main(arguments: Sequence[str] | None = None) -> int:
         return _complain(sentence, BAD_INPUT)
 
 
-def _open_streams() -> None:
-    """Give closed streams a place to go, and signs that a stream does not know a spelling.
-
-    A file that is opened would otherwise take the number of a closed stream, and with it what a
-    library writes there.
-    """
-    while (number := os.open(os.devnull, os.O_RDWR)) < 3:
-        pass
-    os.close(number)
-    for number, name in ((1, "stdout"), (2, "stderr")):
-        stream = getattr(sys, name)
-        if stream is None:
-            stream = open(number, "w", encoding="utf-8", closefd=False)  # noqa: SIM115
-            setattr(sys, name, stream)
-        if isinstance(stream, io.TextIOWrapper):
-            stream.reconfigure(errors="backslashreplace")
-
-
-def _check_texts(options: argparse.Namespace) -> None:
-    """Refuse names that are not text, which neither a result nor a page could keep."""
-    for name, value in vars(options).items():
-        for text in value if isinstance(value, list) else [value]:
-            if isinstance(text, str) and not _encodes(text):
-                raise CaseError(
-                    f"{text!r} is not UTF-8 text; rename the file or folder", name.replace("_", "-")
-                )
-
-
-def _encodes(text: str) -> bool:
-    try:
-        text.encode()
-    except UnicodeEncodeError:
-        return False
-    return True
-
-
-def _check_threads() -> None:
-    """Refuse what numba would refuse when it is loaded."""
-    count = os.environ.get("NUMBA_NUM_THREADS")
-    if count is not None and not (count.strip().isdecimal() and int(count) >= 1):
-        raise CaseError(f"{count!r} is no number of threads; take 1 or more", "NUMBA_NUM_THREADS")
-    layer = os.environ.get("NUMBA_THREADING_LAYER")
-    if layer is not None and layer not in THREADING_LAYERS:
-        raise CaseError(
-            f"{layer!r} is no threading layer; leave it unset, or take one of "
-            f"{', '.join(THREADING_LAYERS)}",
-            "NUMBA_THREADING_LAYER",
-        )
-
-
 def _complain(sentence: str, status: int) -> int:
     sys.stderr.write(f"fokkerplanck: {sentence}\n")
     return status
 
 
-@contextmanager
-def _warnings_in_one_line() -> Iterator[None]:
-    with warnings.catch_warnings():
-        warnings.simplefilter("always", CaseWarning)
-        usual = warnings.showwarning
-
-        def show(message: Any, category: type[Warning], *place: Any, **more: Any) -> None:
-            from ..runtime.progress import say
-
-            if issubclass(category, CaseWarning):
-                say(f"warning: {message}")
-            elif issubclass(category, RuntimeWarning):
-                # numpy's words on an overflow; what follows from it is told by an error.
-                say(f"warning: {message} in {Path(place[0]).name}")
-            else:
-                usual(message, category, *place, **more)
-
-        warnings.showwarning = show
-        yield
-
-
 def _run(options: argparse.Namespace) -> int:
-    with _stopped_by_signals() as stopped:
+    with stopped_by_signals() as stopped:
         return _solved(options, stopped)
 
 
 def _solved(options: argparse.Namespace, stopped: Callable[[], bool]) -> int:
-    _set_threads(options.threads)
+    set_threads(options.threads)
     case = _load(options)
     path = _target(options, case)
     from ..pipeline.run import run
@@ -225,61 +151,6 @@ def _judged(missed: list[str], failed: Mapping[str, str]) -> int:
     return MISSED if missed else SUCCESS
 
 
-@contextmanager
-def _stopped_by_signals() -> Iterator[Callable[[], bool]]:
-    """SIGINT, SIGTERM and SIGHUP end a run as properly as they can.
-
-    The first one lets the frame that is being computed come to its end, for ``GRACE_S`` at most;
-    then the run is interrupted wherever it is. A second one ends the process at once: what the
-    result file holds is safe at any moment.
-
-    Yields what tells whether a signal has come. An exception raised inside a callback of a library
-    is swallowed there; so it is raised again and again, and the run asks after every frame.
-    """
-    caught: list[int] = []
-
-    def first(number: int, frame: FrameType | None) -> None:
-        if caught:
-            os.write(2, b"fokkerplanck: aborted; --resume continues\n")
-            os._exit(INTERRUPTED)
-        caught.append(number)
-        if hasattr(signal, "setitimer"):
-            signal.setitimer(signal.ITIMER_REAL, GRACE_S, AGAIN_S)
-        else:
-            interrupt()
-
-    def late(number: int, frame: FrameType | None) -> None:
-        interrupt()
-
-    before = {}
-    for name in ("SIGINT", "SIGTERM", "SIGHUP"):
-        number = getattr(signal, name, None)
-        # A shell that runs the command in the background leaves SIGINT ignored, nohup SIGHUP, and
-        # both mean it.
-        if number is not None and signal.getsignal(number) is not signal.SIG_IGN:
-            before[number] = signal.signal(number, first)
-    if hasattr(signal, "setitimer"):
-        before[signal.SIGALRM] = signal.signal(signal.SIGALRM, late)
-    try:
-        yield lambda: bool(caught)
-    finally:
-        if hasattr(signal, "setitimer"):
-            signal.setitimer(signal.ITIMER_REAL, 0.0)
-        for number, handler in before.items():
-            signal.signal(number, handler)
-
-
-def _set_threads(count: int | None) -> None:
-    if count is None:
-        return
-    available = os.cpu_count() or 1
-    if not 1 <= count <= available:
-        raise CaseError(
-            f"{count} threads are not possible; this machine runs 1 to {available}", "--threads"
-        )
-    os.environ["NUMBA_NUM_THREADS"] = str(count)
-
-
 def _load(options: argparse.Namespace) -> Case:
     from ..case import parse_override
     from ..case.open import load_case
@@ -322,18 +193,8 @@ def _study(options: argparse.Namespace) -> int:
 
 
 def _sweep(options: argparse.Namespace) -> int:
-    # Members that are being solved then close after their frame, and the summary is written.
-    before = {}
-    for name in ("SIGTERM", "SIGHUP"):
-        number = getattr(signal, name, None)
-        # nohup leaves SIGHUP ignored, and means it.
-        if number is not None and signal.getsignal(number) is not signal.SIG_IGN:
-            before[number] = signal.signal(number, signal.default_int_handler)
-    try:
+    with interrupted_by_signals():
         return sweep_command(options)
-    finally:
-        for number, handler in before.items():
-            signal.signal(number, handler)
 
 
 def _validate(options: argparse.Namespace) -> int:
@@ -341,7 +202,7 @@ def _validate(options: argparse.Namespace) -> int:
 
     if is_result(options.case):
         return _validate_file(options)
-    _set_threads(options.threads)
+    set_threads(options.threads)
     case = _load(options)
     from ..analyses.validation import with_validation
     from ..pipeline.run import run

@@ -20,9 +20,10 @@ import numpy as np
 from ..errors import CaseError
 from ..grid import Grid
 from ..operators.generator import Generator
-from ..operators.potential import find_potential
-from ..operators.rates import Rates, assemble
-from ..operators.thermodynamic_force import Force, Potential
+from ..operators.potential import Potential, find_potential
+from ..operators.rate_table import Rates
+from ..operators.rates import assemble
+from ..operators.thermodynamic_force import Force
 from ..problem import Problem
 from ..timestepping.exponential import poisson_weights
 from ..timestepping.system import System

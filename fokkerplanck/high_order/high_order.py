@@ -16,7 +16,7 @@ import numpy as np
 
 from ..grid import Grid
 from ..problem import Problem
-from . import stencils
+from . import divergence
 from .bands import ABSORBING, PERIODIC, REFLECTING, bands
 from .tiles import Tiles, tiles
 
@@ -39,7 +39,7 @@ class HighOrder:
     drift : (3, n0, n1, n2) float64
         In cells per unit time, Ito's drift: no divergence of D.
     tensors : (6, 1 or n0, 1 or n1, n2) float64
-        D in index units; see `stencils.divergence`.
+        D in index units; see `divergence.divergence`.
     """
 
     grid: Grid
@@ -130,9 +130,9 @@ class HighOrder:
         """
         sink = out if total is None else total
         share = 0.0 if total is None else weight
-        kernel: Callable[..., float] = stencils.divergence
+        kernel: Callable[..., float] = divergence.divergence
         if not self._tiles.shared:
-            kernel = stencils.divergence_serial
+            kernel = divergence.divergence_serial
         return kernel(*self._work(x), a, b, c, y, sink, share, out)
 
     def matvec(self, density: np.ndarray) -> np.ndarray:
@@ -160,7 +160,7 @@ class HighOrder:
         for place in range(3):
             extra = [n + (place == axis) for axis, n in enumerate(self.shape)]
             fluxes.append(np.empty(math.prod(extra) if place in self.places else 0))
-        stencils.fluxes(*self._work(x), *fluxes)
+        divergence.fluxes(*self._work(x), *fluxes)
         result = []
         for axis, place in enumerate(self.places):
             wide = [n + (axis == i) for i, n in enumerate(self.grid.shape)]

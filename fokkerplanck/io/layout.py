@@ -189,6 +189,24 @@ def add_times(group: h5py.Group, values: np.ndarray, long_name: str) -> h5py.Dat
     return scale
 
 
+def add_series(file: h5py.File, observables: Mapping[str, Any]) -> None:
+    """Make room for observables that grow with time, from the values of the first frame."""
+    components = (file["component"], file["component2"])
+    for name, value in observables.items():
+        shape = np.shape(value)
+        add_variable(
+            file,
+            name,
+            [file["time"], *components[: len(shape)]],
+            OBSERVABLES.get(name, name),
+            shape=(0, *shape),
+            maxshape=(None, *shape),
+            chunks=(SERIES_ROWS, *shape),
+            dtype=np.float64,
+            fillvalue=np.nan,
+        )
+
+
 def append_row(dataset: h5py.Dataset, index: int, values: Any, write: bool = True) -> None:
     """Make a dataset of numbers ``index + 1`` long and write its last row.
 

@@ -27,11 +27,11 @@ from . import (
     StationaryRecord,
     ValidationRecord,
     check_target,
-    html_table,
     read,
     replacing,
 )
-from .picture import density_image, plot_density
+from .notebook import result_html
+from .picture import plot_density
 from .tree import tree_of
 
 if TYPE_CHECKING:
@@ -221,30 +221,7 @@ class Result:
 
     def _repr_html_(self) -> str:
         """For notebooks: a table of what it is and what was kept, and the last density."""
-        cells = " × ".join(str(count) for count in self.shape)
-        rows = [("cells", f"{cells} ({', '.join(self.names)})"), ("β", f"{self.beta:.6g}")]
-        if len(self.time):
-            rows.append(("frames", f"{len(self.time)} up to t = {self.time[-1]:g}"))
-        # A result in memory need not have every observable.
-        known = {k: v for k, v in self.observables.items() if len(v)}
-        if "mass" in known:
-            rows.append(("largest |mass − 1|", f"{np.abs(known['mass'] - 1.0).max():.1e}"))
-        if "minimum" in known:
-            rows.append(("smallest density", f"{known['minimum'].min():.1e}"))
-        if "free_energy" in known:
-            first, last = known["free_energy"][0], known["free_energy"][-1]
-            rows.append(("free energy", f"{first:.6g} → {last:.6g}"))
-        if "kl_to_stationary" in known:
-            rows.append(("KL to stationary", f"{known['kl_to_stationary'][-1]:.3e}"))
-        if "mean" in known:
-            mean = zip(self.names, known["mean"][-1], strict=True)
-            rows.append(("final mean", ", ".join(f"{name} {value:.5g}" for name, value in mean)))
-        there = [name for name in ANALYSES if getattr(self, name) is not None]
-        rows.append(("analyses", ", ".join(there) or "none"))
-        if self.failed:
-            rows.append(("not computed", ", ".join(self.failed)))
-        rows.append(("status", self.status))
-        return html_table(self.title or "Result", rows) + density_image(self)
+        return result_html(self, ANALYSES)
 
     @cached_property
     def tree(self) -> DataTree:

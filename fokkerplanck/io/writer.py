@@ -27,14 +27,7 @@ from .discrete import DiscreteRecord
 from .discrete_group import fill_discrete
 from .ensemble import EnsembleRecord
 from .ensemble_group import fill_ensemble, read_ensemble
-from .layout import (
-    OBSERVABLES,
-    SERIES_ROWS,
-    add_variable,
-    append_row,
-    encode_attribute,
-    series_names,
-)
+from .layout import add_series, append_row, encode_attribute, series_names
 from .passage import PassageRecord
 from .passage_group import fill_passage
 from .precision import rounded
@@ -352,7 +345,7 @@ class ResultWriter:
         if not self._growing:
             names = series_names(file)
             if self.frames == 0 and not names:
-                _create_series(file, observables)
+                add_series(file, observables)
                 names = list(observables)
             self._growing = {name: file[name] for name in ["time", "density", *names]}
         names = [name for name in self._growing if name not in ("time", "density")]
@@ -379,23 +372,6 @@ class ResultWriter:
             if self.frames > 1 and checkpoint is not None:
                 self._pending = checkpoint.density.copy()
         file["density"].resize(self.frames, axis=0)
-
-
-def _create_series(file: h5py.File, observables: Mapping[str, Any]) -> None:
-    components = (file["component"], file["component2"])
-    for name, value in observables.items():
-        shape = np.shape(value)
-        add_variable(
-            file,
-            name,
-            [file["time"], *components[: len(shape)]],
-            OBSERVABLES.get(name, name),
-            shape=(0, *shape),
-            maxshape=(None, *shape),
-            chunks=(SERIES_ROWS, *shape),
-            dtype=np.float64,
-            fillvalue=np.nan,
-        )
 
 
 def _now() -> str:

@@ -13,8 +13,8 @@ from dataclasses import dataclass
 import numba
 import numpy as np
 
+from .edges import patches
 from .generator import Generator
-from .rates import patches
 from .threads import parallel
 
 # Chains per task: enough tasks to balance two to many threads, few enough to share scratch.

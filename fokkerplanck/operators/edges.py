@@ -1,4 +1,4 @@
-"""Blocks of lattice edges: where they start, where they end, and the points along them."""
+"""Lattice edges in blocks: where they start, where they end, and the points along them."""
 
 from __future__ import annotations
 
@@ -6,6 +6,7 @@ import math
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from functools import cached_property
+from itertools import product as cartesian
 from typing import Any
 
 import numpy as np
@@ -129,6 +130,33 @@ class EdgeBlock:
     def _moved(self, number: int, start: np.ndarray, s: float | np.ndarray) -> np.ndarray:
         distance = s * (self.offset[number] * self.grid.spacing[number])
         return wrapped(self.grid, number, start + distance)
+
+
+@dataclass(frozen=True)
+class Patch:
+    """A block of edges of one offset: equal shapes at both ends."""
+
+    source: tuple[slice, ...]
+    target: tuple[slice, ...]
+    wrapped: bool
+
+
+def patches(grid: Grid, offset: tuple[int, ...]) -> Iterator[Patch]:
+    """Blocks of cells x for which x + offset is a cell, split where a periodic side is crossed."""
+    choices = []
+    for axis, n, step in zip(grid.domain.axes, grid.shape, offset, strict=True):
+        moves = {step % n, step % n - n} if axis.periodic else {step}
+        choices.append(
+            [
+                (slice(max(0, -move), min(n, n - move)), move, move != step)
+                for move in sorted(moves)
+                if abs(move) < n
+            ]
+        )
+    for combination in cartesian(*choices):
+        source = tuple(part for part, _, _ in combination)
+        target = tuple(slice(part.start + m, part.stop + m) for part, m, _ in combination)
+        yield Patch(source, target, any(back for _, _, back in combination))
 
 
 def wrapped(grid: Grid, number: int, values: np.ndarray) -> np.ndarray:

@@ -15,10 +15,11 @@ from scipy import sparse
 from ..errors import CaseError, NumericalFailure
 from ..grid import Grid
 from ..problem import Problem
-from .potential import find_potential
+from .potential import Potential, find_potential
 from .product import powers_serial, product, product_serial, product_wrapped
-from .rates import Rates, assemble
-from .thermodynamic_force import Force, Potential
+from .rate_table import Rates
+from .rates import assemble
+from .thermodynamic_force import Force
 
 # Below this size one thread is as fast: the arrays fit its cache, and waking others costs more.
 SHARED_CELLS = 150_000

@@ -9,7 +9,7 @@ from typing import Any
 import numpy as np
 
 from .generator import Generator
-from .rates import Rates
+from .rate_table import Rates
 
 # What tells two edges across periodic sides, and two exits, apart.
 WRAP_KEYS = ("wrap_offset", "wrap_source", "wrap_target")

@@ -7,6 +7,7 @@ and around periodic axes.
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
+from dataclasses import dataclass
 
 import numpy as np
 
@@ -15,10 +16,33 @@ from ..grid import Grid
 from ..problem.seams import loss_tilts
 from .discontinuities import discontinuous
 from .edges import EdgeBlock
-from .thermodynamic_force import Force, Potential
+from .thermodynamic_force import Force
 
 # Detailed balance: largest circulation around a cell square, relative to 1 + the force along it.
 CIRCULATION_TOLERANCE = 1e-9
+
+
+@dataclass(frozen=True)
+class Potential:
+    """Verdict on detailed balance and, where it holds, Psi = beta Phi~ at the cell centres.
+
+    Attributes
+    ----------
+    values : ndarray of the grid's shape, or None
+        Psi up to a constant, dimensionless; None without detailed balance.
+    circulation : float
+        Largest circulation of gamma around a cell square, relative to 1 + the force along it;
+        infinite where an axis carries no noise.
+    reason : str
+        The verdict in words.
+    absolute : bool
+        Whether Psi is beta Phi/Sigma, constant included.
+    """
+
+    values: np.ndarray | None
+    circulation: float
+    reason: str
+    absolute: bool = False
 
 
 def find_potential(force: Force) -> Potential:

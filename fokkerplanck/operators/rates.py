@@ -1,4 +1,4 @@
-"""Transition rates between cells, stored by lattice offset.
+"""Transition rates between cells, from the thermodynamic force along the edges of a lattice.
 
 The edge from x to x + e carries the mean of both ends' Selling weights and the integral P of the
 thermodynamic force: forward rate lambda B(-P), backward rate lambda B(P). Edges that would cross
@@ -12,18 +12,17 @@ left without any edge get weak ones along the axes, of the order of the squared 
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator
-from dataclasses import dataclass
-from itertools import product as cartesian
+from collections.abc import Callable
 
 import numpy as np
 
 from ..grid import Grid
 from . import kernels
-from .corners import LONG, stranded
-from .edges import EdgeBlock, wrapped
+from .edges import EdgeBlock, Patch, patches, wrapped
+from .potential import Potential
+from .rate_table import LONG, Rates, RateTable, stranded
 from .selling import decompose, offset_of
-from .thermodynamic_force import EDGE_NODES, Force, Potential
+from .thermodynamic_force import EDGE_NODES, Force
 
 # What an edge stores, from its conductance and its integral P of the force: usually its two rates.
 Law = Callable[[np.ndarray, np.ndarray], tuple[np.ndarray, np.ndarray]]
@@ -34,76 +33,6 @@ SMALLEST_WEIGHT = 1e-12
 SHARED_EDGES = 20_000
 # Cells per axis that `sampled_offsets` looks at.
 SAMPLES = 24
-
-
-@dataclass(frozen=True)
-class Rates:
-    """All rates of a generator (per unit time).
-
-    Attributes
-    ----------
-    raised : int
-        Cells whose Sigma was close to singular and got a small isotropic part.
-    offsets : (K, d) int64
-        First non-zero component positive.
-    shifts : (K,) int64
-        Flat index distance of each offset.
-    forward, backward : (K, N) float64
-        Rates x -> x + e_k and x + e_k -> x; zero where the edge does not exist.
-    wrap_offset, wrap_source, wrap_target : (W,) int64
-        Edges across periodic sides: their offset's number and their flat cells.
-    wrap_forward, wrap_backward : (W,) float64
-    exit_offset, exit_cell, exit_side : (X,) int64
-        Exits through absorbing sides; side 2 i is the lower and 2 i + 1 the upper end of axis i.
-    exit_rate : (X,) float64
-    """
-
-    raised: int
-    offsets: np.ndarray
-    shifts: np.ndarray
-    forward: np.ndarray
-    backward: np.ndarray
-    wrap_offset: np.ndarray
-    wrap_source: np.ndarray
-    wrap_target: np.ndarray
-    wrap_forward: np.ndarray
-    wrap_backward: np.ndarray
-    exit_offset: np.ndarray
-    exit_cell: np.ndarray
-    exit_side: np.ndarray
-    exit_rate: np.ndarray
-
-    @property
-    def reach(self) -> int:
-        """Largest component of any offset."""
-        return int(np.abs(self.offsets).max())
-
-
-@dataclass(frozen=True)
-class Patch:
-    """A block of edges of one offset: equal shapes at both ends."""
-
-    source: tuple[slice, ...]
-    target: tuple[slice, ...]
-    wrapped: bool
-
-
-def patches(grid: Grid, offset: tuple[int, ...]) -> Iterator[Patch]:
-    """Blocks of cells x for which x + offset is a cell, split where a periodic side is crossed."""
-    choices = []
-    for axis, n, step in zip(grid.domain.axes, grid.shape, offset, strict=True):
-        moves = {step % n, step % n - n} if axis.periodic else {step}
-        choices.append(
-            [
-                (slice(max(0, -move), min(n, n - move)), move, move != step)
-                for move in sorted(moves)
-                if abs(move) < n
-            ]
-        )
-    for combination in cartesian(*choices):
-        source = tuple(part for part, _, _ in combination)
-        target = tuple(slice(part.start + m, part.stop + m) for part, m, _ in combination)
-        yield Patch(source, target, any(wrapped for _, _, wrapped in combination))
 
 
 def assemble(force: Force, potential: Potential, law: Law | None = None) -> Rates:
@@ -123,7 +52,7 @@ def assemble(force: Force, potential: Potential, law: Law | None = None) -> Rate
     still = [axis for axis, flag in enumerate(force.still) if flag]
     units = [tuple(int(i == axis) for i in range(grid.ndim)) for axis in still]
     long = any(abs(step) >= LONG for offset in rows for step in offset)
-    table = _Table(grid, [*rows, *units], long)
+    table = RateTable(grid, [*rows, *units], long)
     for offset, weight in rows.items():
         for patch in patches(grid, offset):
             conductance, along = _edges(force, potential, offset, patch, weight)
@@ -183,7 +112,7 @@ def _along(force: Force, potential: Potential, offset: tuple[int, ...], patch: P
     return force.line_integral(EdgeBlock(force.grid, offset, patch.source))
 
 
-def _join_corners(force: Force, potential: Potential, table: _Table, law: Law) -> None:
+def _join_corners(force: Force, potential: Potential, table: RateTable, law: Law) -> None:
     """Weak edges along the noisy axes, for cells without others.
 
     Their conductance is the smallest eigenvalue that D is left with anywhere.
@@ -243,7 +172,7 @@ def _selling_weights(force: Force) -> tuple[dict[tuple[int, ...], np.ndarray], i
 
 
 def _diffusive_exits(
-    force: Force, table: _Table, offset: tuple[int, ...], weight: np.ndarray, law: Law
+    force: Force, table: RateTable, offset: tuple[int, ...], weight: np.ndarray, law: Law
 ) -> None:
     """Edges of both directions that meet an absorbing side, cut at their true distance.
 
@@ -310,7 +239,7 @@ def _cut_integral(
     return total
 
 
-def _upwind(force: Force, table: _Table, axis: int) -> None:
+def _upwind(force: Force, table: RateTable, axis: int) -> None:
     """Rates of the drift along an axis without noise: max(b, 0) forward, max(-b, 0) backward."""
     grid = force.grid
     offset = tuple(int(i == axis) for i in range(grid.ndim))
@@ -328,73 +257,6 @@ def _upwind(force: Force, table: _Table, axis: int) -> None:
             wall = force.velocity(force.shifted(grid.centers, sign * half))[axis]
             outward = np.maximum(sign * wall[cells], 0.0)
             table.leave(offset, cells, np.full(cells.size, 2 * axis + end), outward)
-
-
-class _Table:
-    """Collects edges by offset and turns them into :class:`Rates`."""
-
-    def __init__(self, grid: Grid, offsets: list[tuple[int, ...]], joined: bool):
-        self.grid, self.joined = grid, joined
-        self.index = np.arange(grid.size).reshape(grid.shape)
-        self.strides = np.array([int(np.prod(grid.shape[i + 1 :])) for i in range(grid.ndim)])
-        self.number = {offset: number for number, offset in enumerate(offsets)}
-        self.forward = np.zeros((len(offsets), *grid.shape))
-        self.backward = np.zeros((len(offsets), *grid.shape))
-        self.wraps: list[tuple[np.ndarray, ...]] = []
-        self.exits: list[tuple[np.ndarray, ...]] = []
-        self.sources: list[np.ndarray] = []
-        self.targets: list[np.ndarray] = []
-
-    def add(
-        self, offset: tuple[int, ...], patch: Patch, forward: np.ndarray, backward: np.ndarray
-    ) -> None:
-        """Take the rates of a block of edges, beside those of the same edges already here."""
-        if offset not in self.number:
-            self.number[offset] = len(self.number)
-            empty = np.zeros((1, *self.grid.shape))
-            self.forward = np.concatenate([self.forward, empty])
-            self.backward = np.concatenate([self.backward, empty])
-        number = self.number[offset]
-        if not patch.wrapped:
-            self.forward[number][patch.source] += forward
-            self.backward[number][patch.source] += backward
-            return
-        source = self.index[patch.source].reshape(-1)
-        target = self.index[patch.target].reshape(-1)
-        number_of = np.full(source.size, number)
-        self.wraps.append((number_of, source, target, forward.reshape(-1), backward.reshape(-1)))
-
-    def connect(self, offset: tuple[int, ...], patch: Patch, there: np.ndarray) -> None:
-        """Note the ends of the edges that are there, whatever of them is stored, to be joined."""
-        if not self.joined:
-            return
-        self.sources.append(self.index[patch.source][there])
-        self.targets.append(self.index[patch.target][there])
-
-    def leave(
-        self, offset: tuple[int, ...], cells: np.ndarray, side: np.ndarray, rate: np.ndarray
-    ) -> None:
-        """Take the rates of edges that end at absorbing sides."""
-        self.exits.append((np.full(cells.size, self.number[offset]), cells, side, rate))
-
-    def rates(self, raised: int) -> Rates:
-        """Everything collected."""
-        offsets = np.array(list(self.number), dtype=np.int64)
-        return Rates(
-            raised,
-            offsets,
-            offsets @ self.strides,
-            self.forward.reshape(len(offsets), -1),
-            self.backward.reshape(len(offsets), -1),
-            *_columns(self.wraps, (int, int, int, float, float)),
-            *_columns(self.exits, (int, int, int, float)),
-        )
-
-
-def _columns(rows: list[tuple[np.ndarray, ...]], kinds: tuple[type, ...]) -> list[np.ndarray]:
-    if not rows:
-        return [np.zeros(0, dtype=np.int64 if kind is int else float) for kind in kinds]
-    return [np.concatenate([row[c] for row in rows]) for c in range(len(kinds))]
 
 
 def sampled_offsets(force: Force) -> int:

@@ -16,8 +16,10 @@ from ..grid import Grid
 from ..problem import Problem
 from . import kernels
 from .generator import Generator
-from .rates import SHARED_EDGES, Rates, assemble
-from .thermodynamic_force import Force, Potential
+from .potential import Potential
+from .rate_table import Rates
+from .rates import SHARED_EDGES, assemble
+from .thermodynamic_force import Force
 
 # Times at which the coefficients are looked at, and the most that may serve as a basis.
 SAMPLES = 24

@@ -383,26 +383,3 @@ class Force:
     def shifted(self, centers: Sequence[np.ndarray], steps: np.ndarray) -> list[np.ndarray]:
         """Open mesh of ``centers`` moved by ``steps`` cells, wrapped at periodic sides."""
         return shifted(self.grid, centers, steps)
-
-
-@dataclass(frozen=True)
-class Potential:
-    """Verdict on detailed balance and, where it holds, Psi = beta Phi~ at the cell centres.
-
-    Attributes
-    ----------
-    values : ndarray of the grid's shape, or None
-        Psi up to a constant, dimensionless; None without detailed balance.
-    circulation : float
-        Largest circulation of gamma around a cell square, relative to 1 + the force along it;
-        infinite where an axis carries no noise.
-    reason : str
-        The verdict in words.
-    absolute : bool
-        Whether Psi is beta Phi/Sigma, constant included.
-    """
-
-    values: np.ndarray | None
-    circulation: float
-    reason: str
-    absolute: bool = False

@@ -34,7 +34,8 @@ from ..timestepping.integrator import Integrator, StepIntegrator
 from ..timestepping.magnus import krylov_seconds
 from ..timestepping.schemes import Scheme, gibbs, make_integrator
 from ..timestepping.system import System
-from .run import rest_state, run
+from .run import run
+from .stationary_state import rest_state
 
 # Products timed, and seconds for which the density moves.
 TIMED_PRODUCTS = 5

@@ -24,6 +24,7 @@ from ..runtime.silence import ignoring
 from ..stationary.stationary import stationary
 from ..timestepping.integrator import Integrator
 from ..timestepping.schemes import Scheme, make_integrator
+from .resampling import resampled
 
 # Cells of the coarser grids, over those of the case.
 SHARES = (2.0 / 3.0, 1.0 / 2.0)
@@ -39,8 +40,6 @@ LOW_ORDER = 2.0
 # Time error allowed to the high-order scheme on coarser grids, where its limiter has much to do:
 # well below their error in space, which is what they are asked for.
 COARSE_RTOL = 1e-3
-# Points of the polynomial that carries values to the centres of other cells.
-NODES = 8
 # Stable jumps: no order above this is counted on.
 LEVY_ORDER = LOW_ORDER
 
@@ -278,30 +277,3 @@ def _begun(case: Case, scheme: Scheme | None, stepper: str) -> tuple[Integrator,
     if case.initial.kind == "stationary":
         rest = stationary(system.at(0.0), problem, scheme.name)
     return march, initial_density(case, rest)
-
-
-def resampled(grid: Grid, values: np.ndarray, other: Grid) -> np.ndarray:
-    """Values at the cell centres of another grid of the same domain, to order ``NODES``."""
-    for axis, side in enumerate(grid.domain.axes):
-        place = (other.centers[axis] - side.lower) / grid.spacing[axis] - 0.5
-        matrix = _interpolation(place, grid.shape[axis], side.periodic)
-        values = np.moveaxis(np.tensordot(matrix, values, axes=(1, axis)), 0, axis)
-    return values
-
-
-def _interpolation(place: np.ndarray, cells: int, periodic: bool) -> np.ndarray:
-    """Lagrange polynomials through the ``NODES`` cells next to each place, shape (m, cells).
-
-    ``place`` is in cells, 0 at the first centre.
-    """
-    first = np.floor(place).astype(int) - NODES // 2 + 1
-    if not periodic:
-        first = np.clip(first, 0, cells - NODES)
-    nodes = np.arange(NODES)
-    offset = place - first
-    matrix = np.zeros((place.size, cells))
-    for node in nodes:
-        others = nodes[nodes != node]
-        weight = np.prod((offset[:, None] - others) / (node - others), axis=1)
-        np.add.at(matrix, (np.arange(place.size), (first + node) % cells), weight)
-    return matrix

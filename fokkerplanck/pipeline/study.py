@@ -8,13 +8,15 @@ from dataclasses import replace
 
 import numpy as np
 
-from ..analyses.start import initial_density, scheme_of, system_of
+from ..analyses.start import densities_of, initial_density, scheme_of, system_of
 from ..case import Case
 from ..errors import CaseError
 from ..grid import MIN_CELLS, Grid
-from ..timestepping.evolve import evolve, fixed_steps
+from ..timestepping.evolve import fixed_steps
+from ..timestepping.schemes import Scheme
 from ..timestepping.steppers import STEPPERS, choose_stepper
-from .run import rest_state
+from .resampling import resampled
+from .stationary_state import rest_state
 
 # Equal steps of the coarsest rung of the ladder in time.
 FIRST_STEPS = 16
@@ -51,30 +53,22 @@ def study(case: Case, levels: int = 3) -> str:
         raise CaseError("is not part of a study; leave it out", "control", case.file)
     grids = _ladder(case, levels)
     # One scheme for all levels, that of the case's own grid.
-    scheme, _ = scheme_of(case, system_of(case))
+    scheme = scheme_of(case, system_of(case))[0] if case.problem.jumps is None else None
     finals = []
     for grid in grids:
         at_level = replace(case, grid=grid)
         times = (0.0, case.density.end)
-        evolution = evolve(
-            case.problem,
-            grid,
-            _initial(at_level),
-            times,
-            scheme=scheme.name,
-            stepper=case.density.stepper,
-            rtol=case.density.rtol,
-            breakpoints=case.density.breakpoints,
-        )
-        finals.append(evolution.density[-1])
+        finals.append(densities_of(at_level, scheme, _initial(at_level), times)[-1])
     distances = [
-        float(np.abs(coarse - _halved(fine)).sum()) * grid.cell_volume
-        for grid, coarse, fine in zip(grids[:-1], finals[:-1], finals[1:], strict=True)
+        float(grid.integrate(np.abs(coarse - resampled(finer, fine, grid))))
+        for (grid, finer), (coarse, fine) in zip(
+            itertools.pairwise(grids), itertools.pairwise(finals), strict=True
+        )
     ]
     names = [" x ".join(str(n) for n in grid.shape) for grid in grids[:-1]]
     lines = [f"{case.name} at t = {case.density.end:g}"]
     lines += _table("cells", "L1 to next grid", names, distances)
-    return "\n".join([*lines, "", *_time_ladder(case, grids[0], levels, scheme.name)])
+    return "\n".join([*lines, "", *_time_ladder(case, grids[0], levels, scheme)])
 
 
 def _ladder(case: Case, levels: int) -> list[Grid]:
@@ -103,32 +97,20 @@ def _ladder(case: Case, levels: int) -> list[Grid]:
 
 
 def _initial(case: Case) -> np.ndarray:
-    rest = rest_state(case, system_of(case))
+    rest = None if case.problem.jumps is not None else rest_state(case, system_of(case))
     return initial_density(case, rest)
 
 
-def _halved(values: np.ndarray) -> np.ndarray:
-    """Values at the centres of pairs of cells, to order 6, next to the sides to order 2."""
-    for axis in range(values.ndim):
-        values = np.moveaxis(values, axis, 0)
-        pairs = 0.5 * (values[::2] + values[1::2])
-        pairs[1:-1] = (
-            150.0 * (values[2:-2:2] + values[3:-2:2])
-            - 25.0 * (values[1:-3:2] + values[4::2])
-            + 3.0 * (values[:-4:2] + values[5::2])
-        ) / 256.0
-        values = np.moveaxis(pairs, 0, axis)
-    return values
-
-
-def _time_ladder(case: Case, grid: Grid, levels: int, scheme: str) -> list[str]:
+def _time_ladder(case: Case, grid: Grid, levels: int, scheme: Scheme | None) -> list[str]:
     assert case.density is not None
+    if scheme is None:
+        return ["time: steps of stable jumps, as long as density.rtol allows"]
     system = system_of(replace(case, grid=grid))
-    if scheme == "high-order":
+    if scheme.name == "high-order":
         return [
             "time: high-order steps of order 4, as long as density.rtol allows"
             if case.problem.time_dependent
-            else f"time: {scheme} {EXACT}"
+            else f"time: {scheme.name} {EXACT}"
         ]
     stepper, _ = choose_stepper(case.density.stepper, system, (0.0, case.density.end))
     if stepper.exact and system.autonomous:

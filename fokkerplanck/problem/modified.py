@@ -40,6 +40,7 @@ import sympy as sp
 
 from ..errors import CaseError
 from .callables import CallableField
+from .coefficients import Coefficients
 from .expressions.field import Field, FormulaField
 from .expressions.names import exact
 from .problem import Problem
@@ -90,7 +91,8 @@ def covariance_corrected(problem: Problem, *, positive: bool = False) -> Problem
 
 def _modified(problem: Problem, eta: float, square: bool | None) -> Problem:
     """With Sigma as it is for None, else corrected, and (eta^2/4) H Sigma H added for True."""
-    loss, sigma, given = problem._loss, problem._sigma, dict(problem._given)
+    own = problem.coefficients
+    loss, sigma, given = own.loss, own.sigma, dict(own.given)
     gradients = {key for key in ("gradient", "hessian") if key in given}
     if isinstance(loss, FormulaField) and not gradients:
         new_loss: Field = _formula_loss(loss, eta)
@@ -107,9 +109,7 @@ def _modified(problem: Problem, eta: float, square: bool | None) -> Problem:
         "0", 1.0, problem.beta, problem.domain, parameters=problem.parameters, title=problem.title
     )
     result.__dict__.update(
-        _loss=new_loss,
-        _sigma=sigma,
-        _given=given,
+        coefficients=Coefficients(new_loss, None, sigma, given),
         _written=(_text(new_loss), _text(sigma), None),
         _arguments=None,
     )
@@ -187,7 +187,7 @@ def _callable_sigma(problem: Problem, eta: float, square: bool) -> CallableField
         total = matrix + 0.5 * eta * (product + product.swapaxes(0, 1))
         return total + 0.25 * eta**2 * _times(product, hessian) if square else total
 
-    return CallableField(sigma, (problem.ndim,) * 2, lengths, problem._sigma.key)
+    return CallableField(sigma, (problem.ndim,) * 2, lengths, problem.coefficients.sigma.key)
 
 
 def _times(left: np.ndarray, right: np.ndarray) -> np.ndarray:

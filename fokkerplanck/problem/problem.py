@@ -13,9 +13,10 @@ import numpy as np
 from ..domain import Domain
 from ..errors import CaseError
 from ..grid import Grid
-from .callables import FIRST_REACH, CallableField
+from .callables import CallableField
 from .checks import check
-from .expressions.field import Field, FormulaField, in_block, shape_of
+from .coefficients import Coefficients
+from .expressions.field import Field, in_block, shape_of
 from .expressions.formula import read_parameters
 from .expressions.names import Names, check_name
 from .forces import Drift, Loss, drift_field, loss_field
@@ -82,6 +83,8 @@ class Problem:
     jumps : Jumps or None
         Heavy-tailed noise in place of the Gaussian one; None where alpha is 2.
     title : str
+    coefficients : Coefficients
+        The fields it is made of.
 
     Raises
     ------
@@ -130,6 +133,7 @@ class Problem:
     jumps: Jumps | None
     title: str
     has_drift: bool
+    coefficients: Coefficients
 
     def __init__(
         self,
@@ -205,28 +209,26 @@ class Problem:
             _written=(loss, sigma, drift),
             _arguments={**arguments, "domain": box, "parameters": values},
             _free=len(free),
-            _loss=loss_field(loss, names, lengths),
-            _drift=drift_field(drift, names, lengths),
-            _sigma=field,
-            _given={
-                key: CallableField(
-                    function,
-                    (len(free), len(free)) if key == "hessian" else (len(free),),
-                    lengths,
-                    key,
-                )
-                for key, function in given.items()
-                if function is not None
-            },
+            coefficients=Coefficients(
+                loss_field(loss, names, lengths),
+                drift_field(drift, names, lengths),
+                field,
+                {
+                    key: CallableField(
+                        function,
+                        (len(free), len(free)) if key == "hessian" else (len(free),),
+                        lengths,
+                        key,
+                    )
+                    for key, function in given.items()
+                    if function is not None
+                },
+            ),
         )
 
     _written: tuple[Any, Any, Any]
     _arguments: dict[str, Any] | None  # None where the problem was changed afterwards
     _free: int  # number of parameters: ndim, or half of it with friction
-    _loss: Field
-    _drift: Field | None
-    _sigma: Field
-    _given: dict[str, CallableField]
 
     def __setattr__(self, name: str, value: Any) -> NoReturn:
         raise AttributeError(f"a Problem does not change; make a new one with another {name}")
@@ -256,43 +258,32 @@ class Problem:
     @property
     def loss_key(self) -> str:
         """Case key that messages about the loss name."""
-        return self._loss.key
+        return self.coefficients.loss.key
 
-    @cached_property
+    @property
     def loss_time_dependent(self) -> bool:
         """Whether the loss depends on t."""
-        return self._loss.time_dependent
+        return self.coefficients.loss.time_dependent
 
-    @cached_property
+    @property
     def drift_time_dependent(self) -> bool:
         """Whether the deterministic drift, loss included, depends on t."""
-        given = self._given.get("gradient")
-        return (
-            self.loss_time_dependent
-            or (given is not None and given.time_dependent)
-            or (self._drift is not None and self._drift.time_dependent)
-        )
+        return self.coefficients.drift_time_dependent
 
-    @cached_property
+    @property
     def sigma_time_dependent(self) -> bool:
         """Whether Sigma depends on t."""
-        given = self._given.get("div_sigma")
-        return self._sigma.time_dependent or (given is not None and given.time_dependent)
+        return self.coefficients.sigma_time_dependent
 
     @property
     def fields(self) -> tuple[Field, ...]:
         """What the coefficients are made of: slope of the loss, drift, Sigma."""
-        # Differences of a function cost more than the function, and show nothing more in time.
-        formula = isinstance(self._loss, FormulaField) or "gradient" in self._given
-        loss = self._gradient if formula else self._loss
-        drift = () if self._drift is None else (self._drift,)
-        divergence = [self._given["div_sigma"]] if "div_sigma" in self._given else []
-        return (loss, *drift, self._sigma, *divergence)
+        return self.coefficients.fields
 
     @property
     def minibatch_noise(self) -> bool:
         """Whether Sigma is the covariance of the sample gradients of the model."""
-        return isinstance(self._sigma, ModelField)
+        return isinstance(self.coefficients.sigma, ModelField)
 
     @property
     def time_dependent(self) -> bool:
@@ -302,7 +293,7 @@ class Problem:
     @cached_property
     def constant_sigma(self) -> np.ndarray | None:
         """Sigma, shape (d, d), if it depends neither on the point nor on time; else None."""
-        constant = self._sigma.constant
+        constant = self.coefficients.sigma.constant
         return None if constant is None else self._full_sigma(constant, ())
 
     @cached_property
@@ -317,37 +308,32 @@ class Problem:
     @cached_property
     def noiseless(self) -> tuple[bool, ...]:
         """For each axis, whether its row of Sigma is identically zero (unknown for callables)."""
-        rows = tuple(bool(row.all()) for row in self._sigma.zero)
+        rows = tuple(bool(row.all()) for row in self.coefficients.sigma.zero)
         return rows if self.friction is None else (True,) * self._free + rows
 
     @property
     def loss_may_jump(self) -> bool:
         """Whether the loss is a formula with functions that jump; their gradients do not see it."""
-        loss = self._loss
-        return isinstance(loss, FormulaField) and not loss.continuous and not self._given
+        return self.coefficients.loss_may_jump
 
-    @cached_property
+    @property
     def divergence_reach(self) -> float:
         """How far differences for div Sigma reach, as a share of each axis; 0 where it is exact."""
-        return (
-            FIRST_REACH
-            if isinstance(self._div_sigma, CallableField) and ("div_sigma" not in self._given)
-            else 0.0
-        )
+        return self.coefficients.divergence_reach
 
     def loss_at(self, points: Points, t: float = 0.0) -> np.ndarray:
         """Phi, shape (...)."""
         shape = shape_of(points)
-        values = self._loss(points[: self._free], t)
+        values = self.coefficients.loss(points[: self._free], t)
         return values if values.shape == shape else np.broadcast_to(values, shape).copy()
 
     def gradient_at(self, points: Points, t: float = 0.0) -> np.ndarray:
         """grad Phi, shape (d, ...)."""
-        return self._padded(self._gradient, points, t)
+        return self._padded(self.coefficients.gradient, points, t)
 
     def hessian_at(self, points: Points, t: float = 0.0) -> np.ndarray:
         """Hessian of Phi, shape (d, d, ...)."""
-        return self._padded(self._hessian, points, t)
+        return self._padded(self.coefficients.hessian, points, t)
 
     def drift_at(self, points: Points, t: float = 0.0) -> np.ndarray:
         """Deterministic drift -grad Phi + f, or that of the heavy ball; shape (d, ...)."""
@@ -359,21 +345,21 @@ class Problem:
             for i in range(free):
                 drift[i] = points[free + i]
                 drift[free + i] = force[i] - self.friction * drift[i]
-        if self._drift is not None:
+        if self.coefficients.drift is not None:
             # The extra drift is a force: with momentum it acts on the velocities, the last axes.
-            drift[-free:] += self._drift(points[:free], t)
+            drift[-free:] += self.coefficients.drift(points[:free], t)
         return drift
 
     def sigma_at(self, points: Points, t: float = 0.0) -> np.ndarray:
         """Sigma, shape (d, d, ...); with momentum friction Sigma in the velocity block."""
-        return self._full_sigma(self._sigma(points[: self._free], t), shape_of(points))
+        return self._full_sigma(self.coefficients.sigma(points[: self._free], t), shape_of(points))
 
     def div_sigma_at(self, points: Points, t: float = 0.0) -> np.ndarray:
         """Divergence of Sigma over columns, sum_j d Sigma_ij/dx_j; shape (d, ...)."""
         # With momentum Sigma varies with the parameters only, and acts on the velocities only.
-        if self._sigma.constant is not None or self.friction is not None:
+        if self.coefficients.sigma.constant is not None or self.friction is not None:
             return np.zeros((self.ndim, *shape_of(points)))
-        return self._div_sigma(points, t)
+        return self.coefficients.div_sigma(points, t)
 
     def velocity_at(self, points: Points, t: float = 0.0) -> np.ndarray:
         """Drift less div Sigma/beta: J = velocity rho - (1/beta) Sigma grad rho (48)."""
@@ -413,21 +399,6 @@ class Problem:
         without negative eigenvalues; the message names the place.
         """
         check(self, grid, t)
-
-    @cached_property
-    def _gradient(self) -> Field:
-        return self._given.get("gradient") or self._loss.gradient()
-
-    @cached_property
-    def _hessian(self) -> Field:
-        if "hessian" in self._given:
-            return self._given["hessian"]
-        gradient = self._given.get("gradient")
-        return self._loss.hessian() if gradient is None else gradient.gradient()
-
-    @cached_property
-    def _div_sigma(self) -> Field:
-        return self._given.get("div_sigma") or self._sigma.divergence()
 
     def _padded(self, field: Field, points: Points, t: float) -> np.ndarray:
         """Evaluate a field of the parameters, with zeros for the velocities."""

@@ -8,6 +8,7 @@ the operating system held between them is enough. It is let go by the system whe
 
 from __future__ import annotations
 
+import hashlib
 import os
 import threading
 from collections.abc import Iterator
@@ -32,6 +33,20 @@ def cache_folder() -> Path:
     chosen: str = getattr(numba.config, "CACHE_DIR", "")
     base = chosen or AppDirs(appname="fokkerplanck", appauthor=False).user_cache_dir
     return Path(base) / "walkers" if chosen else Path(base)
+
+
+def source_stamp(*files: str | None) -> str:
+    """Changes with the text of any of the files: for kernels whose callees lie in other files.
+
+    numba finds a kernel in its cache by the file it stands in, its bytecode and what it closes
+    over, and does not notice a change elsewhere. A kernel that closes over the stamp is compiled
+    anew then.
+    """
+    texts = hashlib.sha256()
+    for file in files:
+        assert file is not None
+        texts.update(Path(file).read_bytes())
+    return texts.hexdigest()
 
 
 class _Turns(event.Listener):

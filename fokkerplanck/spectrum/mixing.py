@@ -21,7 +21,7 @@ import numpy as np
 
 from ..linear_solvers.shifted import DIRECT_CELLS
 from ..operators.generator import Generator
-from ..operators.thermodynamic_force import Potential
+from ..operators.potential import Potential
 from .reversible import reversible_modes
 
 

@@ -10,9 +10,9 @@ from ..grid import Grid
 from ..linear_solvers.shifted import DIRECT_CELLS, ShiftedSolver
 from ..operators.chains import Chains, chains_of
 from ..operators.generator import Generator, assemble_generator
-from ..operators.potential import find_potential
+from ..operators.potential import Potential, find_potential
 from ..operators.separated import Separated
-from ..operators.thermodynamic_force import Force, Potential
+from ..operators.thermodynamic_force import Force
 from ..problem import Problem
 from ..problem.timeline import Timeline, timeline_of
 

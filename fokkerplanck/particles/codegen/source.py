@@ -64,9 +64,9 @@ def _formula(field: Field, key: str, what: str) -> FormulaField:
 
 def _gradient(problem: Problem) -> FormulaField:
     """Formulas of grad Phi."""
-    if "gradient" in problem._given:
+    if "gradient" in problem.coefficients.given:
         raise CaseError("the gradient is a Python function; give the loss as a formula", "loss")
-    return _formula(problem._loss, problem.loss_key, "the loss").gradient()
+    return _formula(problem.coefficients.loss, problem.loss_key, "the loss").gradient()
 
 
 def _landscape(problem: Problem, numbers: Numbers) -> str:
@@ -78,7 +78,7 @@ def _landscape(problem: Problem, numbers: Numbers) -> str:
         body = _over_samples(problem, numbers, "gradient", "loss")
         return _function("landscape", arguments, problem.ndim, body, {"gradient": free})
     field = _gradient(problem)
-    loss = _formula(problem._loss, problem.loss_key, "the loss")
+    loss = _formula(problem.coefficients.loss, problem.loss_key, "the loss")
     lines = assignments(
         [*loss.expressions, *field.expressions],
         ["loss[i]", *targets],
@@ -131,8 +131,8 @@ def _sigma(problem: Problem, numbers: Numbers) -> str:
     factor = "" if problem.friction is None else f"{numbers.name(problem.friction)} * "
     body = ["out[:] = 0.0"] if shift else []
     triangle = d * (d + 1) // 2
-    if isinstance(problem._sigma, FormulaField):
-        field = problem._sigma
+    if isinstance(problem.coefficients.sigma, FormulaField):
+        field = problem.coefficients.sigma
         entries = [field.expressions[a * free + b] for _, a, b in rows]
         names = [f"s{row}" for row, _, _ in rows]
         lines = assignments(entries, names, field.symbols, numbers, "noise.sigma")
@@ -141,7 +141,7 @@ def _sigma(problem: Problem, numbers: Numbers) -> str:
     elif problem.model is not None and problem._written[1] == "minibatch":
         body += _centred(problem, numbers, rows, factor)
     else:
-        _formula(problem._sigma, "noise.sigma", "Sigma")
+        _formula(problem.coefficients.sigma, "noise.sigma", "Sigma")
     return _function("sigma", "x, t, c, data, out", d, body, {"out": triangle})
 
 
@@ -155,9 +155,9 @@ def _force(problem: Problem, numbers: Numbers) -> str:
 
 
 def _extra(problem: Problem) -> FormulaField | None:
-    if problem._drift is None:
+    if problem.coefficients.drift is None:
         return None
-    return _formula(problem._drift, "drift.formula", "the drift")
+    return _formula(problem.coefficients.drift, "drift.formula", "the drift")
 
 
 def _batch_gradient(problem: Problem, numbers: Numbers) -> str:
