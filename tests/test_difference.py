@@ -194,7 +194,6 @@ def re_row(text: str, name: str) -> list[str]:
 
 def test_frames_at_other_times_are_named() -> None:
     whole = ornstein_uhlenbeck((16, 18), "xy", frames=7)
-    whole.observables["minimum"] = whole.density.min(axis=(1, 2))
     half = replace(
         whole,
         time=whole.time[:4],
@@ -261,7 +260,6 @@ class TestCommands:
         relaxing().save("a.h5")
         with_everything().save("b.h5")
         line = ornstein_uhlenbeck((30,))
-        line.observables["minimum"] = line.density.min(axis=1)
         line.save("line.h5")
 
     def test_compare_prints_and_writes(self, capsys: pytest.CaptureFixture[str]) -> None:

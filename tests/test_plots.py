@@ -63,6 +63,7 @@ def ornstein_uhlenbeck(cells, names="xyz", frames=9, stationary=True, swirl=0.0)
     expected = 0.5 * (ndim * variance + (mean**2).sum(1))
     rate = -(ndim * (variance - 1 / BETA) + (mean**2).sum(1))
     score = ndim * (1 / variance - BETA) ** 2 * variance + BETA**2 * (mean**2).sum(1)
+    densities = np.stack([gaussian(m, v) for m, v in zip(mean, variance, strict=True)])
     return Result(
         title="Ornstein-Uhlenbeck",
         beta=BETA,
@@ -73,7 +74,7 @@ def ornstein_uhlenbeck(cells, names="xyz", frames=9, stationary=True, swirl=0.0)
         centers=centers,
         bounds=tuple(np.stack([face[:-1], face[1:]], 1) for face in faces),
         time=time,
-        density=np.stack([gaussian(m, v) for m, v in zip(mean, variance, strict=True)]),
+        density=densities,
         loss=loss,
         sigma=np.broadcast_to(np.eye(ndim).reshape(ndim, ndim, *(1,) * ndim), (ndim, ndim, *cells)),
         observables={
@@ -84,6 +85,9 @@ def ornstein_uhlenbeck(cells, names="xyz", frames=9, stationary=True, swirl=0.0)
             "kl_to_stationary": kl,
             "dissipation": score / BETA**2,
             "expected_loss": expected,
+            "energy": expected,
+            "entropy": 0.5 * ndim * np.log(2 * np.pi * np.e * variance),
+            "minimum": np.array([rho.min() for rho in densities]),
             "loss_rate": rate,
             "loss_rate_dynkin": rate,
         },
