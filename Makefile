@@ -17,7 +17,7 @@ help:
 	@echo "make cases             solve all of cases/"
 	@echo "make study case=NAME   the case on a ladder of grids: observed orders"
 	@echo "make test              the whole test suite"
-	@echo "make check             lint, types, layers and the fast tests"
+	@echo "make check             lint, types, layers and the unit tests"
 	@echo "make nojit             the fast tests with compilation switched off"
 	@echo "make coverage          lines that the tests reach, kernels included"
 	@echo "make wheel             build dist/*.whl and run a case from it in an environment of its own"
@@ -53,7 +53,7 @@ check: $(VENV)/.dev
 	$(BIN)/ruff check .
 	$(BIN)/mypy
 	$(BIN)/python -m pytest -q tests/test_layers.py
-	$(BIN)/python -m pytest -q -m "not slow" $(WORKERS) --ignore tests/test_layers.py $(args)
+	$(BIN)/python -m pytest -q -m unit $(WORKERS) $(args)
 
 nojit: $(VENV)/.test
 	NUMBA_DISABLE_JIT=1 $(BIN)/python -m pytest -q -m "not slow" $(WORKERS) $(args)

@@ -8,6 +8,7 @@ from collections.abc import Iterator
 import numpy as np
 import pytest
 from hypothesis import settings
+from storeys import storey_of
 
 settings.register_profile("repeatable", derandomize=True, deadline=None, max_examples=25)
 settings.load_profile("repeatable")
@@ -15,6 +16,12 @@ settings.load_profile("repeatable")
 # Started in the background or by nohup, tests and their children would ignore these.
 signal.signal(signal.SIGINT, signal.default_int_handler)
 signal.signal(signal.SIGHUP, signal.SIG_DFL)
+
+
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    """Each test bears the name of its storey as a marker."""
+    for item in items:
+        item.add_marker(storey_of(item.path.stem))
 
 
 @pytest.fixture(autouse=True)

@@ -11,6 +11,7 @@ from graphlib import TopologicalSorter
 from pathlib import Path
 
 import pytest
+from storeys import NUMERICS, SYSTEM
 
 ROOT = Path(__file__).resolve().parents[1]
 PACKAGE = ROOT / "fokkerplanck"
@@ -177,6 +178,12 @@ def test_run_is_the_function_whoever_imports_its_module_first(first: str) -> Non
         [sys.executable, "-c", code], cwd=ROOT, capture_output=True, text=True, check=True
     )
     assert done.stdout == "run\n"
+
+
+def test_storeys_name_files_that_are_there() -> None:
+    present = {file.stem for file in Path(__file__).parent.glob("test_*.py")}
+    assert present >= NUMERICS | SYSTEM
+    assert not NUMERICS & SYSTEM
 
 
 def test_every_package_is_installed() -> None:
