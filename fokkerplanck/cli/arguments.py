@@ -7,17 +7,11 @@ from collections.abc import Callable, Mapping
 
 from .. import __version__
 from .completion import SHELLS
+from .status import STATUS
 from .sweep import add_sweep
 
 # Of `io.EXPORTS`, which --help need not load.
 FORMATS = ("vtkhdf", "xdmf")
-
-STATUS = (
-    "exit status: 0 success; 1 an expected number is missed, or walkers and density differ "
-    "unexplained, all results are there; "
-    "2 bad input; 3 numerical failure: of the density, which is there up to that time, or of an "
-    "analysis, then all else is there; 130 interrupted"
-)
 
 Command = Callable[[argparse.Namespace], int]
 

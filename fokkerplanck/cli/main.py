@@ -1,6 +1,6 @@
 """The command line: reads arguments, calls the library, turns errors into a sentence and a status.
 
-Exit status: see ``arguments.STATUS``.
+Exit status: see ``status.STATUS``.
 """
 
 from __future__ import annotations
@@ -19,7 +19,8 @@ from ..errors import CaseError, NumericalFailure, StoreError
 from ..runtime.own_settings import use_own_settings
 from .arguments import parser_of
 from .completion import completion
-from .signals import INTERRUPTED, interrupted_by_signals, stopped_by_signals
+from .signals import interrupted_by_signals, stopped_by_signals
+from .status import BAD_INPUT, FAILED, INTERRUPTED, MISSED, SUCCESS
 from .surroundings import (
     check_texts,
     check_threads,
@@ -33,8 +34,6 @@ from .sweep import sweep_command
 # act before numba is loaded.
 if TYPE_CHECKING:
     from ..case import Case
-
-SUCCESS, MISSED, BAD_INPUT, FAILED = 0, 1, 2, 3
 
 
 def main(arguments: Sequence[str] | None = None) -> int:

@@ -10,11 +10,11 @@ from types import FrameType
 from typing import Any
 
 from ..runtime.interrupts import interrupt
+from .status import INTERRUPTED
 
 # How long a frame may take to its end after an interrupt, and how often it is interrupted then.
 GRACE_S = 2.0
 AGAIN_S = 1.0
-INTERRUPTED = 130
 
 
 @contextmanager

@@ -7,10 +7,11 @@ import sys
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from .status import FAILED, INTERRUPTED, MISSED, SUCCESS
+
 if TYPE_CHECKING:
     from ..io import SweepRecord
 
-SUCCESS, SOME_FAILED, BAD_INPUT, FAILED, INTERRUPTED = 0, 1, 2, 3, 130
 SET_HELP = (
     "KEY=A,B,C sweeps a key, KEY=A sets it for all members; commas inside quotes and brackets do "
     "not divide; several swept keys make a grid"
@@ -98,4 +99,4 @@ def _status(record: SweepRecord) -> int:
         sys.stderr.write(f"failed: {member}: {sentence}\n")
     if not record.failures:
         return SUCCESS
-    return FAILED if (record.status == "failed").all() else SOME_FAILED
+    return FAILED if (record.status == "failed").all() else MISSED
