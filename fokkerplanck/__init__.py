@@ -35,7 +35,7 @@ _EXPORTS = {
     "DataModel": "problem",
     "data_model": "case",
     "Case": "case",
-    "load_case": "case.open",
+    "load_case": "case.files.open",
     "make_case": "case",
     "gaussian_density": "timestepping.initial",
     "generator": "operators.generator",

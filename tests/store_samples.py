@@ -17,7 +17,7 @@ from fokkerplanck.io import (
     SpectrumRecord,
     StationaryRecord,
 )
-from fokkerplanck.io.passage import ESCAPE_ARRAYS
+from fokkerplanck.io.groups.passage import ESCAPE_ARRAYS
 
 
 def make_header(cells=(6, 8), names="xyz", **fields):

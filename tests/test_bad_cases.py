@@ -25,7 +25,7 @@ from limits_of_time import time_limit
 
 from fokkerplanck import CaseError, load_case
 from fokkerplanck.case import disk_needed, memory, require_disk
-from fokkerplanck.case.bundled import cases_directory
+from fokkerplanck.case.files.bundled import cases_directory
 from fokkerplanck.cli.main import main
 
 GENERATED = list(generated())

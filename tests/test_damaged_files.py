@@ -15,7 +15,7 @@ import pytest
 from damages import ARRAYS, accidents, hostile, structural, write_good
 from limits_of_time import Reader
 
-from fokkerplanck.case.open import load_case
+from fokkerplanck.case.files.open import load_case
 from fokkerplanck.errors import StoreError
 from fokkerplanck.io import read
 from fokkerplanck.io.result import open_result

@@ -12,8 +12,8 @@ import pytest
 
 from fokkerplanck import CaseError, load_case
 from fokkerplanck.case import Sources
-from fokkerplanck.case.bundled import cases_directory
-from fokkerplanck.case.data import read_table
+from fokkerplanck.case.files.bundled import cases_directory
+from fokkerplanck.case.files.data import read_table
 
 CSV = """x1,x2,y,class
 1.0,2.0,0.5,red

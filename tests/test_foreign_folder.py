@@ -21,7 +21,8 @@ from store_samples import make_frame, make_header
 from fokkerplanck import StoreError, export, load_case, open_result, run, write_report
 from fokkerplanck.cli.main import main
 from fokkerplanck.figures import draw
-from fokkerplanck.io import Checkpoint, ResultWriter, check_free, disk, settle
+from fokkerplanck.io import Checkpoint, ResultWriter, check_free, settle
+from fokkerplanck.io.storage import disk
 from fokkerplanck.report.page import write_page
 from fokkerplanck.runtime.files import whole_file
 

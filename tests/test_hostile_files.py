@@ -19,13 +19,14 @@ from store_samples import make_header, make_stationary
 
 from fokkerplanck import CaseError, StoreError, load_case, open_result, run
 from fokkerplanck.case import memory_needs
-from fokkerplanck.case.data import read_table
 from fokkerplanck.case.disk import disk_needed, require_disk, side_bytes
+from fokkerplanck.case.files.data import read_table
 from fokkerplanck.cli.main import main
-from fokkerplanck.io import export, journal
-from fokkerplanck.io.guard import refuse_endless
-from fokkerplanck.io.stationary import CriticalPoints
-from fokkerplanck.io.stationary_group import fill_stationary
+from fokkerplanck.io import export
+from fokkerplanck.io.groups.stationary import CriticalPoints
+from fokkerplanck.io.groups.stationary_group import fill_stationary
+from fokkerplanck.io.storage import journal
+from fokkerplanck.io.storage.guard import refuse_endless
 from fokkerplanck.io.sweep import read_sweep
 from fokkerplanck.runtime.machine import read_regular
 

@@ -12,7 +12,7 @@ import pytest
 
 import fokkerplanck as fp
 from fokkerplanck import CaseError, CaseWarning, StoreError
-from fokkerplanck.case.text import read_toml
+from fokkerplanck.case.files.text import read_toml
 from fokkerplanck.pipeline.study import study
 from fokkerplanck.problem.landscape import Landscape
 from fokkerplanck.problem.modified import second_order
@@ -267,7 +267,7 @@ def test_arrays_of_data_that_a_case_file_cannot_say(monkeypatch: pytest.MonkeyPa
     neuron = fp.DataModel("tanh_neuron", x, y)
     case = fp.make_case(fp.Problem(neuron, 1.0, **boxed), 8, density=SHORT)
     assert (case.functions, list(case.inputs)) == ((), ["data.csv"])
-    monkeypatch.setattr("fokkerplanck.case.written.INPUT_BYTES", 100)
+    monkeypatch.setattr("fokkerplanck.case.files.written.INPUT_BYTES", 100)
     case = fp.make_case(fp.Problem(neuron, 1.0, **boxed), 8, density=SHORT)
     assert (case.functions, case.inputs) == (("loss",), {})
     assert fp.run(case).minimum.min() > 0.0

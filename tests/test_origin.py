@@ -12,8 +12,8 @@ import pytest
 from file_samples import CASES, earlier
 
 from fokkerplanck import CaseError, StoreError, load_case, run
-from fokkerplanck.case.bundled import cases_directory
-from fokkerplanck.case.open import is_result
+from fokkerplanck.case.files.bundled import cases_directory
+from fokkerplanck.case.files.open import is_result
 from fokkerplanck.cli.main import main
 from fokkerplanck.io import inputs
 

@@ -14,16 +14,16 @@ from store_samples import make_spectrum
 
 from fokkerplanck.errors import CaseError, CaseWarning, StoreError
 from fokkerplanck.figures import animation, draw
-from fokkerplanck.figures.current import current_figures
 from fokkerplanck.figures.density import density_figures
 from fokkerplanck.figures.draw import PASSAGE, STILLS
 from fokkerplanck.figures.entropy_production import entropy_production_figures, parts
-from fokkerplanck.figures.flow import bilinear
 from fokkerplanck.figures.frames import chosen_frames, planes
 from fokkerplanck.figures.free_energy import free_energy_figures, rising
-from fokkerplanck.figures.marks import LOOKS, shifts
 from fokkerplanck.figures.observables import observables_figures
-from fokkerplanck.figures.quasi_potential import landscape, quasi_potential_figures
+from fokkerplanck.figures.stationary.current import current_figures
+from fokkerplanck.figures.stationary.flow import bilinear
+from fokkerplanck.figures.stationary.marks import LOOKS, shifts
+from fokkerplanck.figures.stationary.quasi_potential import landscape, quasi_potential_figures
 from fokkerplanck.figures.style import contour_levels, lived_in, readable_top, settled, symbol, view
 from fokkerplanck.io import CriticalPoints, Loop
 from fokkerplanck.io.result import Result, StationaryRecord

@@ -20,8 +20,8 @@ from fokkerplanck.analyses.ensemble import walk
 from fokkerplanck.analyses.start import initial_density
 from fokkerplanck.case import Case, bundled_cases
 from fokkerplanck.errors import CaseError, CaseWarning, StoreError
-from fokkerplanck.io.journal import journal_files
 from fokkerplanck.io.result import Result
+from fokkerplanck.io.storage.journal import journal_files
 from fokkerplanck.pipeline.recorder import Recorder
 from fokkerplanck.report.numbers import free_energy_increase, mass_drift, number_of, summary
 from fokkerplanck.timestepping.schemes import SCHEMES

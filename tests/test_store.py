@@ -11,7 +11,7 @@ from store_samples import make_frame, make_header, make_spectrum, write
 from fokkerplanck.errors import CaseError, StoreError
 from fokkerplanck.io import SCHEMA, Checkpoint, ResultWriter, read
 from fokkerplanck.io.layout import CHUNK_BYTES, density_chunk
-from fokkerplanck.io.slots import read_slots
+from fokkerplanck.io.storage.slots import read_slots
 
 xarray = pytest.importorskip("xarray")
 pytest.importorskip("h5netcdf")
@@ -72,7 +72,7 @@ def test_h5py_finds_plain_names_and_every_dimension_has_a_scale(tmp_path):
 
 def test_every_frame_is_on_disk_when_append_returns(tmp_path, monkeypatch):
     # A disk slower than this share of a run gets several frames at a time, from the journal.
-    monkeypatch.setattr("fokkerplanck.io.disk.FREE_SYNC_S", 1e9)
+    monkeypatch.setattr("fokkerplanck.io.storage.disk.FREE_SYNC_S", 1e9)
     header = make_header()
     with ResultWriter.create(tmp_path / "a.h5", header) as writer:
         for index in range(3):

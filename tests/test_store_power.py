@@ -15,9 +15,10 @@ from store_samples import make_frame, make_header, make_spectrum, make_stationar
 
 from fokkerplanck import open_result
 from fokkerplanck.errors import StoreError
-from fokkerplanck.io import Checkpoint, ResultWriter, disk, journal, read
-from fokkerplanck.io.journal import journal_files
-from fokkerplanck.io.lock import lock_file
+from fokkerplanck.io import Checkpoint, ResultWriter, read
+from fokkerplanck.io.storage import disk, journal
+from fokkerplanck.io.storage.journal import journal_files
+from fokkerplanck.io.storage.lock import lock_file
 
 FRAMES = 12
 HEADER = make_header((16, 20))
@@ -304,7 +305,7 @@ OTHER = """
 import sys
 from pathlib import Path
 from fokkerplanck.errors import StoreError
-from fokkerplanck.io.lock import Lock
+from fokkerplanck.io.storage.lock import Lock
 try:
     Lock.take(Path(sys.argv[1]))
 except StoreError as error:

@@ -14,7 +14,7 @@ from store_samples import make_frame, make_header, make_stationary, write
 
 from fokkerplanck.errors import StoreError
 from fokkerplanck.io import OBSERVABLES, Checkpoint, ResultWriter, read
-from fokkerplanck.io.slots import read_slots
+from fokkerplanck.io.storage.slots import read_slots
 
 xarray = pytest.importorskip("xarray")
 pytest.importorskip("h5netcdf")

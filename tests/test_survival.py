@@ -20,9 +20,9 @@ from measures import compiled_only
 from fokkerplanck import open_result
 from fokkerplanck.cli import signals
 from fokkerplanck.cli.main import main
-from fokkerplanck.io.disk import Disk
-from fokkerplanck.io.journal import journal_files
-from fokkerplanck.io.lock import Lock
+from fokkerplanck.io.storage.disk import Disk
+from fokkerplanck.io.storage.journal import journal_files
+from fokkerplanck.io.storage.lock import Lock
 from fokkerplanck.pipeline import evolution
 from fokkerplanck.pipeline.recorder import Recorder
 
@@ -299,7 +299,7 @@ def test_a_killed_end_is_made_good_by_resume(
 ) -> None:
     """Killed when everything was in the journal and the file had not followed."""
     with monkeypatch.context() as patch:
-        patch.setattr("fokkerplanck.io.disk.FREE_SYNC_S", -1e9)
+        patch.setattr("fokkerplanck.io.storage.disk.FREE_SYNC_S", -1e9)
         patch.setattr(Disk, "conclude", lambda self: 1 / 0 if self.journal else None)
         with pytest.raises(ZeroDivisionError):
             main(RUN)

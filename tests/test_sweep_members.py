@@ -23,7 +23,7 @@ from numba.core import event
 import fokkerplanck as fp
 from fokkerplanck.case import memory
 from fokkerplanck.errors import CaseError, CaseWarning, NumericalFailure, StoreError
-from fokkerplanck.io.lock import Lock
+from fokkerplanck.io.storage.lock import Lock
 from fokkerplanck.runtime import compiling
 from fokkerplanck.sweep import conduct, task
 from fokkerplanck.sweep.task import (

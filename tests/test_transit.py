@@ -21,12 +21,12 @@ from fokkerplanck import (
     open_result,
     run,
 )
-from fokkerplanck.figures.arrival import arrival_figures
-from fokkerplanck.figures.committor import committor_figures
 from fokkerplanck.figures.draw import draw
-from fokkerplanck.figures.escape import escape_figures
-from fokkerplanck.figures.mean_time import mean_time_figures
-from fokkerplanck.figures.regions import scale_of, time_words
+from fokkerplanck.figures.passage.arrival import arrival_figures
+from fokkerplanck.figures.passage.committor import committor_figures
+from fokkerplanck.figures.passage.escape import escape_figures
+from fokkerplanck.figures.passage.mean_time import mean_time_figures
+from fokkerplanck.figures.passage.regions import scale_of, time_words
 from fokkerplanck.io import PassageRecord, ResultWriter, read
 from fokkerplanck.linear_solvers import backward
 from fokkerplanck.linear_solvers.backward import BackwardSolver

@@ -27,9 +27,9 @@ from fokkerplanck import load_case, open_result, run
 from fokkerplanck.case import Case
 from fokkerplanck.errors import CaseWarning, StoreError
 from fokkerplanck.io import read_walkers, walkers_file, write_walkers
-from fokkerplanck.io import walkers as files
 from fokkerplanck.io.result import Result
-from fokkerplanck.io.session import Session
+from fokkerplanck.io.storage import walkers as files
+from fokkerplanck.io.storage.session import Session
 from fokkerplanck.particles import EnsembleFrames, Form, Gaussian, State, ensemble, walkers
 from fokkerplanck.pipeline import ensemble_checkpoint as checkpoints
 from fokkerplanck.pipeline.recorder import Recorder

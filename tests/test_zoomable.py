@@ -26,8 +26,8 @@ from fokkerplanck.interactive import drawings_of, figure_json
 from fokkerplanck.interactive.cells import FRAMES, blocks
 from fokkerplanck.interactive.colors import log_scale
 from fokkerplanck.interactive.surfaces import level_of
+from fokkerplanck.io.groups.stationary import CriticalPoints
 from fokkerplanck.io.result import EnsembleRecord, Result
-from fokkerplanck.io.stationary import CriticalPoints
 
 pytest.importorskip("plotly")
 

@@ -7,7 +7,7 @@ import numpy as np
 from ..case import Case
 from ..errors import CaseError, NumericalFailure
 from ..io import EscapeRecord, PassageRecord
-from ..io.passage import ESCAPE_ARRAYS
+from ..io.groups.passage import ESCAPE_ARRAYS
 from ..operators.generator import Generator
 from ..passage.escape import Escape, escape
 from ..passage.passage import Passage, passage, read_region, target_region

@@ -1,7 +1,10 @@
 """A case file becomes checked records: problem, grid, initial density, what to compute."""
 
-from .bundled import bundled_cases, find_case
 from .disk import disk_needed, require_disk
+from .files.bundled import bundled_cases, find_case
+from .files.sources import Sources
+from .files.stored import stored_expect, stored_settings
+from .files.text import toml_value
 from .load import load_case, read_case
 from .made import given_values, make_case
 from .memory import Need, memory_available, memory_needed, memory_needs, require_memory
@@ -26,9 +29,6 @@ from .records import (
     StationaryRequest,
     ValidationRequest,
 )
-from .sources import Sources
-from .stored import stored_expect, stored_settings
-from .text import toml_value
 
 __all__ = [
     "Case",

@@ -13,9 +13,9 @@ from ..problem import Problem
 from ..problem.expressions.formula import read_parameters
 from ..problem.landscape import Landscape
 from ..problem.noise import read_settings
-from .data import read_model
+from .files.data import read_model
+from .files.sources import Sources
 from .schema import CaseFile, ModelSection
-from .sources import Sources
 from .values import as_number
 
 # What of [noise] beta depends on.

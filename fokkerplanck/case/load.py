@@ -18,7 +18,9 @@ from ..problem.expressions.formula import parse
 from ..problem.expressions.names import Names
 from .analyses import ControlSection, DiscreteSection, SpectrumSection
 from .build import build_problem, constants_of
-from .bundled import find_case
+from .files.bundled import find_case
+from .files.sources import Sources
+from .files.text import read_text, read_toml, require_plain
 from .initial import initial_density
 from .memory import grid_need, memory_needs, require_memory
 from .messages import case_error
@@ -39,8 +41,6 @@ from .records import (
     ValidationRequest,
 )
 from .schema import CaseFile, DensitySection, OutputSection
-from .sources import Sources
-from .text import read_text, read_toml, require_plain
 
 DEFAULT_FRAMES = 51
 

@@ -14,14 +14,14 @@ from ..errors import CaseError
 from ..grid import Grid
 from ..problem import Problem
 from ..problem.callables import CallableField
+from .files.text import require_plain, toml_text
+from .files.written import Written, fingerprint, name_of, written
 from .load import case_of, flat_expect
 from .memory import grid_need, require_memory
 from .messages import case_error
 from .overrides import plain
 from .records import Case, Initial
 from .schema import CaseFile
-from .text import require_plain, toml_text
-from .written import Written, fingerprint, name_of, written
 
 Start = Mapping[str, Any] | Callable[..., Any] | np.ndarray
 # True takes a section with the defaults of all its keys.

@@ -9,10 +9,10 @@ from pydantic import ValidationError
 
 from ..errors import CaseError
 from ..problem import DataModel
-from .data import read_model
+from .files.data import read_model
+from .files.sources import Sources
 from .messages import case_error
 from .schema import ModelSection
-from .sources import Sources
 
 
 def data_model(

@@ -8,7 +8,7 @@ from typing import Any
 import numpy as np
 
 from ..errors import CaseError
-from .text import read_toml
+from .files.text import read_toml
 
 
 def parse_override(text: str) -> tuple[str, Any]:

@@ -115,7 +115,7 @@ def _solved(options: argparse.Namespace, stopped: Callable[[], bool]) -> int:
 
 def _target(options: argparse.Namespace, case: Case) -> Path:
     """Where the result goes; a result file that runs again stays as it is, unless it resumes."""
-    from ..case.open import is_result
+    from ..case.files.open import is_result
 
     again = is_result(case.file)
     if again and options.resume and not options.out:
@@ -152,7 +152,7 @@ def _judged(missed: list[str], failed: Mapping[str, str]) -> int:
 
 def _load(options: argparse.Namespace) -> Case:
     from ..case import parse_override
-    from ..case.open import load_case
+    from ..case.files.open import load_case
 
     overrides = {}
     for text in options.set:
@@ -197,7 +197,7 @@ def _sweep(options: argparse.Namespace) -> int:
 
 
 def _validate(options: argparse.Namespace) -> int:
-    from ..case.open import is_result
+    from ..case.files.open import is_result
 
     if is_result(options.case):
         return _validate_file(options)
@@ -257,7 +257,7 @@ def _list(options: argparse.Namespace) -> int:
 
 
 def _new(options: argparse.Namespace) -> int:
-    from ..case.template import case_template
+    from ..case.files.template import case_template
 
     path = Path(options.name)
     if not path.name:

@@ -59,7 +59,7 @@ def add_sweep(commands: Any, case: argparse.ArgumentParser) -> argparse.Argument
 def sweep_command(options: argparse.Namespace) -> int:
     """Run the sweep; returns the exit status."""
     from ..case import find_case
-    from ..case.open import is_result
+    from ..case.files.open import is_result
     from ..errors import CaseError
     from ..sweep import SUMMARY, parse_settings, sweep, table_of
 

@@ -12,20 +12,20 @@ from matplotlib.figure import Figure
 from ..errors import CaseError, CaseWarning, StoreError
 from ..io.result import Result
 from .animation import animate_gif, animate_mp4
-from .arrival import arrival_figures
-from .committor import committor_figures
-from .current import current_figures
 from .density import density_figures
 from .discrete import discrete_figures
 from .entropy_production import entropy_production_figures
-from .escape import escape_figures
 from .free_energy import free_energy_figures
 from .local_entropy import local_entropy_figures
-from .mean_time import mean_time_figures
 from .modes import eigenvalues_figures, modes_figures
 from .observables import observables_figures
-from .quasi_potential import quasi_potential_figures
+from .passage.arrival import arrival_figures
+from .passage.committor import committor_figures
+from .passage.escape import escape_figures
+from .passage.mean_time import mean_time_figures
 from .schedules import schedules_figures
+from .stationary.current import current_figures
+from .stationary.quasi_potential import quasi_potential_figures
 from .style import house_style, save_figure
 from .walkers import walkers_figures
 

@@ -7,7 +7,7 @@ from typing import Any
 
 import numpy as np
 
-from ..figures.quasi_potential import COLORED, TRUSTED
+from ..figures.stationary.quasi_potential import COLORED, TRUSTED
 from ..figures.style import lived_in
 from ..io.result import Result
 from .drawing import label

@@ -1,25 +1,25 @@
 """Result files: HDF5 that xarray, netCDF-4 and h5py read without options."""
 
-from .control import ControlRecord, Search, SmoothingRecord
-from .discrete import DiscreteRecord, RelationRow
-from .ensemble import EnsembleRecord
-from .exports import EXPORTS, export
+from .exports.exports import EXPORTS, export
+from .groups.control import ControlRecord, Search, SmoothingRecord
+from .groups.discrete import DiscreteRecord, RelationRow
+from .groups.ensemble import EnsembleRecord
+from .groups.passage import PASSAGE_NUMBERS, EscapeRecord, PassageRecord
+from .groups.spectrum import SpectrumRecord
+from .groups.stationary import NUMBERS, CriticalPoints, Loop, StationaryRecord
+from .groups.validation import ValidationRecord
 from .identity import Identity, identity
 from .inputs import INPUT_BYTES, hdf5_version
 from .layout import OBSERVABLES, RESERVED_NAMES, SCHEMA
-from .lock import check_free
 from .notebook import html_table
-from .passage import PASSAGE_NUMBERS, EscapeRecord, PassageRecord
 from .reader import Contents, read
 from .records import Checkpoint, Frame, Header
-from .session import replacing, settle
-from .spectrum import SpectrumRecord
-from .stationary import NUMBERS, CriticalPoints, Loop, StationaryRecord
+from .storage.lock import check_free
+from .storage.session import replacing, settle
+from .storage.target import check_target
+from .storage.walkers import read_walkers, walkers_file, write_walkers
 from .stored_case import StoredCase, stored_case
 from .sweep import SweepRecord, read_sweep, write_sweep
-from .target import check_target
-from .validation import ValidationRecord
-from .walkers import read_walkers, walkers_file, write_walkers
 from .writer import ResultWriter
 
 __all__ = [

@@ -7,10 +7,10 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from .damage import DAMAGE, damaged
-from .opening import reading
 from .reader import complete_frames
-from .slots import read_slots
+from .storage.damage import DAMAGE, damaged
+from .storage.opening import reading
+from .storage.slots import read_slots
 
 
 @dataclass(frozen=True)

@@ -11,23 +11,23 @@ import h5py
 import numpy as np
 
 from ..errors import StoreError, one_line
-from .control import ControlRecord, SmoothingRecord, read_control, read_smoothing
-from .damage import DAMAGE, damaged
-from .discrete import DiscreteRecord
-from .discrete_group import read_discrete
-from .ensemble import EnsembleRecord
-from .ensemble_group import read_ensemble
+from .groups.control import ControlRecord, SmoothingRecord, read_control, read_smoothing
+from .groups.discrete import DiscreteRecord
+from .groups.discrete_group import read_discrete
+from .groups.ensemble import EnsembleRecord
+from .groups.ensemble_group import read_ensemble
+from .groups.passage import PassageRecord
+from .groups.passage_group import read_passage
+from .groups.spectrum import SpectrumRecord, read_spectrum
+from .groups.stationary import StationaryRecord
+from .groups.stationary_group import read_stationary
+from .groups.validation import ValidationRecord, read_validation
 from .inputs import read_inputs
 from .layout import ROOT_ATTRIBUTES, axis_names, series_names
-from .opening import reading, signature
-from .passage import PassageRecord
-from .passage_group import read_passage
 from .records import Header
 from .shapes import check_shapes
-from .spectrum import SpectrumRecord, read_spectrum
-from .stationary import StationaryRecord
-from .stationary_group import read_stationary
-from .validation import ValidationRecord, read_validation
+from .storage.damage import DAMAGE, damaged
+from .storage.opening import reading, signature
 from .values import check_values
 
 # A run that writes frames faster than they can be read leaves no quiet moment; then whole frames

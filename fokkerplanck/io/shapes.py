@@ -6,10 +6,10 @@ import h5py
 import numpy as np
 
 from ..domain import BOUNDARIES, MAX_AXES
-from .discrete import SCAN
-from .discrete_group import SIDES
+from .groups.discrete import SCAN
+from .groups.discrete_group import SIDES
+from .groups.validation import COMPARED
 from .layout import OBSERVABLES, axis_names
-from .validation import COMPARED
 
 # Dimensions by name: G stands for those of the grid, C for one more along each axis, d for the
 # number of axes, * for any. Other letters are equal wherever they stand in one group.

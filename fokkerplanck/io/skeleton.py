@@ -23,7 +23,7 @@ from .layout import (
 )
 from .precision import density_storage
 from .records import Header
-from .slots import create_slots
+from .storage.slots import create_slots
 
 
 def write_skeleton(

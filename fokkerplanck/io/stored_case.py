@@ -8,9 +8,9 @@ from pathlib import Path
 from typing import Any
 
 from ..errors import StoreError
-from .damage import DAMAGE, damaged
 from .inputs import read_inputs
-from .opening import reading
+from .storage.damage import DAMAGE, damaged
+from .storage.opening import reading
 
 
 @dataclass(frozen=True)

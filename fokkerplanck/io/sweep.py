@@ -14,10 +14,10 @@ import numpy as np
 from ..errors import StoreError
 from ..runtime.files import whole_file
 from .brief import brief
-from .guard import inspect, refuse_endless
+from .groups.passage import PASSAGE_NUMBERS
+from .groups.stationary import NUMBERS
 from .layout import CONVENTIONS, LIBVER, OBSERVABLES, add_scale, add_variable, set_attributes
-from .passage import PASSAGE_NUMBERS
-from .stationary import NUMBERS
+from .storage.guard import inspect, refuse_endless
 
 SCHEMA = 1
 COMPLETE, FAILED, MISSING = "complete", "failed", "missing"

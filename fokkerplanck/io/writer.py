@@ -14,7 +14,7 @@ import numpy as np
 
 from ..errors import StoreError
 from ..runtime.interrupts import shielded
-from .control import (
+from .groups.control import (
     ControlRecord,
     Search,
     SmoothingRecord,
@@ -23,26 +23,26 @@ from .control import (
     fill_smoothing,
     read_search,
 )
-from .discrete import DiscreteRecord
-from .discrete_group import fill_discrete
-from .ensemble import EnsembleRecord
-from .ensemble_group import fill_ensemble, read_ensemble
+from .groups.discrete import DiscreteRecord
+from .groups.discrete_group import fill_discrete
+from .groups.ensemble import EnsembleRecord
+from .groups.ensemble_group import fill_ensemble, read_ensemble
+from .groups.passage import PassageRecord
+from .groups.passage_group import fill_passage
+from .groups.spectrum import SpectrumRecord, fill_spectrum
+from .groups.stationary import StationaryRecord
+from .groups.stationary_group import fill_stationary
+from .groups.validation import ValidationRecord, fill_validation
 from .layout import add_series, append_row, encode_attribute, series_names
-from .passage import PassageRecord
-from .passage_group import fill_passage
 from .precision import rounded
 from .reader import complete_frames
 from .records import Checkpoint, Frame, Header
 from .resume import check_same_run
-from .session import Session
 from .skeleton import write_skeleton
-from .slots import GROUP, SLOTS, read_slots, write_slot
-from .spectrum import SpectrumRecord, fill_spectrum
-from .stationary import StationaryRecord
-from .stationary_group import fill_stationary
-from .target import require_space
-from .validation import ValidationRecord, fill_validation
-from .walkers import remove_walkers
+from .storage.session import Session
+from .storage.slots import GROUP, SLOTS, read_slots, write_slot
+from .storage.target import require_space
+from .storage.walkers import remove_walkers
 
 
 class ResultWriter:

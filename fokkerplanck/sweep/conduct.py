@@ -15,7 +15,7 @@ from typing import Any
 from tqdm import tqdm
 
 from ..case import Case
-from ..case.open import load_case
+from ..case.files.open import load_case
 from ..errors import CaseError, StoreError
 from ..io import SweepRecord, write_sweep
 from ..io.result import open_result

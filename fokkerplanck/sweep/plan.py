@@ -15,7 +15,7 @@ from typing import Any
 import numpy as np
 
 from ..case import key_path, parse_value, split_override
-from ..case.text import csv_rows, read_text
+from ..case.files.text import csv_rows, read_text
 from ..errors import CaseError
 from ..io.sweep import is_taken
 from ..limits import DATA_BYTES

@@ -10,7 +10,7 @@ from pathlib import Path
 from typing import Any
 
 from ..case import Case
-from ..case.open import load_case
+from ..case.files.open import load_case
 from ..errors import CaseError, CaseWarning, NumericalFailure, StoreError
 from ..io import check_free, identity
 from ..io.result import Result, open_result

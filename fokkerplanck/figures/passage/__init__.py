@@ -1,0 +1,1 @@
+"""Figures of first passage: mean times, committors, arrival, escape."""

@@ -1,0 +1,1 @@
+"""Figures of the stationary state: quasi-potential, critical points, current."""

@@ -1,0 +1,1 @@
+"""What analyses have found, as records and as groups of a result file."""

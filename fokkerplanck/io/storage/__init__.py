@@ -1,0 +1,1 @@
+"""The bytes of a result file: whole changes, journal, locks, checkpoints, guards."""
