@@ -35,9 +35,9 @@ def write_good(path: Path) -> None:
     with ResultWriter.create(path, header) as writer:
         for index in range(3):
             writer.append(make_frame(header, index))
-        writer.write_stationary(make_stationary(header))
-        writer.write_spectrum(make_spectrum(header.shape, turning=True))
-        writer.write_passage(make_passage(header))
+        writer.write("stationary", make_stationary(header))
+        writer.write("spectrum", make_spectrum(header.shape, turning=True))
+        writer.write("passage", make_passage(header))
         writer.close("complete", timings={"solve": 1.0}, notes=["a note"])
 
 

@@ -78,7 +78,7 @@ def write(path, header, frames, **options):
     with ResultWriter.create(path, header, **options) as writer:
         for index in range(frames):
             writer.append(make_frame(header, index))
-        writer.write_stationary(make_stationary(header))
+        writer.write("stationary", make_stationary(header))
 
 
 def make_passage(header, escape=True, full=True):

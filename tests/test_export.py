@@ -51,9 +51,9 @@ def sample(folder: Path, cells: tuple[int, ...], **options: Any) -> Path:
     with ResultWriter.create(path, header, **options) as writer:
         for index in range(FRAMES):
             writer.append(make_frame(header, index))
-        writer.write_stationary(rest)
-        writer.write_spectrum(make_spectrum(cells, turning=True))
-        writer.write_passage(make_passage(header))
+        writer.write("stationary", rest)
+        writer.write("spectrum", make_spectrum(cells, turning=True))
+        writer.write("passage", make_passage(header))
     return path
 
 

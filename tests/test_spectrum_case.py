@@ -54,9 +54,9 @@ def test_file_keeps_the_spectrum(tmp_path: Path, cells: tuple[int, ...], turning
     kept = make_spectrum(cells, turning)
     with ResultWriter.create(path, header) as writer:
         writer.append(make_frame(header, 0))
-        writer.write_spectrum(make_spectrum(cells, not turning))
+        writer.write("spectrum", make_spectrum(cells, not turning))
         # A second one takes its place.
-        writer.write_spectrum(kept)
+        writer.write("spectrum", kept)
     found = read(path).spectrum
     assert found is not None
     assert_same(found, kept)

@@ -84,7 +84,7 @@ def assert_goes_on(path, least, frames=FRAMES):
     with writer:
         for index in range(first, frames):
             put(writer, index)
-        writer.write_stationary(make_stationary(HEADER))
+        writer.write("stationary", make_stationary(HEADER))
     contents = read(path)
     assert contents.status == "complete"
     assert assert_frames(path, frames) == frames
@@ -103,7 +103,7 @@ def test_no_power_failure_costs_a_frame(tmp_path, monkeypatch, rng):
         for index in range(1, FRAMES):
             put(writer, index)
             recording.note(index + 1)
-        writer.write_stationary(make_stationary(HEADER))
+        writer.write("stationary", make_stationary(HEADER))
     writer.close("interrupted")
     assert sum(call[0] == "size" for call in recording.calls) > 3  # both files had their turns
     for trial, end in enumerate(rng.choice(len(recording.calls) + 1, 60)):
@@ -223,7 +223,7 @@ def finish(writer):
     with writer:
         for index in range(writer.frames, 6):
             put(writer, index)
-        writer.write_stationary(make_stationary(HEADER))
+        writer.write("stationary", make_stationary(HEADER))
 
 
 @pytest.mark.parametrize("call", range(1, 8))
@@ -262,13 +262,13 @@ def test_a_large_group_on_a_full_disk_is_told_and_left_out(tmp_path, monkeypatch
     with monkeypatch.context() as patch:
         patch.setattr(os, "pwrite", limited)
         with pytest.raises(StoreError, match="No space left"), writer:
-            writer.write_spectrum(make_spectrum(HEADER.shape, turning=True))
+            writer.write("spectrum", make_spectrum(HEADER.shape, turning=True))
     assert above
     assert (read(path).status, read(path).spectrum) == ("interrupted", None)
     assert assert_frames(path, 3, 3)
     writer, _ = ResultWriter.resume(path, HEADER)
     with writer:
-        writer.write_spectrum(make_spectrum(HEADER.shape, turning=True))
+        writer.write("spectrum", make_spectrum(HEADER.shape, turning=True))
     np.testing.assert_array_equal(
         read(path).spectrum.modes, make_spectrum(HEADER.shape, turning=True).modes
     )

@@ -47,7 +47,7 @@ def test_resumed_file_equals_uninterrupted_one(tmp_path, every_frame, last):
     with writer:
         for index in range(last + 1, 6):
             writer.append(make_frame(header, index))
-        writer.write_stationary(make_stationary(header))
+        writer.write("stationary", make_stationary(header))
     whole, resumed = read(tmp_path / "whole.h5"), read(tmp_path / "a.h5")
     assert resumed.status == "complete"
     assert resumed.time.tobytes() == whole.time.tobytes()

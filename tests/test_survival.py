@@ -366,13 +366,13 @@ def test_a_part_that_was_found_is_kept(
     monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:
     """Every part obeys a signal as soon as it is written."""
-    real = Recorder.stationary
+    real = Recorder.take
 
-    def signalled(self: Recorder, rest: object) -> None:
-        self.stopped = lambda: True
-        real(self, rest)  # type: ignore[arg-type]
+    def signalled(self: Recorder, analysis: str, record: object) -> None:
+        self.stopped = lambda: analysis == "stationary"
+        real(self, analysis, record)
 
-    monkeypatch.setattr(Recorder, "stationary", signalled)
+    monkeypatch.setattr(Recorder, "take", signalled)
     assert main(RUN) == 130
     cut = open_result(PATH)
     assert cut.status == "interrupted"

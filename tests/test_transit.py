@@ -90,9 +90,9 @@ def test_record_survives_the_file(tmp_path: Path, cells, escape: bool, full: boo
     path = tmp_path / "a.h5"
     with ResultWriter.create(path, header) as writer:
         writer.append(make_frame(header, 0))
-        writer.write_passage(make_passage(header, True, True))
+        writer.write("passage", make_passage(header, True, True))
         # Replaced, not added to.
-        writer.write_passage(record)
+        writer.write("passage", record)
     found = read(path).passage
     assert found is not None
     same(record, found)

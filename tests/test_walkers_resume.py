@@ -375,14 +375,14 @@ def test_an_ensemble_that_is_in_the_file_is_not_walked_again(
     case: Case, path: Path, whole: Path, begun: list[float], monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """A kill between the last write of the ensemble and the removal of its states included."""
-    real = Recorder.ensemble
+    real = Recorder.take
 
-    def signalled(self: Recorder, walkers: object) -> None:
-        self.stopped = lambda: True
-        real(self, walkers)  # type: ignore[arg-type]
+    def signalled(self: Recorder, analysis: str, record: object) -> None:
+        self.stopped = lambda: analysis == "ensemble"
+        real(self, analysis, record)
 
     with monkeypatch.context() as patch:
-        patch.setattr(Recorder, "ensemble", signalled)
+        patch.setattr(Recorder, "take", signalled)
         with pytest.raises(KeyboardInterrupt):
             run(case, path)
     assert open_result(path).status == "interrupted"

@@ -11,17 +11,7 @@ import h5py
 import numpy as np
 
 from ..errors import StoreError, one_line
-from .groups.control import ControlRecord, SmoothingRecord, read_control, read_smoothing
-from .groups.discrete import DiscreteRecord
-from .groups.discrete_group import read_discrete
-from .groups.ensemble import EnsembleRecord
-from .groups.ensemble_group import read_ensemble
-from .groups.passage import PassageRecord
-from .groups.passage_group import read_passage
-from .groups.spectrum import SpectrumRecord, read_spectrum
-from .groups.stationary import StationaryRecord
-from .groups.stationary_group import read_stationary
-from .groups.validation import ValidationRecord, read_validation
+from .groups.table import GROUPS
 from .inputs import read_inputs
 from .layout import ROOT_ATTRIBUTES, axis_names, series_names
 from .records import Header
@@ -40,7 +30,8 @@ class Contents:
     """A whole result file in memory; the attributes beyond the fixed ones are in ``header``.
 
     ``time`` has shape (n,), ``density`` (n, n_1, ..., n_d), each observable (n,), (n, d) or
-    (n, d, d). Only whole frames are here.
+    (n, d, d). Only whole frames are here. ``analyses`` has a record or None by each name of
+    ``GROUPS``.
     """
 
     header: Header
@@ -48,14 +39,7 @@ class Contents:
     time: np.ndarray
     density: np.ndarray
     observables: dict[str, np.ndarray]
-    stationary: StationaryRecord | None
-    spectrum: SpectrumRecord | None
-    ensemble: EnsembleRecord | None
-    validation: ValidationRecord | None
-    control: ControlRecord | None
-    smoothing: SmoothingRecord | None
-    discrete: DiscreteRecord | None
-    passage: PassageRecord | None
+    analyses: dict[str, Any]
     timings: dict[str, float]
     notes: list[str]
     failed: dict[str, str]
@@ -101,14 +85,7 @@ def _read(target: Path) -> Contents:
                 time=file["time"][:frames],
                 density=density,
                 observables={name: file[name][:frames] for name in series_names(file)},
-                stationary=read_stationary(file),
-                spectrum=read_spectrum(file),
-                ensemble=read_ensemble(file),
-                validation=read_validation(file),
-                control=read_control(file),
-                smoothing=read_smoothing(file),
-                discrete=read_discrete(file),
-                passage=read_passage(file),
+                analyses={name: group.read(file) for name, group in GROUPS.items()},
                 timings={name: float(seconds) for name, seconds in timings.items()},
                 notes=_text(attributes, "notes", "").splitlines(),
                 failed={name: one_line(str(why)) for name, why in failed.items()},

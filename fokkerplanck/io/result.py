@@ -30,6 +30,7 @@ from . import (
     read,
     replacing,
 )
+from .groups.table import GROUPS
 from .notebook import result_html
 from .picture import plot_density
 from .tree import tree_of
@@ -49,12 +50,6 @@ __all__ = [
     "ValidationRecord",
     "open_result",
 ]
-
-
-ANALYSES = (
-    *("stationary", "spectrum", "passage", "ensemble", "validation", "control", "smoothing"),
-    "discrete",
-)
 
 
 @dataclass(eq=False, repr=False)
@@ -205,7 +200,7 @@ class Result:
             detail = f"a result has no {name!r}"
             if name in self.failed:
                 detail = f"[{name}] was not computed: {self.failed[name]}"
-            elif name in ANALYSES:
+            elif name in GROUPS:
                 detail = f"this result has no {name!r}; a section [{name}] of the case asks for it"
             raise KeyError(detail) from None
 
@@ -221,7 +216,7 @@ class Result:
 
     def _repr_html_(self) -> str:
         """For notebooks: a table of what it is and what was kept, and the last density."""
-        return result_html(self, ANALYSES)
+        return result_html(self, tuple(GROUPS))
 
     @cached_property
     def tree(self) -> DataTree:
@@ -327,22 +322,9 @@ class Result:
                 for index, time in enumerate(self.time):
                     values = {name: series[index] for name, series in self.observables.items()}
                     writer.append(Frame(index, float(time), self.density[index], values))
-                if self.stationary is not None:
-                    writer.write_stationary(self.stationary)
-                if self.spectrum is not None:
-                    writer.write_spectrum(self.spectrum)
-                if self.ensemble is not None:
-                    writer.write_ensemble(self.ensemble)
-                if self.validation is not None:
-                    writer.write_validation(self.validation)
-                if self.control is not None:
-                    writer.write_control(self.control)
-                if self.smoothing is not None:
-                    writer.write_smoothing(self.smoothing)
-                if self.discrete is not None:
-                    writer.write_discrete(self.discrete)
-                if self.passage is not None:
-                    writer.write_passage(self.passage)
+                for name in GROUPS:
+                    if (record := getattr(self, name)) is not None:
+                        writer.write(name, record)
                 status = "complete" if self.status == "complete" else "interrupted"
                 writer.close(status, timings=self.timings, notes=self.notes, failed=self.failed)
             os.replace(partial, target)
@@ -403,14 +385,7 @@ def open_result(path: str | Path) -> Result:
         time=contents.time,
         density=contents.density,
         observables=contents.observables,
-        stationary=contents.stationary,
-        spectrum=contents.spectrum,
-        ensemble=contents.ensemble,
-        validation=contents.validation,
-        control=contents.control,
-        smoothing=contents.smoothing,
-        discrete=contents.discrete,
-        passage=contents.passage,
+        **contents.analyses,
         status=contents.status,
         timings=contents.timings,
         notes=contents.notes,

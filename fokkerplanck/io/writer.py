@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Iterator, Mapping
 from contextlib import contextmanager, suppress
 from datetime import UTC, datetime
 from pathlib import Path
@@ -15,24 +15,11 @@ import numpy as np
 from ..errors import StoreError
 from ..runtime.interrupts import shielded
 from .groups.control import (
-    ControlRecord,
     Search,
-    SmoothingRecord,
-    fill_control,
     fill_search,
-    fill_smoothing,
     read_search,
 )
-from .groups.discrete import DiscreteRecord
-from .groups.discrete_group import fill_discrete
-from .groups.ensemble import EnsembleRecord
-from .groups.ensemble_group import fill_ensemble, read_ensemble
-from .groups.passage import PassageRecord
-from .groups.passage_group import fill_passage
-from .groups.spectrum import SpectrumRecord, fill_spectrum
-from .groups.stationary import StationaryRecord
-from .groups.stationary_group import fill_stationary
-from .groups.validation import ValidationRecord, fill_validation
+from .groups.table import GROUPS
 from .layout import add_series, append_row, encode_attribute, series_names
 from .precision import rounded
 from .reader import complete_frames
@@ -187,23 +174,24 @@ class ResultWriter:
             write_slot(self._slot_parts(file), checkpoint, self._sequence + 1)
         self._next_slot()
 
-    def write_stationary(self, stationary: StationaryRecord) -> None:
-        """Write the group ``/stationary``, replacing values that are there."""
-        self._fill(fill_stationary, stationary)
+    def write(self, analysis: str, record: Any) -> None:
+        """Write the group of an analysis, replacing one that is there.
 
-    def write_spectrum(self, spectrum: SpectrumRecord) -> None:
-        """Write the group ``/spectrum``, replacing one that is there."""
-        self._fill(fill_spectrum, spectrum)
+        Parameters
+        ----------
+        analysis : str
+            A name of ``GROUPS``.
+        record : its record
+        """
+        with self._change() as file:
+            GROUPS[analysis].fill(file, record)
+        if analysis == "ensemble":
+            self.forget_walkers()
 
-    def write_ensemble(self, ensemble: EnsembleRecord) -> None:
-        """Write the group ``/ensemble``, replacing one that is there."""
-        self._fill(fill_ensemble, ensemble)
-        self.forget_walkers()
-
-    def ensemble(self) -> EnsembleRecord | None:
-        """The ensemble, where a run before came to its end."""
+    def found(self, analysis: str) -> Any:
+        """What an analysis has found, where a run before came to its end; else None."""
         with shielded():
-            return read_ensemble(self._session.file)
+            return GROUPS[analysis].read(self._session.file)
 
     def forget_walkers(self) -> None:
         """Remove what was kept for walkers to go on from, once their ensemble is on the disk."""
@@ -212,14 +200,6 @@ class ResultWriter:
         with suppress(OSError):
             remove_walkers(self.path)
 
-    def write_discrete(self, discrete: DiscreteRecord) -> None:
-        """Write the group ``/discrete``, replacing one that is there."""
-        self._fill(fill_discrete, discrete)
-
-    def write_validation(self, validation: ValidationRecord) -> None:
-        """Write the group ``/validation``, replacing one that is there."""
-        self._fill(fill_validation, validation)
-
     def search(self) -> Search | None:
         """Where the optimiser of the control stood."""
         with shielded():
@@ -227,19 +207,8 @@ class ResultWriter:
 
     def write_search(self, search: Search) -> None:
         """Keep where the optimiser of the control stands."""
-        self._fill(fill_search, search)
-
-    def write_control(self, control: ControlRecord) -> None:
-        """Write the group ``/control``, replacing values that are there."""
-        self._fill(fill_control, control)
-
-    def write_smoothing(self, smoothing: SmoothingRecord) -> None:
-        """Write the group ``/smoothing``, replacing one that is there."""
-        self._fill(fill_smoothing, smoothing)
-
-    def write_passage(self, passage: PassageRecord) -> None:
-        """Write the group ``/passage``, replacing one that is there."""
-        self._fill(fill_passage, passage)
+        with self._change() as file:
+            fill_search(file, search)
 
     def close(
         self,
@@ -331,10 +300,6 @@ class ResultWriter:
         except BaseException:
             self._growing, self._parts = {}, []
             raise
-
-    def _fill(self, fill: Callable[[h5py.File, Any], None], record: Any) -> None:
-        with self._change() as file:
-            fill(file, record)
 
     def _next_slot(self) -> None:
         self._slot ^= 1

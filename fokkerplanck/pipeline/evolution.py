@@ -231,7 +231,7 @@ def move_walkers(
         notes = walkers_notes(case, record)
     else:
         record, notes = _walked(case, recorder, clock, rest, system, client)
-        recorder.ensemble(record)
+        recorder.take("ensemble", record)
     if record.lost[-1] and record.lost[-1] + record.absorbed[-1].sum() == record.particles:
         last = record.time[np.flatnonzero(np.diff(record.lost, prepend=0))[-1]]
         raise NumericalFailure(

@@ -14,15 +14,8 @@ from ..case import Case
 from ..errors import CaseError, CaseWarning, NumericalFailure, StoreError, one_line
 from ..io import Checkpoint, Frame, Header, ResultWriter, Search, read
 from ..io.result import (
-    ControlRecord,
-    DiscreteRecord,
     EnsembleRecord,
-    PassageRecord,
     Result,
-    SmoothingRecord,
-    SpectrumRecord,
-    StationaryRecord,
-    ValidationRecord,
     open_result,
 )
 from ..runtime.interrupts import shielded
@@ -53,14 +46,7 @@ class Recorder:
         self.times: list[float] = []
         self.densities: list[np.ndarray] = []
         self.measured: list[dict[str, Any]] = []
-        self.rest: StationaryRecord | None = None
-        self.modes: SpectrumRecord | None = None
-        self.walkers: EnsembleRecord | None = None
-        self.comparison: ValidationRecord | None = None
-        self.schedules: ControlRecord | None = None
-        self.entropies: SmoothingRecord | None = None
-        self.steps: DiscreteRecord | None = None
-        self.first_passage: PassageRecord | None = None
+        self.found: dict[str, Any] = {}
         self.failed: dict[str, str] = {}
         if path is None:
             return
@@ -110,40 +96,20 @@ class Recorder:
             return self.writer.density(index)
         return self.densities[index]
 
-    def stationary(self, rest: StationaryRecord) -> None:
-        """Take the stationary state."""
-        self.rest = rest
+    def take(self, analysis: str, record: Any) -> None:
+        """Take what an analysis, a name of ``GROUPS``, has found."""
+        self.found[analysis] = record
         if self.writer is not None:
-            self.writer.write_stationary(rest)
-        self._obey()
-
-    def spectrum(self, modes: SpectrumRecord) -> None:
-        """Take the spectrum."""
-        self.modes = modes
-        if self.writer is not None:
-            self.writer.write_spectrum(modes)
-        self._obey()
-
-    def ensemble(self, walkers: EnsembleRecord) -> None:
-        """Take the ensemble."""
-        self.walkers = walkers
-        if self.writer is not None:
-            self.writer.write_ensemble(walkers)
+            self.writer.write(analysis, record)
         self._obey()
 
     def walked(self) -> EnsembleRecord | None:
         """The ensemble of an interrupted run that had come to its end; it is taken as it is."""
-        self.walkers = None if self.writer is None else self.writer.ensemble()
-        if self.walkers is not None and self.writer is not None:
+        walkers: EnsembleRecord | None = None
+        if self.writer is not None and (walkers := self.writer.found("ensemble")) is not None:
+            self.found["ensemble"] = walkers
             self.writer.forget_walkers()
-        return self.walkers
-
-    def validation(self, comparison: ValidationRecord) -> None:
-        """Take the comparison of density and walkers."""
-        self.comparison = comparison
-        if self.writer is not None:
-            self.writer.write_validation(comparison)
-        self._obey()
+        return walkers
 
     def search(self) -> Search | None:
         """Where the optimiser of an interrupted run stood."""
@@ -153,34 +119,6 @@ class Recorder:
         """Keep where the optimiser stands; KeyboardInterrupt if the run is to stop."""
         if self.writer is not None:
             self.writer.write_search(search)
-        self._obey()
-
-    def control(self, schedules: ControlRecord) -> None:
-        """Take the schedules."""
-        self.schedules = schedules
-        if self.writer is not None:
-            self.writer.write_control(schedules)
-        self._obey()
-
-    def smoothing(self, entropies: SmoothingRecord) -> None:
-        """Take the local entropies."""
-        self.entropies = entropies
-        if self.writer is not None:
-            self.writer.write_smoothing(entropies)
-        self._obey()
-
-    def discrete(self, steps: DiscreteRecord) -> None:
-        """Take what the transfer operator says."""
-        self.steps = steps
-        if self.writer is not None:
-            self.writer.write_discrete(steps)
-        self._obey()
-
-    def passage(self, found: PassageRecord) -> None:
-        """Take the first passage."""
-        self.first_passage = found
-        if self.writer is not None:
-            self.writer.write_passage(found)
         self._obey()
 
     def attempt(self, section: str, analysis: Callable[[], list[str] | None]) -> list[str]:
@@ -222,14 +160,7 @@ class Recorder:
             time=np.array(self.times),
             density=np.array(self.densities).reshape(-1, *self.case.grid.shape),
             observables=series,
-            stationary=self.rest,
-            spectrum=self.modes,
-            ensemble=self.walkers,
-            validation=self.comparison,
-            control=self.schedules,
-            smoothing=self.entropies,
-            discrete=self.steps,
-            passage=self.first_passage,
+            **self.found,
             timings=timings,
             notes=notes,
             failed=self.failed,

@@ -126,7 +126,7 @@ def _solve_gaussian(job: Job) -> list[str]:
                 add_stationary_errors(coarse, record)
             if case.density is None:
                 notes += cautioned(case, generator, rest.density)
-            recorder.stationary(record)
+            recorder.take("stationary", record)
     notes += _smoothing(job)
     if case.spectrum is not None:
         with clock("modes"):
@@ -145,7 +145,9 @@ def _smoothing(job: Job) -> list[str]:
     if job.case.smoothing is None:
         return []
     with job.clock("smooth"):
-        return job.recorder.attempt("smoothing", lambda: job.recorder.smoothing(smooth(job.case)))
+        return job.recorder.attempt(
+            "smoothing", lambda: job.recorder.take("smoothing", smooth(job.case))
+        )
 
 
 def _spectrum(job: Job, chain: Chain) -> list[str]:
@@ -153,7 +155,7 @@ def _spectrum(job: Job, chain: Chain) -> list[str]:
     known = rest_of_chain(chain.system, chain.rest)
     modes, notes = spectrum_of(chain.system.at(0.0), job.case.spectrum.count, known)
     add_spectrum_errors(chain.coarse, modes)
-    job.recorder.spectrum(modes)
+    job.recorder.take("spectrum", modes)
     return notes
 
 
@@ -176,16 +178,16 @@ def _passage(job: Job, chain: Chain) -> list[str]:
     if case.passage.escape:
         notes += recorder.attempt("passage.escape", leave)
     if record.target or record.escape is not None:
-        recorder.passage(record)
+        recorder.take("passage", record)
     return notes
 
 
 def _discrete(job: Job, chain: Chain) -> list[str]:
     recorder, rest = job.recorder, chain.rest
     start, density = initial_density(job.case, rest), None if rest is None else rest.density
-    walkers = None if "ensemble" in recorder.failed else recorder.walkers
+    walkers = None if "ensemble" in recorder.failed else recorder.found.get("ensemble")
     steps, notes = discretise(job.case, start, chain.generator, density, walkers)
-    recorder.discrete(steps)
+    recorder.take("discrete", steps)
     return notes
 
 
@@ -220,11 +222,11 @@ def _walk(job: Job, rest: StationaryState | None, system: System | None) -> list
         notes = recorder.attempt("ensemble", walk)
 
     def compare() -> None:
-        if "ensemble" in recorder.failed or recorder.walkers is None:
+        walkers = recorder.found.get("ensemble")
+        if "ensemble" in recorder.failed or walkers is None:
             raise NumericalFailure("there are no walkers to compare with")
-        recorder.validation(
-            validate(case, recorder.walkers, recorder.kept, recorder.density, clock.progress)
-        )
+        found = validate(case, walkers, recorder.kept, recorder.density, clock.progress)
+        recorder.take("validation", found)
 
     if case.validation is not None and case.ensemble is not None:
         with clock("validate"):
@@ -252,7 +254,7 @@ def _steered(job: Job, observer: Observer) -> ControlledSystem:
             record = steer(
                 case, objective, resumed=recorder.search(), moved=moved, ended=recorder.searched
             )
-        recorder.control(record)
+        recorder.take("control", record)
     return ControlledSystem(objective.family, objective.schedule(record.values[0]))
 
 
