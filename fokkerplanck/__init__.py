@@ -51,7 +51,7 @@ _EXPORTS = {
     "export": "io",
     "run": "pipeline.run",
     "solve": "report.solve",
-    "summary": "report.numbers",
+    "summary": "report.closing_table",
     "draw": "figures",
     "write_report": "report.page",
     "write_zoomable": "report.zoomable",

@@ -16,7 +16,8 @@ from fokkerplanck import load_case, open_result, run
 from fokkerplanck.errors import CaseError, CaseWarning
 from fokkerplanck.io import NUMBERS, Loop
 from fokkerplanck.io.result import Result
-from fokkerplanck.report.numbers import number_of, summary
+from fokkerplanck.report.closing_table import summary
+from fokkerplanck.report.numbers import number_of
 
 pytestmark = [
     compiled_only,

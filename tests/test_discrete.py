@@ -20,8 +20,9 @@ from fokkerplanck.errors import CaseError
 from fokkerplanck.figures.discrete import discrete_figures
 from fokkerplanck.io import DiscreteRecord
 from fokkerplanck.io.result import Result
+from fokkerplanck.report.closing_table import summary
 from fokkerplanck.report.findings import RELATION_TEXT
-from fokkerplanck.report.numbers import expectations, number_of, summary
+from fokkerplanck.report.numbers import expectations, number_of
 
 TEXT = """
 title = "steps"

@@ -21,7 +21,7 @@ from fokkerplanck.fractional.levy import LevySystem
 from fokkerplanck.fractional.levy_integrator import LevyIntegrator
 from fokkerplanck.problem import Problem
 from fokkerplanck.report.checks import checks_of
-from fokkerplanck.report.numbers import summary
+from fokkerplanck.report.closing_table import summary
 from fokkerplanck.report.table import measured
 from fokkerplanck.runtime.clock import Compiler
 from fokkerplanck.runtime.progress import Progress

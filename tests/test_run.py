@@ -23,7 +23,8 @@ from fokkerplanck.errors import CaseError, CaseWarning, StoreError
 from fokkerplanck.io.result import Result
 from fokkerplanck.io.storage.journal import journal_files
 from fokkerplanck.pipeline.recorder import Recorder
-from fokkerplanck.report.numbers import free_energy_increase, mass_drift, number_of, summary
+from fokkerplanck.report.closing_table import summary
+from fokkerplanck.report.numbers import free_energy_increase, mass_drift, number_of
 from fokkerplanck.timestepping.schemes import SCHEMES
 from fokkerplanck.timestepping.steppers import STEPPERS
 

@@ -23,9 +23,10 @@ from fokkerplanck.gallery import circulating_ornstein_uhlenbeck, hopf, quartic_w
 from fokkerplanck.io import ResultWriter, SpectrumRecord, read
 from fokkerplanck.io.result import Result
 from fokkerplanck.operators.generator import generator
+from fokkerplanck.report.closing_table import summary
 from fokkerplanck.report.explain import explain
 from fokkerplanck.report.findings import spectrum_rows
-from fokkerplanck.report.numbers import expectations, number_of, summary
+from fokkerplanck.report.numbers import expectations, number_of
 from fokkerplanck.stationary.stationary import stationary
 
 xarray = pytest.importorskip("xarray")

@@ -30,8 +30,9 @@ from fokkerplanck.figures.passage.regions import scale_of, time_words
 from fokkerplanck.io import PassageRecord, ResultWriter, read
 from fokkerplanck.linear_solvers import backward
 from fokkerplanck.linear_solvers.backward import BackwardSolver
+from fokkerplanck.report.closing_table import summary
 from fokkerplanck.report.explain import explain
-from fokkerplanck.report.numbers import expectations, number_of, summary
+from fokkerplanck.report.numbers import expectations, number_of
 
 xarray = pytest.importorskip("xarray")
 

@@ -19,7 +19,8 @@ from fokkerplanck.cli.main import main
 from fokkerplanck.errors import CaseError, CaseWarning, StoreError
 from fokkerplanck.io.result import Result
 from fokkerplanck.particles import METHODS
-from fokkerplanck.report.numbers import number_of, summary
+from fokkerplanck.report.closing_table import summary
+from fokkerplanck.report.numbers import number_of
 
 pytestmark = [
     compiled_only,

@@ -22,7 +22,8 @@ from fokkerplanck.case import bundled_cases
 from fokkerplanck.errors import CaseError, CaseWarning, StoreError
 from fokkerplanck.figures import FIGURES, draw
 from fokkerplanck.io.result import Result
-from fokkerplanck.report.numbers import judged, summary
+from fokkerplanck.report.closing_table import summary
+from fokkerplanck.report.numbers import judged
 
 from . import markdown as md
 from .stamp import ROOT, of_package, stamp

@@ -88,7 +88,8 @@ def _solved(options: argparse.Namespace, stopped: Callable[[], bool]) -> int:
     case = _load(options)
     path = _target(options, case)
     from ..pipeline.run import run
-    from ..report.numbers import disagreement, expectations, summary
+    from ..report.closing_table import summary
+    from ..report.numbers import disagreement, expectations
     from ..runtime.machine import changed_at
 
     before = changed_at(path)

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 from functools import cached_property
+from typing import Any
 
 from .callables import FIRST_REACH, CallableField
 from .expressions.field import Field, FormulaField
@@ -78,3 +79,11 @@ class Coefficients:
         """How far differences for div Sigma reach, as a share of each axis; 0 where it is exact."""
         exact = "div_sigma" in self.given or not isinstance(self.div_sigma, CallableField)
         return 0.0 if exact else FIRST_REACH
+
+
+def shown(part: Any) -> str:
+    """A loss, a drift or a Sigma in a few words: a function by its name."""
+    if callable(part):
+        return str(getattr(part, "__name__", "callable"))
+    text = repr(part)
+    return text if len(text) <= 50 else text[:47] + "..."

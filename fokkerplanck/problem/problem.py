@@ -15,7 +15,7 @@ from ..errors import CaseError
 from ..grid import Grid
 from .callables import CallableField
 from .checks import check
-from .coefficients import Coefficients
+from .coefficients import Coefficients, shown
 from .expressions.field import Field, in_block, shape_of
 from .expressions.formula import read_parameters
 from .expressions.names import Names, check_name
@@ -99,27 +99,17 @@ class Problem:
 
     References
     ----------
-    G.-H. Liu and E. A. Theodorou. Deep Learning Theory Review: An Optimal Control and Dynamical
-    Systems Perspective. arXiv:1908.10920 (2019), equation (39).
+    Liu and Theodorou, Deep Learning Theory Review, arXiv:1908.10920 (2019), equation (39).
 
     Examples
     --------
     >>> import fokkerplanck as fp
-    >>> problem = fp.Problem(
-    ...     loss="(x**2 - 1)**2 + k*y**2",
-    ...     sigma=[["1 + x**2", 0.3], [0.3, 0.5]],
-    ...     batch_size=8,
-    ...     learning_rate=0.5,
-    ...     domain={"x": (-3, 3), "y": (-2, 2)},
-    ...     parameters={"k": 0.5},
-    ... )
+    >>> box, sgd = {"x": (-3, 3), "y": (-2, 2)}, {"batch_size": 8, "learning_rate": 0.5}
+    >>> problem = fp.Problem("(x**2 - 1)**2 + y**2/2", ["1 + x**2", 0.5], domain=box, **sgd)
     >>> problem.beta  # 2|B|/eta
     32.0
-    >>> problem.gradient_at((2.0, 1.0))
-    array([24.,  1.])
-    >>> problem.sigma_at((1.0, 0.0))
-    array([[2. , 0.3],
-           [0.3, 0.5]])
+    >>> problem.sigma_at((1.0, 0.0)).diagonal()
+    array([2. , 0.5])
     """
 
     domain: Domain
@@ -234,7 +224,7 @@ class Problem:
         raise AttributeError(f"a Problem does not change; make a new one with another {name}")
 
     def __repr__(self) -> str:
-        loss, sigma, drift = (_shown(part) for part in self._written)
+        loss, sigma, drift = (shown(part) for part in self._written)
         sides = ", ".join(f"{a.name} in [{a.lower:g}, {a.upper:g}]" for a in self.domain.axes)
         extra = "" if not self.has_drift else f", drift={drift}"
         extra += "" if self.friction is None else f", friction={self.friction:g}"
@@ -385,11 +375,7 @@ class Problem:
 
     @property
     def arguments(self) -> dict[str, Any] | None:
-        """What it was made from, by the name of the parameter.
-
-        None for the problem of :meth:`with_beta` and for modified equations, which are made from
-        another problem.
-        """
+        """What it was made from; None where that is another problem, as in :meth:`with_beta`."""
         return None if self._arguments is None else dict(self._arguments)
 
     def check(self, grid: Grid, t: float = 0.0) -> None:
@@ -411,10 +397,3 @@ class Problem:
         if self.friction is None:
             return sigma
         return in_block(self.friction * sigma, 2, slice(self._free, None), self.ndim, shape)
-
-
-def _shown(part: Any) -> str:
-    if callable(part):
-        return str(getattr(part, "__name__", "callable"))
-    text = repr(part)
-    return text if len(text) <= 50 else text[:47] + "..."

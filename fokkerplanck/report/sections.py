@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 
 from ..io.result import Result
+from .closing_table import evolution_rows
 from .findings import (
     control_rows,
     discrete_rows,
@@ -14,7 +15,6 @@ from .findings import (
     stationary_rows,
     walker_rows,
 )
-from .numbers import evolution_rows
 from .records import PageSection, Picture
 from .tables import (
     control_tables,
