@@ -13,13 +13,13 @@ import h5py
 import numpy as np
 import pytest
 from file_samples import written
-from fokkerplanck.io.exports.exports.fields import grid_fields
 from store_samples import make_frame, make_header, make_passage, make_spectrum, make_stationary
 
 from fokkerplanck import StoreError, export
 from fokkerplanck.cli.arguments import FORMATS
 from fokkerplanck.cli.main import main
 from fokkerplanck.io import EXPORTS, ResultWriter
+from fokkerplanck.io.exports.fields import grid_fields
 
 # Cells and ends of every axis differ, so that none can stand for another.
 SHAPES = [(7,), (6, 8), (4, 5, 6)]

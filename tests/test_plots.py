@@ -551,7 +551,8 @@ def test_figures_nobody_named_are_those_there_is_data_for(tmp_path):
 
 
 @pytest.mark.parametrize("cells", [(60,), (24, 20), (8, 9, 10)])
-def test_everything_is_drawn_to_files(tmp_path, cells):
+def test_everything_is_drawn_to_files(tmp_path, cells, monkeypatch):
+    monkeypatch.delitem(sys.modules, "matplotlib.pyplot", raising=False)
     # The others are drawn by their own tests.
     elsewhere = {*PASSAGE, "walkers", "discrete", "schedules", "local_entropy"}
     figures = [name for name in STILLS if name not in elsewhere]
