@@ -57,7 +57,7 @@ CASES: dict[str, dict[str, Any]] = {
 # Of these the search for closed loops, which takes longer than all else, is left out.
 PLAIN = {"momentum", "linear_regression"}
 # Kernels of walkers are compiled for each problem; what these would show of them others do.
-NOBODY = {"hopf", "momentum", "cross_diffusion", "quadratic_3d"}
+NOBODY = {"hopf", "momentum", "cross_diffusion"}
 
 
 def written(name: str, folder: Path) -> Path:
