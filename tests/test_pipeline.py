@@ -7,6 +7,7 @@ import json
 import re
 import sys
 import time
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -19,6 +20,7 @@ from fokkerplanck.cli.main import main
 from fokkerplanck.errors import CaseError, CaseWarning, NumericalFailure
 from fokkerplanck.fractional.levy import LevySystem
 from fokkerplanck.fractional.levy_integrator import LevyIntegrator
+from fokkerplanck.pipeline.recorder import Recorder
 from fokkerplanck.problem import Problem
 from fokkerplanck.report.checks import checks_of
 from fokkerplanck.report.closing_table import summary
@@ -318,3 +320,27 @@ def test_no_bare_number_of_an_equation_is_said() -> None:
             if id(node) not in documented and bare.search(node.value)
         ]
     assert found == []
+
+
+@pytest.mark.filterwarnings("ignore::fokkerplanck.errors.CaseWarning")
+@pytest.mark.parametrize("frame", [0, 2, 3])
+def test_a_resumed_run_says_what_a_whole_one_says(
+    frame: int, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """The variance that the scheme adds is that of all frames, those before a stop included."""
+    small = {"domain.x.cells": 24, "domain.v.cells": 24, "density.frames": 4, "density.end": 2}
+    case = load_case("momentum", {**small, "expect": {}})
+    case = replace(case, ensemble=None, validation=None)
+    whole = run(case)
+    assert any("the scheme itself adds" in note for note in whole.notes)
+    real = Recorder.frame
+
+    def stopped(self: Recorder, state: Any, measured: dict[str, Any]) -> None:
+        self.stopped = lambda: state.frame == frame
+        real(self, state, measured)
+
+    with monkeypatch.context() as patch:
+        patch.setattr(Recorder, "frame", stopped)
+        with pytest.raises(KeyboardInterrupt):
+            run(case, tmp_path / "a.h5")
+    assert run(case, tmp_path / "a.h5", resume=True).notes == whole.notes
