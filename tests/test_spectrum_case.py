@@ -58,7 +58,7 @@ def test_file_keeps_the_spectrum(tmp_path: Path, cells: tuple[int, ...], turning
         writer.write("spectrum", make_spectrum(cells, not turning))
         # A second one takes its place.
         writer.write("spectrum", kept)
-    found = read(path).spectrum
+    found = read(path).analyses["spectrum"]
     assert found is not None
     assert_same(found, kept)
     with xarray.open_dataset(path, engine="h5netcdf", group="spectrum") as data:

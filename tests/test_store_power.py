@@ -88,7 +88,9 @@ def assert_goes_on(path, least, frames=FRAMES):
     contents = read(path)
     assert contents.status == "complete"
     assert assert_frames(path, frames) == frames
-    np.testing.assert_array_equal(contents.stationary.density, make_stationary(HEADER).density)
+    np.testing.assert_array_equal(
+        contents.analyses["stationary"].density, make_stationary(HEADER).density
+    )
     assert [file.name for file in path.parent.iterdir()] == [path.name]
     return writer
 
@@ -264,13 +266,13 @@ def test_a_large_group_on_a_full_disk_is_told_and_left_out(tmp_path, monkeypatch
         with pytest.raises(StoreError, match="No space left"), writer:
             writer.write("spectrum", make_spectrum(HEADER.shape, turning=True))
     assert above
-    assert (read(path).status, read(path).spectrum) == ("interrupted", None)
+    assert (read(path).status, read(path).analyses["spectrum"]) == ("interrupted", None)
     assert assert_frames(path, 3, 3)
     writer, _ = ResultWriter.resume(path, HEADER)
     with writer:
         writer.write("spectrum", make_spectrum(HEADER.shape, turning=True))
     np.testing.assert_array_equal(
-        read(path).spectrum.modes, make_spectrum(HEADER.shape, turning=True).modes
+        read(path).analyses["spectrum"].modes, make_spectrum(HEADER.shape, turning=True).modes
     )
 
 

@@ -94,7 +94,7 @@ def test_record_survives_the_file(tmp_path: Path, cells, escape: bool, full: boo
         writer.write("passage", make_passage(header, True, True))
         # Replaced, not added to.
         writer.write("passage", record)
-    found = read(path).passage
+    found = read(path).analyses["passage"]
     assert found is not None
     same(record, found)
     with xarray.open_datatree(path, engine="h5netcdf") as tree:
@@ -107,7 +107,7 @@ def test_record_survives_the_file(tmp_path: Path, cells, escape: bool, full: boo
             assert data.attrs["transition_rate"] == 0.5
     with h5py.File(path, "r+") as file:
         del file["passage"].attrs["source"]
-    assert read(path).passage is None, "a torn group does not count"
+    assert read(path).analyses["passage"] is None, "a torn group does not count"
 
 
 def test_case_becomes_a_result(load, tmp_path: Path) -> None:
