@@ -65,9 +65,10 @@ def march_density(
         for index in (index for index in recorder.kept if index <= reached.frame):
             time = asked.times[index]
             added.measure(system.at(time), recorder.density(index), time)
-    if estimated[0] is not None and reached is not None and reached.frame == asked.frames - 1:
-        with clock("estimate"):
-            estimated[0].measure(reached.density, reached.frame)
+        if estimated[0] is not None and reached.frame == asked.frames - 1:
+            # Their caution names the order, which no frame to come would tell.
+            with clock("estimate"):
+                estimated[0].measure(reached.density, reached.frame)
     density, notes = march_frames(case, recorder, clock, march, start, measure, estimated)
     order = None if estimated[0] is None else estimated[0].order
     found = cautioned(case, system.at(asked.end), density, scheme.order, asked.end)

@@ -17,10 +17,9 @@ from ..style import (
     frame_panel,
     image,
     new_figure,
-    panel_shape,
     symbol,
 )
-from .regions import cover, label_region, limits_of, sections, source_cells, target_cells
+from .regions import cover, label_region, limits_of, source_cells, stacked, target_cells
 
 MAP = "RdYlBu_r"
 LEVELS = np.arange(1, 10) / 10.0
@@ -34,16 +33,8 @@ def committor_figures(result: Result) -> dict[str, Figure]:
         return {}
     if result.ndim == 1:
         return {"committor": _curve(result, found, found.committor)}
-    rows = sections(result)
-    limits = limits_of(result)
-    row_limits = [[limits[axis] for axis in plane.pair] for plane in rows]
-    shapes = [panel_shape(pair) for pair in row_limits]
-    # Tall panels are drawn narrower.
-    width = 4.4 / max(1.0, *shapes) ** 0.5
-    height = 0.35 + sum(0.68 * width * shape + 0.45 for shape in shapes)
-    figure = new_figure(width, height)
-    grid = figure.subplots(len(rows), 1, squeeze=False, height_ratios=shapes)[:, 0]
-    for plane, axes, pair_limits in zip(rows, grid, row_limits, strict=True):
+    figure, panels = stacked(result)
+    for plane, axes, pair_limits in panels:
         _panel(result, found, plane, axes, pair_limits, found.committor)
     return {"committor": figure}
 

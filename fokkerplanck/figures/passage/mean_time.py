@@ -17,7 +17,6 @@ from ..style import (
     image,
     lived_in,
     new_figure,
-    panel_shape,
     symbol,
 )
 from .regions import (
@@ -27,7 +26,7 @@ from .regions import (
     label_region,
     limits_of,
     scale_of,
-    sections,
+    stacked,
     target_cells,
     time_words,
 )
@@ -107,16 +106,8 @@ def _shade(axes: Axes, result: Result, cells: np.ndarray) -> None:
 
 
 def _maps(result: Result, found: PassageRecord, time: np.ndarray) -> Figure:
-    rows = sections(result)
-    limits = limits_of(result)
-    row_limits = [[limits[axis] for axis in plane.pair] for plane in rows]
-    shapes = [panel_shape(pair) for pair in row_limits]
-    # Tall panels are drawn narrower.
-    width = 4.4 / max(1.0, *shapes) ** 0.5
-    height = 0.35 + sum(0.68 * width * shape + 0.45 for shape in shapes)
-    figure = new_figure(width, height)
-    grid = figure.subplots(len(rows), 1, squeeze=False, height_ratios=shapes)[:, 0]
-    for plane, axes, pair_limits in zip(rows, grid, row_limits, strict=True):
+    figure, panels = stacked(result)
+    for plane, axes, pair_limits in panels:
         _panel(result, found, plane, axes, pair_limits, time)
     return figure
 

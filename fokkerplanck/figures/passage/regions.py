@@ -8,10 +8,11 @@ import numpy as np
 from matplotlib import patheffects
 from matplotlib.axes import Axes
 from matplotlib.colors import ListedColormap, LogNorm, Normalize
+from matplotlib.figure import Figure
 
 from ...io.result import PassageRecord, Result
 from ..frames import Plane, peak_cell, planes
-from ..style import lived_in, view
+from ..style import lived_in, new_figure, panel_shape, view
 
 # Regions lie flat over everything else.
 REGION = "0.72"
@@ -66,6 +67,21 @@ def sections(result: Result) -> list[Plane]:
     else:
         at = np.array(result.shape) // 2
     return planes(result, "slice", at)
+
+
+def stacked(
+    result: Result,
+) -> tuple[Figure, list[tuple[Plane, Axes, list[tuple[float, float]]]]]:
+    """A figure with the panels of :func:`sections` one below the other, and what each shows."""
+    rows, limits = sections(result), limits_of(result)
+    row_limits = [[limits[axis] for axis in plane.pair] for plane in rows]
+    shapes = [panel_shape(pair) for pair in row_limits]
+    # Tall panels are drawn narrower.
+    width = 4.4 / max(1.0, *shapes) ** 0.5
+    height = 0.35 + sum(0.68 * width * shape + 0.45 for shape in shapes)
+    figure = new_figure(width, height)
+    grid = figure.subplots(len(rows), 1, squeeze=False, height_ratios=shapes)[:, 0]
+    return figure, list(zip(rows, grid, row_limits, strict=True))
 
 
 def cover(axes: Axes, cells: np.ndarray, bounds: tuple[np.ndarray, ...]) -> None:

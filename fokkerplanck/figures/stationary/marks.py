@@ -48,7 +48,7 @@ def mark(
     Parameters
     ----------
     axes : Axes
-    stationary : Stationary
+    stationary : StationaryRecord
     pair : tuple of int
         Axes of the panel, onto which the points are projected.
     limits : list of two pairs

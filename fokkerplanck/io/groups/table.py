@@ -12,23 +12,17 @@ from typing import Any
 import h5py
 
 from .control import (
-    ControlRecord,
-    SmoothingRecord,
     fill_control,
     fill_smoothing,
     read_control,
     read_smoothing,
 )
-from .discrete import DiscreteRecord
 from .discrete_group import fill_discrete, read_discrete
-from .ensemble import EnsembleRecord
 from .ensemble_group import fill_ensemble, read_ensemble
-from .passage import PassageRecord
 from .passage_group import fill_passage, read_passage
-from .spectrum import SpectrumRecord, fill_spectrum, read_spectrum
-from .stationary import StationaryRecord
+from .spectrum import fill_spectrum, read_spectrum
 from .stationary_group import fill_stationary, read_stationary
-from .validation import ValidationRecord, fill_validation, read_validation
+from .validation import fill_validation, read_validation
 
 
 @dataclass(frozen=True)
@@ -37,26 +31,23 @@ class Group:
 
     Parameters
     ----------
-    record : type
-        Of what it has found.
     fill : callable
-        Writes the record into an open file, in place of one that is there.
+        Writes its record into an open file, in place of one that is there.
     read : callable
         The record of an open file; None where there is none, or a torn one.
     """
 
-    record: type
     fill: Callable[[h5py.File, Any], None]
     read: Callable[[h5py.File], Any]
 
 
 GROUPS: dict[str, Group] = {
-    "stationary": Group(StationaryRecord, fill_stationary, read_stationary),
-    "spectrum": Group(SpectrumRecord, fill_spectrum, read_spectrum),
-    "passage": Group(PassageRecord, fill_passage, read_passage),
-    "ensemble": Group(EnsembleRecord, fill_ensemble, read_ensemble),
-    "validation": Group(ValidationRecord, fill_validation, read_validation),
-    "control": Group(ControlRecord, fill_control, read_control),
-    "smoothing": Group(SmoothingRecord, fill_smoothing, read_smoothing),
-    "discrete": Group(DiscreteRecord, fill_discrete, read_discrete),
+    "stationary": Group(fill_stationary, read_stationary),
+    "spectrum": Group(fill_spectrum, read_spectrum),
+    "passage": Group(fill_passage, read_passage),
+    "ensemble": Group(fill_ensemble, read_ensemble),
+    "validation": Group(fill_validation, read_validation),
+    "control": Group(fill_control, read_control),
+    "smoothing": Group(fill_smoothing, read_smoothing),
+    "discrete": Group(fill_discrete, read_discrete),
 }
