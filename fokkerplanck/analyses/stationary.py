@@ -59,7 +59,7 @@ def analyse(
         Of the problem, in a closed box.
     state : StationaryState
         Its stationary state.
-    record : Stationary
+    record : StationaryRecord
         Of :func:`record_of`; filled on. What was found before a failure stays in it.
 
     References

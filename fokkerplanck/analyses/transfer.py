@@ -55,7 +55,7 @@ def discretise(
 
     Returns
     -------
-    record : Discrete
+    record : DiscreteRecord
     notes : list of str
         What to read with care.
 

@@ -322,14 +322,14 @@ class Case:
     initial : Initial
     density : Density or None
         None when the case does not ask for the evolution.
-    stationary : Stationary or None
-    spectrum : Spectrum or None
-    passage : Passage or None
-    ensemble : Ensemble or None
-    validation : Validation or None
-    control : Control or None
-    smoothing : Smoothing or None
-    discrete : Discrete or None
+    stationary : StationaryRequest or None
+    spectrum : SpectrumRequest or None
+    passage : PassageRequest or None
+    ensemble : EnsembleRequest or None
+    validation : ValidationRequest or None
+    control : ControlRequest or None
+    smoothing : SmoothingRequest or None
+    discrete : DiscreteRequest or None
     output : Output
     expect : dict of str to Expect
         By the name of the number, e.g. ``"final.kl_to_stationary"``.

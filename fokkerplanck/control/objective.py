@@ -37,7 +37,7 @@ class Objective:
 
     Parameters
     ----------
-    family : Family
+    family : ControlledFamily
         Generators by control, in a closed box.
     initial : ndarray of the grid's shape
         Density at t = 0.

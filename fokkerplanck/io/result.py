@@ -82,13 +82,13 @@ class Result:
         Text of each file that the case reads, by its name in the case.
     observables : dict
         Arrays of shape (n,), (n, d) or (n, d, d) by name.
-    stationary : Stationary or None
+    stationary : StationaryRecord or None
     spectrum : SpectrumRecord or None
     ensemble : EnsembleRecord or None
     validation : ValidationRecord or None
     control : ControlRecord or None
     smoothing : SmoothingRecord or None
-    discrete : Discrete or None
+    discrete : DiscreteRecord or None
     passage : PassageRecord or None
     status : str
         "running", "complete" or "interrupted".

@@ -122,7 +122,7 @@ def spread_parts(
     Parameters
     ----------
     client : Client
-    march : March
+    march : DistributedWalk
     places : iterator of (m, d) arrays
         Chunks of ``CHUNK`` walkers, the last one perhaps shorter.
     finished : callable, optional

@@ -50,7 +50,7 @@ class Motion:
     ----------
     grid : Grid
         Cells in which walkers are counted.
-    chosen : Settings
+    chosen : MethodSettings
     text : str
         Formulas of drift and noise, as
         :func:`~fokkerplanck.particles.codegen.source.fields_source` gives them.

@@ -51,7 +51,7 @@ class CoarseRun:
     Attributes
     ----------
     grid : Grid
-    march : Advancing
+    march : Integrator
     times : sequence of float
         Output times of the case.
     density : ndarray of the grid's shape

@@ -33,7 +33,7 @@ def stationary_rows(names: tuple[str, ...], state: StationaryRecord) -> list[tup
     ----------
     names : tuple of str
         Of the axes.
-    state : Stationary
+    state : StationaryRecord
     """
     numbers = state.numbers
     verdict = "yes" if state.detailed_balance else "no"

@@ -87,7 +87,7 @@ class PageSection:
     title : str
     findings : tuple of (str, str)
         What, and what was found.
-    tables : tuple of Table
+    tables : tuple of PageTable
     pictures : tuple of Picture
     """
 

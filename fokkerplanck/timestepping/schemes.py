@@ -84,7 +84,7 @@ SCHEMES = ("auto", *SCHEME_TABLE)
 
 
 class SchemeIntegrator(Integrator, Protocol):
-    """What advances a density: `March` and `FluxMarch`."""
+    """What advances a density: `StepIntegrator` and `FluxIntegrator`."""
 
     @property
     def system(self) -> System:
