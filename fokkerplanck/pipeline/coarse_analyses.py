@@ -19,6 +19,7 @@ from ..spectrum.spectrum import spectrum
 from ..stationary.stationary import StationaryState
 from ..timestepping.system import System
 from .error_estimate import LOW_ORDER, coarser_grids, factor_of, number_errors
+from .stationary_state import generator_of, rest_of_chain
 
 Numbers = Callable[[Case, System, StationaryState | None], np.ndarray]
 
@@ -87,15 +88,6 @@ class CoarseAnalyses:
         )
 
 
-def rest_of_chain(system: System, rest: StationaryState | None) -> StationaryState | None:
-    """The stationary state if it is that of the generator, and not that of a high-order scheme.
-
-    Such a state makes the generator's rates those of another chain, which on grids that do not
-    resolve the density have slow modes that no iteration finds.
-    """
-    return rest if rest is not None and rest.generator is system.at(0.0) else None
-
-
 def add_stationary_errors(coarse: CoarseAnalyses, record: StationaryRecord) -> None:
     """Estimate the error of the entropy production, where there is any."""
     if record.detailed_balance or not np.isfinite(record.entropy_production):
@@ -136,7 +128,7 @@ def add_passage_errors(coarse: CoarseAnalyses, record: PassageRecord) -> None:
 
     def arrived(case: Case, system: System, rest: StationaryState | None) -> np.ndarray:
         assert case.passage is not None
-        generator = system.at(0.0) if rest is None else rest.generator
+        generator = generator_of(system, rest)
         asked = replace(case.passage, start=places, times=None)
         return listed(transit(replace(case, passage=asked), generator, rest))
 

@@ -34,12 +34,11 @@ from .coarse_analyses import (
     add_passage_errors,
     add_spectrum_errors,
     add_stationary_errors,
-    rest_of_chain,
 )
 from .error_estimate import estimate_for
 from .evolution import cautioned, march_density, march_frames, move_walkers, series
 from .recorder import Recorder
-from .stationary_state import UNRESTED, rest_state
+from .stationary_state import UNRESTED, generator_of, rest_of_chain, rest_state
 
 
 @dataclass(frozen=True)
@@ -68,17 +67,19 @@ class Chain:
     Attributes
     ----------
     system : System
-    generator : Generator
-        That of the stationary state where there is one, else the system's own at time 0.
     rest : StationaryState or None
     coarse : CoarseAnalyses
         The same on coarser grids.
     """
 
     system: System
-    generator: Generator
     rest: StationaryState | None
     coarse: CoarseAnalyses
+
+    @property
+    def generator(self) -> Generator:
+        """That of the stationary state where there is one, else the system's own at time 0."""
+        return generator_of(self.system, self.rest)
 
 
 def solve(job: Job) -> list[str]:
@@ -98,11 +99,8 @@ def _solve_gaussian(job: Job) -> list[str]:
     absent: list[str] = []
     with clock("assemble"):
         system = system_of(case)
-        generator = system.at(0.0)
-        check_regions(case, generator)
+        check_regions(case, system.at(0.0))
         scheme, why, rest = _scheme_and_rest(case, system, absent)
-        if rest is not None:
-            generator = rest.generator
         observer = Observer(case.problem, rest)
     notes = [f"{UNRESTED}: {why}" for why in absent if case.stationary is None]
     if absent and case.stationary is not None:
@@ -113,19 +111,19 @@ def _solve_gaussian(job: Job) -> list[str]:
         steered = _steered(job, observer)
         observer = Observer(case.problem, None)
     coarse = CoarseAnalyses(case, lambda other, its: rest_state(other, its, scheme))
-    chain = Chain(system, generator, rest, coarse)
+    chain = Chain(system, rest, coarse)
     if scheme is not None:
         notes.insert(0, f"scheme {scheme.name}: {why}")
         notes += march_density(case, recorder, clock, steered, observer, scheme, rest)
     if rest is not None:
         with clock("analyse"):
-            record = record_of(case.problem, generator, rest)
+            record = record_of(case.problem, rest.generator, rest)
             if case.stationary is not None:
                 within = partial(analyse, case.problem, system.at(0.0), rest, record)
                 notes += recorder.attempt("stationary", within)
                 add_stationary_errors(coarse, record)
             if case.density is None:
-                notes += cautioned(case, generator, rest.density)
+                notes += cautioned(case, rest.generator, rest.density)
             recorder.take("stationary", record)
     notes += _smoothing(job)
     if case.spectrum is not None:
