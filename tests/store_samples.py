@@ -8,21 +8,26 @@ from fokkerplanck.domain import Axis, Domain
 from fokkerplanck.grid import Grid
 from fokkerplanck.io import (
     OBSERVABLES,
-    PASSAGE_NUMBERS,
-    EscapeRecord,
+    PASSAGE,
     Frame,
     Header,
-    PassageRecord,
     ResultWriter,
     SpectrumRecord,
     StationaryRecord,
 )
-from fokkerplanck.io.groups.passage import ESCAPE_ARRAYS
+
+
+def make_grid(names, cells):
+    return Grid.of(Domain(tuple(Axis(name, -1.0, 2.0) for name in names)), cells)
+
+
+def grid_of(header):
+    return make_grid(header.names, header.shape)
 
 
 def make_header(cells=(6, 8), names="xyz", **fields):
     names = tuple(names[: len(cells)])
-    grid = Grid.of(Domain(tuple(Axis(name, -1.0, 2.0) for name in names)), cells)
+    grid = make_grid(names, cells)
     ndim = len(cells)
     header = Header(
         names=names,
@@ -84,40 +89,29 @@ def write(path, header, frames, **options):
 def make_passage(header, escape=True, full=True):
     """A first passage with every array, or with the least there is."""
     rng = np.random.default_rng(30671)
-    ndim, shape = len(header.names), header.shape
-    wells = EscapeRecord(
-        minima=rng.random((3, ndim)),
-        basin=rng.integers(0, 3, shape),
-        loss_minima=rng.random((2, ndim)),
-        loss_basin=rng.integers(0, 2, shape) if full else None,
-        **{
-            name: rng.random((3,) * dimensions) if full or name != "kramers_times" else None
-            for name, (_, dimensions) in ESCAPE_ARRAYS.items()
-        },
-        quality=0.125,
-        agreement=-1.0,
-    )
+    grid, sizes = grid_of(header), {"side": 2, "start": 2, "delay": 5, "well": 3, "bottom": 2}
+    sizes |= {"well2": 3, "component": grid.ndim}
+
+    def filled(layout):
+        arrays = {}
+        for name, one in layout.variables.items():
+            shape = [
+                n for w in one.dims.split() for n in (grid.shape if w == "axes" else [sizes[w]])
+            ]
+            if one.dims != name and (full or not one.optional):
+                integer = name.endswith("basin")
+                arrays[name] = rng.integers(0, 2, shape) if integer else rng.random(shape)
+        return arrays
+
+    within = PASSAGE.children["escape"]
+    wells = filled(within)
     if not full:
-        wells.loss_minima = np.zeros((0, ndim))
-        return PassageRecord(escape=wells if escape else None)
-    return PassageRecord(
-        target="x > 0",
-        source="x < -1",
-        mean_time=rng.random(shape),
-        deviation=rng.random(shape),
-        sides=("x lower", "target"),
-        exit_probability=rng.random((2, *shape)),
-        committor=rng.random(shape),
-        backward_committor=rng.random(shape),
-        current=rng.random((ndim, *shape)),
-        numbers=dict.fromkeys(PASSAGE_NUMBERS, 0.5),
-        start=rng.random((2, ndim)),
-        start_mean_time=rng.random(2),
-        start_deviation=rng.random(2),
-        start_exit_probability=rng.random((2, 2)),
-        start_committor=rng.random(2),
-        time=np.linspace(0.0, 1.0, 5),
-        survival=rng.random((2, 5)),
-        arrival=rng.random((2, 5, 2)),
-        escape=wells if escape else None,
-    )
+        del wells["loss_position"]
+    attributes = {"quality": 0.125, "agreement": -1.0}
+    children = {"escape": within.build(grid, wells, attributes)} if escape else {}
+    texts = {"target": "x > 0", "source": "x < -1"}
+    if not full:
+        return PASSAGE.build(grid, {}, dict.fromkeys(texts, ""), children)
+    numbers = {name: 0.5 for name in PASSAGE.attributes if name not in texts}
+    arrays = {"side": ("x lower", "target"), "delay": np.linspace(0.0, 1.0, 5)}
+    return PASSAGE.build(grid, filled(PASSAGE) | arrays, numbers | texts, children)

@@ -240,8 +240,8 @@ def test_tables_of_analyses_are_whole(tmp_path: Path) -> None:
         ("pairs", lambda file: file["stationary/critical/pairs"].__setitem__((0, 0), -9)),
         ("pairs", lambda file: file["stationary/critical/pairs"].__setitem__((0, 1), 1)),
         ("spread", lambda file: file["passage/escape"].__delitem__("spread")),
-        ("passage/side", lambda file: file["passage"].__delitem__("side")),
-        ("passage/delay", lambda file: file["passage"].__delitem__("delay")),
+        ("which dimensions", lambda file: file["passage"].__delitem__("side")),
+        ("which dimensions", lambda file: file["passage"].__delitem__("delay")),
     ):
         bad = tmp_path / "bad.h5"
         bad.write_bytes(good.read_bytes())

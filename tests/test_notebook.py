@@ -9,17 +9,14 @@ import numpy as np
 import pytest
 from test_page import EVIL, Page, relaxing, with_everything
 
-from fokkerplanck.io import html_table
+from fokkerplanck.io import SmoothingRecord, html_table
 from fokkerplanck.io.notebook import ROWS, record_html
-from fokkerplanck.io.result import SmoothingRecord
 
 RESULT = with_everything()
 RECORDS = [
     RESULT,
     RESULT.stationary,
     RESULT.spectrum,
-    RESULT.passage,
-    RESULT.passage.escape if RESULT.passage is not None else None,
     RESULT.ensemble,
     RESULT.validation,
     RESULT.control,

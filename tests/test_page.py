@@ -18,23 +18,23 @@ from PIL import Image
 from store_samples import make_header, make_passage, make_spectrum
 from test_plots import ornstein_uhlenbeck
 
+from fokkerplanck.analyses.text import number
 from fokkerplanck.case import Expect, toml_value
 from fokkerplanck.figures import FIGURES, draw, filmstrip
 from fokkerplanck.figures.draw import STILLS
-from fokkerplanck.io import RelationRow
-from fokkerplanck.io.result import (
+from fokkerplanck.io import (
     ControlRecord,
     DiscreteRecord,
     EnsembleRecord,
-    Result,
+    RelationRow,
     ValidationRecord,
 )
+from fokkerplanck.io.result import Result
 from fokkerplanck.report.checks import checks_of
 from fokkerplanck.report.cite import command, references
 from fokkerplanck.report.comparison_page import write_comparison
 from fokkerplanck.report.page import STATES, report_page, write_report
 from fokkerplanck.report.pictures import LARGEST, PLACES, pictures_of, place_of
-from fokkerplanck.report.tables import number
 from fokkerplanck.report.words import equation, setup
 
 EVIL = "<script>document.title = 'owned'</script><img src=x onerror=alert(1)>\"'&"
@@ -67,9 +67,9 @@ def with_everything() -> Result:
     """The same with a record of every analysis."""
     result = relaxing(notes=[f"caution {EVIL}", "scheme high-order: well", "stepper fast: it is"])
     shape, times, rng = result.shape, len(result.time), np.random.default_rng(5077)
-    result.spectrum = make_spectrum(shape, turning=True)
-    result.passage = make_passage(make_header(shape))
-    result.ensemble = EnsembleRecord(
+    result.analyses["spectrum"] = make_spectrum(shape, turning=True)
+    result.analyses["passage"] = make_passage(make_header(shape))
+    result.analyses["ensemble"] = EnsembleRecord(
         result.time,
         rng.integers(0, 9, (times, *shape)),
         *(np.zeros((times, *more), dtype=int) for more in ((), (4,), ())),
@@ -83,13 +83,13 @@ def with_everything() -> Result:
     )
     series = {name: rng.random(2) for name in ("p_value", "fit", "remaining_p_value")}
     series["noise_shape"] = np.full(2, np.nan)
-    result.validation = ValidationRecord(
+    result.analyses["validation"] = ValidationRecord(
         result.time[2:], series, 0.5, 1e-3, True, ("they agree", EVIL)
     )
-    result.control = ControlRecord(
+    result.analyses["control"] = ControlRecord(
         np.linspace(0, 1, 4), ("optimal", EVIL), rng.random((2, 3)), np.array([1.0, 2.0]), hjb=0.5
     )
-    result.discrete = DiscreteRecord(
+    result.analyses["discrete"] = DiscreteRecord(
         EVIL,
         np.array([0, 3]),
         rng.random((2, *shape)),
@@ -208,7 +208,7 @@ def test_every_analysis_has_its_part() -> None:
         *("case", "checks", "evolution", "stationary", "spectrum", "passage", "walkers"),
         *("control", "discrete", "costs", "again"),
     }
-    bare = replace(relaxing(), stationary=None, observables={}, time=np.zeros(0))
+    bare = replace(relaxing(), analyses={}, observables={}, time=np.zeros(0))
     bare.density = bare.density[:0]
     page = check_page(report_page(bare))
     assert "does not exist: this result has no frame" in page.text

@@ -16,6 +16,7 @@ import numpy as np
 import pytest
 
 from fokkerplanck import load_case, open_result, run
+from fokkerplanck.analyses.text import measured
 from fokkerplanck.cli.main import main
 from fokkerplanck.errors import CaseError, CaseWarning, NumericalFailure
 from fokkerplanck.fractional.levy import LevySystem
@@ -24,7 +25,6 @@ from fokkerplanck.pipeline.recorder import Recorder
 from fokkerplanck.problem import Problem
 from fokkerplanck.report.checks import checks_of
 from fokkerplanck.report.closing_table import summary
-from fokkerplanck.report.table import measured
 from fokkerplanck.runtime.clock import Compiler
 from fokkerplanck.runtime.progress import Progress
 from fokkerplanck.sweep.task import Task, solve

@@ -25,8 +25,8 @@ from fokkerplanck.figures.stationary.flow import bilinear
 from fokkerplanck.figures.stationary.marks import LOOKS, shifts
 from fokkerplanck.figures.stationary.quasi_potential import landscape, quasi_potential_figures
 from fokkerplanck.figures.style import contour_levels, lived_in, readable_top, settled, symbol, view
-from fokkerplanck.io import CriticalPoints, Loop
-from fokkerplanck.io.result import Result, StationaryRecord
+from fokkerplanck.io import CriticalPoints, Loop, StationaryRecord
+from fokkerplanck.io.result import Result
 
 BETA = 2.0
 
@@ -91,9 +91,11 @@ def ornstein_uhlenbeck(cells, names="xyz", frames=9, stationary=True, swirl=0.0)
             "loss_rate": rate,
             "loss_rate_dynkin": rate,
         },
-        stationary=StationaryRecord(rest, loss.copy(), current, 0.0, not swirl, 0.0, swirl)
+        analyses={
+            "stationary": StationaryRecord(rest, loss.copy(), current, 0.0, not swirl, 0.0, swirl)
+        }
         if stationary
-        else None,
+        else {},
     )
 
 
@@ -557,7 +559,7 @@ def test_everything_is_drawn_to_files(tmp_path, cells, monkeypatch):
     elsewhere = {*PASSAGE, "walkers", "discrete", "schedules", "local_entropy"}
     figures = [name for name in STILLS if name not in elsewhere]
     result = producing(ornstein_uhlenbeck(cells, frames=4, swirl=0.7))
-    result.spectrum = make_spectrum(cells, turning=True)
+    result.analyses["spectrum"] = make_spectrum(cells, turning=True)
     paths = draw(result, tmp_path / "new", figures)
     names = ["density", "free_energy", "observables", "quasi_potential", "current"]
     names += ["entropy_production", "modes", "eigenvalues"]
@@ -612,7 +614,7 @@ def test_result_without_frames_and_folder_that_is_a_file(tmp_path):
         "quasi_potential.png"
     ]
     assert draw(result, tmp_path) == []
-    result.stationary = None
+    del result.analyses["stationary"]
     with pytest.raises(StoreError, match="no frame"):
         draw(result, tmp_path)
 

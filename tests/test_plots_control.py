@@ -31,7 +31,7 @@ def steered(costs: list[float], hjb: float) -> Result:
     })  # fmt: skip
     names = ("optimal", "constant", "cosine")
     values = np.array([[1.0, 0.2], [1.0, 1.0], [0.8, 0.3]])
-    result.control = ControlRecord(
+    result.analyses["control"] = ControlRecord(
         np.array([0.0, 3.0, 6.0]), names, values, np.array(costs), hjb=hjb
     )
     return result
@@ -87,7 +87,7 @@ def test_maps_of_local_entropy_in_two_dimensions() -> None:
     })  # fmt: skip
     assert set(schedules_figures(result)) == {"schedules", "feedback"}
     result.loss = problem.loss_at(grid.points)
-    result.smoothing = SmoothingRecord(
+    result.analyses["smoothing"] = SmoothingRecord(
         np.array([3.0, 100.0]), np.array([one.values for one in found]), table.loss,
         table.flatness, table.fields, table.knobs, table.places, table.depths, table.counts,
     )  # fmt: skip

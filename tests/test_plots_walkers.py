@@ -11,7 +11,8 @@ from fokkerplanck.domain import Axis, Domain
 from fokkerplanck.figures import draw
 from fokkerplanck.figures.walkers import BINS, pooled, walkers_figures
 from fokkerplanck.grid import Grid
-from fokkerplanck.io.result import EnsembleRecord, Result
+from fokkerplanck.io import EnsembleRecord
+from fokkerplanck.io.result import Result
 from fokkerplanck.validation import cell_masses
 
 PARTICLES = 400_000
@@ -67,7 +68,7 @@ def with_walkers(
         density=density,
         loss=sum(x**2 for x in mesh),
         sigma=np.broadcast_to(np.eye(d).reshape(d, d, *(1,) * d), (d, d, *cells)),
-        ensemble=walkers,
+        analyses={"ensemble": walkers},
     )
 
 

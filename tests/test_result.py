@@ -9,8 +9,8 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from fokkerplanck.errors import StoreError
-from fokkerplanck.io import OBSERVABLES
-from fokkerplanck.io.result import Result, StationaryRecord, open_result
+from fokkerplanck.io import OBSERVABLES, StationaryRecord
+from fokkerplanck.io.result import Result, open_result
 
 
 def make_result(shape=(5, 6), frames=3, stream=1203, precision=np.float64, **fields):
@@ -36,7 +36,6 @@ def make_result(shape=(5, 6), frames=3, stream=1203, precision=np.float64, **fie
         loss=rng.standard_normal(shape),
         sigma=rng.standard_normal((ndim, ndim, *shape)),
         observables=observables,
-        stationary=None,
         timings={"assemble": rng.random(), "step": rng.random()},
         notes=["first sentence", "second"],
         attrs={"scheme": "scharfetter-gummel", "k": rng.random(), "cells": 7},
@@ -72,7 +71,7 @@ def test_save_and_open_is_exact(
     result = make_result(shape, frames, seed, precision)
     result.seed = run_seed
     if stationary:
-        result.stationary = make_stationary(shape)
+        result.analyses["stationary"] = make_stationary(shape)
     path = tmp_path_factory.mktemp("round") / "a.h5"
     assert result.save(path) == path
     opened = open_result(path)

@@ -182,7 +182,7 @@ def test_notes_on_what_cannot_be_trusted() -> None:
 
 def with_spectrum(cells: tuple[int, ...], turning: bool = False) -> Result:
     result = ornstein_uhlenbeck(cells)
-    result.spectrum = make_spectrum(cells, turning)
+    result.analyses["spectrum"] = make_spectrum(cells, turning)
     return result
 
 
@@ -244,7 +244,7 @@ def test_drawn_unasked_where_there_is_a_spectrum(tmp_path: Path) -> None:
     assert not {"modes", "eigenvalues"} & {path.stem for path in draw(without, tmp_path / "b")}
     with pytest.warns(CaseWarning, match="no data"):
         draw(without, tmp_path / "c", ["modes"])
-    empty = replace(without, time=np.empty(0), density=np.empty((0, 6, 7)), stationary=None)
+    empty = replace(without, time=np.empty(0), density=np.empty((0, 6, 7)), analyses={})
     with pytest.raises(StoreError, match="nothing to draw"):
         draw(empty, tmp_path / "d")
 

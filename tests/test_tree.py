@@ -79,8 +79,8 @@ def test_xarray_is_loaded_when_it_is_needed(folder: Path) -> None:
     path = written("double_well_1d", folder)
     code = (
         "import sys, fokkerplanck as fp\n"
-        f"result = fp.open_result({str(path)!r})\n"
         "assert 'xarray' not in sys.modules\n"
+        f"result = fp.open_result({str(path)!r})\n"
         "print(result.tree['density'].sizes['time'])"
     )
     done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)

@@ -26,8 +26,9 @@ from fokkerplanck.interactive import drawings_of, figure_json
 from fokkerplanck.interactive.cells import FRAMES, blocks
 from fokkerplanck.interactive.colors import log_scale
 from fokkerplanck.interactive.surfaces import level_of
+from fokkerplanck.io import EnsembleRecord
 from fokkerplanck.io.groups.stationary import CriticalPoints
-from fokkerplanck.io.result import EnsembleRecord, Result
+from fokkerplanck.io.result import Result
 
 pytest.importorskip("plotly")
 
@@ -89,8 +90,10 @@ def with_walkers(result: Result) -> Result:
     )
     return replace(
         result,
-        ensemble=walkers,
-        stationary=replace(result.stationary, critical={"loss": points}),
+        analyses={
+            "ensemble": walkers,
+            "stationary": replace(result.stationary, critical={"loss": points}),
+        },
     )
 
 
@@ -418,7 +421,7 @@ def test_results_without_densities_over_time(
             assert "sliders" not in figure["layout"]
         assert rest.stationary is not None
         assert write_zoomable(rest, tmp_path / "rest.html").exists()
-        bare = replace(rest, stationary=None, spectrum=make_spectrum(whole.shape))
+        bare = replace(rest, analyses={"spectrum": make_spectrum(whole.shape)})
         with pytest.raises(StoreError, match="nothing to zoom into"):
             write_zoomable(bare, tmp_path / "bare.html")
         path = saved(bare, tmp_path / "bare.h5")

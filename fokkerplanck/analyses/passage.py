@@ -1,18 +1,41 @@
-"""First passage and escape as a case asks for them, from the generator to their record."""
+"""First passage and escape as a case asks for them, as a tree, as numbers and in words."""
 
 from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
 from ..case import Case
 from ..errors import CaseError, NumericalFailure
-from ..io import EscapeRecord, PassageRecord
-from ..io.groups.passage import ESCAPE_ARRAYS
+from ..io import PASSAGE, Arrays
 from ..operators.generator import Generator
 from ..passage.escape import Escape, escape
 from ..passage.passage import Passage, passage, read_region, target_region
 from ..passage.targets import kill
 from ..stationary.stationary import StationaryState
+from .text import (
+    NAMED,
+    ROWS,
+    PageTable,
+    Rows,
+    Solved,
+    measured,
+    number,
+    number_table,
+    place,
+    point,
+)
+
+if TYPE_CHECKING:
+    from xarray import DataTree
+
+# Numbers of the wells that [expect] may name.
+_OF_WELLS = (
+    *("weight", "exit_time", "spread", "indicator", "times", "rates", "chain_times", "barrier"),
+    "kramers_times",
+)
 
 
 def check_regions(case: Case, generator: Generator) -> None:
@@ -36,8 +59,8 @@ def check_regions(case: Case, generator: Generator) -> None:
     kill(generator, (target, source))
 
 
-def transit(case: Case, generator: Generator, rest: StationaryState | None) -> PassageRecord:
-    """First passage to the target of [passage], empty where it has none.
+def transit(case: Case, generator: Generator, rest: StationaryState | None) -> Passage | None:
+    """First passage to the target of [passage]; None where it has none.
 
     Parameters
     ----------
@@ -54,17 +77,14 @@ def transit(case: Case, generator: Generator, rest: StationaryState | None) -> P
     asked = case.passage
     assert asked is not None
     if asked.target is None:
-        return PassageRecord()
+        return None
     start = None if asked.start is None else np.array(asked.start)
-    found = passage(
-        *(generator, case.problem, asked.target, asked.source, start, asked.times, rest)
-    )
-    return _passage_record(found, asked.target, asked.source or "")
+    return passage(*(generator, case.problem, asked.target, asked.source, start, asked.times, rest))
 
 
 def wells_of(
     case: Case, generator: Generator, rest: StationaryState | None
-) -> tuple[EscapeRecord, list[str]]:
+) -> tuple[Escape, list[str]]:
     """The wells of passage.escape, and what to read with care.
 
     Raises
@@ -83,47 +103,195 @@ def wells_of(
         )
     if len(wells.minima) == 1:
         notes.append("Phi~ has one minimum: there is nowhere to escape to")
-    return _escape_record(wells), notes
+    return wells, notes
 
 
-def _passage_record(found: Passage, target: str, source: str) -> PassageRecord:
-    committor, arrivals = found.committor, found.arrivals
-    numbers: dict[str, float] = {}
-    if committor is not None and np.isfinite(committor.rate):
-        numbers = {
-            "transition_rate": committor.rate,
-            "reactive_flux": committor.flux,
-            "source_share": committor.share,
+def rates_of(found: Passage) -> dict[str, float]:
+    """Transition rate and reactive flux of a closed box; empty where there are none."""
+    committor = found.committor
+    if committor is None or not np.isfinite(committor.rate):
+        return {}
+    return {"transition_rate": committor.rate, "reactive_flux": committor.flux}
+
+
+def passage_tree(
+    case: Case, found: Passage | None, errors: Mapping[str, Any], wells: Escape | None
+) -> DataTree:
+    """The group ``/passage``.
+
+    Parameters
+    ----------
+    case : Case
+    found : Passage or None
+    errors : mapping
+        Estimated errors by their names in the group.
+    wells : Escape or None
+    """
+    asked = case.passage
+    assert asked is not None
+    known = set(PASSAGE.variables)
+    numbers = {name: value for name, value in errors.items() if name not in known}
+    arrays: dict[str, Any] = {name: value for name, value in errors.items() if name in known}
+    attributes = {"target": "", "source": ""}
+    if found is not None:
+        attributes = {"target": str(asked.target), "source": asked.source or ""}
+        arrays |= {
+            "side": found.sides,
+            "start_position": found.starts,
+            **{
+                name: getattr(found, name)
+                for name in (
+                    *("mean_time", "deviation", "exit_probability", "start_mean_time"),
+                    *("start_deviation", "start_exit_probability", "start_committor"),
+                )
+            },
         }
-    return PassageRecord(
-        target=target,
-        source=source,
-        mean_time=found.mean_time,
-        deviation=found.deviation,
-        sides=found.sides,
-        exit_probability=found.exit_probability,
-        committor=None if committor is None else committor.forward,
-        backward_committor=None if committor is None else committor.backward,
-        current=None if committor is None else committor.current,
-        numbers=numbers,
-        start=found.starts,
-        start_mean_time=found.start_mean_time,
-        start_deviation=found.start_deviation,
-        start_exit_probability=found.start_exit_probability,
-        start_committor=found.start_committor,
-        time=arrivals[0].time if arrivals else None,
-        survival=np.array([a.survival for a in arrivals]) if arrivals else None,
-        arrival=np.array([a.density for a in arrivals]) if arrivals else None,
+        if (committor := found.committor) is not None:
+            arrays |= {
+                "committor": committor.forward,
+                "backward_committor": committor.backward,
+                "current": committor.current,
+            }
+            if rates := rates_of(found):
+                numbers |= {**rates, "source_share": committor.share}
+        if found.arrivals:
+            arrays |= {
+                "delay": found.arrivals[0].time,
+                "survival": [one.survival for one in found.arrivals],
+                "arrival": [one.density for one in found.arrivals],
+            }
+    within = {} if wells is None else {"escape": _escape_tree(case, wells)}
+    return PASSAGE.build(case.grid, arrays, {**numbers, **attributes}, within)
+
+
+def _escape_tree(case: Case, wells: Escape) -> DataTree:
+    arrays: dict[str, Any] = {name: getattr(wells, name) for name in _OF_WELLS}
+    arrays |= {"position": wells.minima, "basin": wells.basin}
+    if wells.loss_basin is not None:
+        arrays |= {"loss_position": wells.loss_minima, "loss_basin": wells.loss_basin}
+    return PASSAGE.children["escape"].build(
+        case.grid,
+        arrays,
+        {"agreement": float(wells.agreement), "quality": float(wells.quality)},
     )
 
 
-def _escape_record(wells: Escape) -> EscapeRecord:
-    return EscapeRecord(
-        minima=wells.minima,
-        basin=wells.basin,
-        loss_minima=wells.loss_minima,
-        loss_basin=wells.loss_basin,
-        quality=wells.quality,
-        agreement=wells.agreement,
-        **{name: getattr(wells, name) for name in ESCAPE_ARRAYS},
+def passage_numbers(found: Arrays) -> dict[str, Any]:
+    """Every number by name, arrays over starts or wells among them."""
+    numbers: dict[str, Any] = dict(found.numbers)
+    for name in ("mean_time", "deviation", "exit_probability", "committor"):
+        numbers[name] = getattr(found, f"start_{name}")
+    if (wells := found.escape) is not None:
+        numbers |= {name: getattr(wells, name) for name in (*_OF_WELLS, "quality", "agreement")}
+        numbers["wells"] = float(len(wells.position))
+    return {name: values for name, values in numbers.items() if values is not None}
+
+
+def passage_rows(result: Solved, found: Arrays) -> Rows:
+    """Rows about first passage, transitions and escape."""
+    rows, names = Rows(), result.names
+    if found.start is not None:
+        where = "the boundary" if found.target == "boundary" else found.target
+        errors, committor = found.error_start_mean_time, found.start_committor
+        for i, start in enumerate(found.start_position[:NAMED]):
+            time = measured(found.start_mean_time[i], None if errors is None else errors[i])
+            text = (
+                f"{place(names, start)} to {where}: {time}, standard deviation "
+                f"{found.start_deviation[i]:.4g}"
+            )
+            if committor is not None:
+                text += f", committor {committor[i]:.4g}"
+            rows.append(("mean time from", text))
+            if len(found.side) > 1:
+                shares = zip(found.side, found.start_exit_probability[i], strict=True)
+                exits = ", ".join(f"{name} {share:.6g}" for name, share in shares)
+                rows.append(("  leaves by", exits))
+    if found.transition_rate is not None:
+        rate = measured(found.transition_rate, found.error_transition_rate)
+        text = f"{rate} from {found.source} to {found.target}; flux {found.reactive_flux:.6g}"
+        rows.append(("transition rate", text))
+    return rows if found.escape is None else rows + _escape_rows(names, found.escape)
+
+
+def _escape_rows(names: tuple[str, ...], wells: Arrays) -> Rows:
+    """The wells one by one, then how well they stand for the process."""
+    rows: Rows = []
+    count, kramers = len(wells.position), wells.kramers_times
+    for i, minimum in enumerate(wells.position[: 2 * NAMED]):
+        text = f"{place(names, minimum)}: share {wells.weight[i]:.4g}"
+        text += f", tr(H Sigma) {wells.indicator[i]:.5g}"
+        if count > 1:
+            text += f", left after {wells.exit_time[i]:.6g}"
+            others = [
+                f"to {j + 1} in {wells.times[i, j]:.5g}"
+                + (
+                    f" (barrier {wells.barrier[i, j]:.4g})"
+                    if kramers is None
+                    else f" (Kramers {kramers[i, j]:.4g})"
+                )
+                for j in range(count)
+                if j != i
+            ]
+            text += "; " + ", ".join(others[:NAMED])
+        rows.append((f"well {i + 1}", text))
+    if count > 1:
+        text = (
+            f"its times differ by up to {100.0 * wells.quality:.2g} %, exit times spread by up "
+            f"to {100.0 * wells.spread.max():.2g} % within a basin"
+        )
+        verdict = {
+            1.0: "yes, for every pair of wells",
+            -1.0: "no, the other way for every pair of wells",
+            0.0: "undecided: equal, or as often as not",
+        }.get(wells.agreement, f"in part (order agrees by {wells.agreement:+.2g})")
+        rows += [("coarse chain", text), ("larger tr(H Sigma) leaves faster", verdict)]
+    return rows
+
+
+def passage_tables(result: Solved, found: Arrays) -> tuple[PageTable, ...]:
+    """Times from the starts, and the wells."""
+    tables: list[PageTable] = []
+    if found.start is not None:
+        columns = {
+            "mean time": found.start_mean_time,
+            "deviation": found.start_deviation,
+            "committor": found.start_committor,
+        }
+        exits = zip(found.side, found.start_exit_probability.T, strict=True)
+        columns |= {f"by {side}": share for side, share in exits}
+        there = {head: values for head, values in columns.items() if values is not None}
+        rows = tuple(
+            (point(start), *(number(values[k]) for values in there.values()))
+            for k, start in enumerate(found.start_position[:ROWS])
+        )
+        tables.append(PageTable("First passage by start", ("start", *there), rows))
+    words = {name: one.long_name for name, one in PASSAGE.attributes.items()}
+    tables += number_table("Numbers of the passage", found.numbers, words)
+    return (*tables, *(() if found.escape is None else _well_tables(found.escape)))
+
+
+def _well_tables(wells: Arrays) -> tuple[PageTable, ...]:
+    count = min(len(wells.position), ROWS)
+    columns = (wells.weight, wells.exit_time, wells.spread, wells.indicator)
+    rows = tuple(
+        (str(k + 1), point(wells.position[k]), *(number(v[k]) for v in columns))
+        for k in range(count)
+    )
+    head = ("well", "minimum of Φ̃", "share", "mean exit time", "spread", "tr(H Σ)")
+    tables = [PageTable("Wells", head, rows)]
+    if count > 1:
+        heads = ("from", *(f"to {j + 1}" for j in range(count)))
+        times = _matrix(wells.times[:count, :count])
+        tables.append(PageTable("Mean times between wells", heads, times))
+        if wells.kramers_times is not None:
+            kramers = _matrix(wells.kramers_times[:count, :count])
+            caption = "The same by Eyring-Kramers rates"
+            tables.append(PageTable(caption, heads, kramers, folded=True))
+    return tuple(tables)
+
+
+def _matrix(values: np.ndarray) -> tuple[tuple[str, ...], ...]:
+    return tuple(
+        (str(i + 1), *("" if i == j else number(v) for j, v in enumerate(row)))
+        for i, row in enumerate(values)
     )

@@ -232,7 +232,7 @@ def _validate_file(options: argparse.Namespace) -> int:
         raise CaseError("changes a case, and this is the result of one; leave it out", "--set")
     result = open_result(options.case)
     if result.validation is None:
-        result.validation = compare(result)
+        result.analyses["validation"] = compare(result)
     print(table(walker_rows(result)))
     return SUCCESS if result.validation.agrees else MISSED
 

@@ -8,7 +8,8 @@ from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 from matplotlib.ticker import NullFormatter
 
-from ..io.result import DiscreteRecord, Result
+from ..io import DiscreteRecord
+from ..io.result import Result
 from .style import COLORS, PAGE, at_least_a_decade, lived_in, new_figure, symbol, view
 
 # Curves of the map run through these parts of the colour map, dark to light.

@@ -6,7 +6,8 @@ import numpy as np
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 
-from ..io.result import Result, SpectrumRecord
+from ..io import SpectrumRecord
+from ..io.result import Result
 from .frames import planes
 from .style import (
     COLORS,

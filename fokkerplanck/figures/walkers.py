@@ -13,7 +13,8 @@ from matplotlib.cm import ScalarMappable
 from matplotlib.colors import Normalize
 from matplotlib.figure import Figure
 
-from ..io.result import EnsembleRecord, Result
+from ..io import EnsembleRecord
+from ..io.result import Result
 from ..validation import band, cell_masses, coarsened, wilson
 from .frames import chosen_frames
 from .style import (

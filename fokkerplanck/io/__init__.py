@@ -1,10 +1,11 @@
 """Result files: HDF5 that xarray, netCDF-4 and h5py read without options."""
 
+from .dataset import Arrays, Attribute, Layout, Variable
 from .exports.exports import EXPORTS, export
 from .groups.control import ControlRecord, Search, SmoothingRecord
 from .groups.discrete import DiscreteRecord, RelationRow
 from .groups.ensemble import EnsembleRecord
-from .groups.passage import PASSAGE_NUMBERS, EscapeRecord, PassageRecord
+from .groups.passage import PASSAGE
 from .groups.spectrum import SpectrumRecord
 from .groups.stationary import NUMBERS, CriticalPoints, Loop, StationaryRecord
 from .groups.validation import ValidationRecord
@@ -27,21 +28,22 @@ __all__ = [
     "INPUT_BYTES",
     "NUMBERS",
     "OBSERVABLES",
-    "PASSAGE_NUMBERS",
+    "PASSAGE",
     "RESERVED_NAMES",
     "SCHEMA",
+    "Arrays",
+    "Attribute",
     "Checkpoint",
     "Contents",
     "ControlRecord",
     "CriticalPoints",
     "DiscreteRecord",
     "EnsembleRecord",
-    "EscapeRecord",
     "Frame",
     "Header",
     "Identity",
+    "Layout",
     "Loop",
-    "PassageRecord",
     "RelationRow",
     "ResultWriter",
     "Search",
@@ -51,6 +53,7 @@ __all__ = [
     "StoredCase",
     "SweepRecord",
     "ValidationRecord",
+    "Variable",
     "check_free",
     "check_target",
     "export",

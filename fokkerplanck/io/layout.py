@@ -79,15 +79,6 @@ _STATIONARY = (
     "critical point mode position value eigenvalues index pair side pairs shifts points"
 )
 _SPECTRUM = "real error_real imag relaxation_time residual modes modes_imag left left_imag"
-_PASSAGE = (
-    "mean_time deviation committor backward_committor exit_probability start survival arrival "
-    "delay escape well well2 bottom basin loss_basin"
-)
-_ESCAPE = (
-    "barrier chain_times exit_time indicator kramers_times loss_position rates spread times weight "
-    "start_position start_mean_time start_deviation start_committor start_exit_probability "
-    "error_start_mean_time"
-)
 _ENSEMBLE = "walk_time walker counts absorbed outside lost gradient_norm trajectories loop_time"
 _CONTROL = "interval edges policy values costs history feedback feedback_time"
 _SMOOTHING = "gamma field minimum local_entropy loss_minima flatness knob places depths counts"
@@ -99,7 +90,7 @@ _DISCRETE = (
 )
 RESERVED_NAMES = frozenset(
     [
-        *f"{_FIXED} {_GROUPS} {_STATIONARY} {_SPECTRUM} {_PASSAGE} {_ESCAPE}".split(),
+        *f"{_FIXED} {_GROUPS} {_STATIONARY} {_SPECTRUM}".split(),
         *f"{_ENSEMBLE} {_CONTROL} {_SMOOTHING} {_DISCRETE}".split(),
         *OBSERVABLES,
     ]

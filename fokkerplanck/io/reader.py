@@ -30,7 +30,7 @@ class Contents:
     """A whole result file in memory; the attributes beyond the fixed ones are in ``header``.
 
     ``time`` has shape (n,), ``density`` (n, n_1, ..., n_d), each observable (n,), (n, d) or
-    (n, d, d). Only whole frames are here. ``analyses`` has a record or None by each name of
+    (n, d, d). Only whole frames are here. ``analyses`` has what is there, by the names of
     ``GROUPS``.
     """
 
@@ -85,7 +85,11 @@ def _read(target: Path) -> Contents:
                 time=file["time"][:frames],
                 density=density,
                 observables={name: file[name][:frames] for name in series_names(file)},
-                analyses={name: group.read(file) for name, group in GROUPS.items()},
+                analyses={
+                    name: found
+                    for name, group in GROUPS.items()
+                    if (found := group.read(file)) is not None
+                },
                 timings={name: float(seconds) for name, seconds in timings.items()},
                 notes=_text(attributes, "notes", "").splitlines(),
                 failed={name: one_line(str(why)) for name, why in failed.items()},

@@ -13,23 +13,7 @@ import numpy as np
 from ..domain import Axis, Domain
 from ..errors import CaseError
 from ..grid import Grid
-from . import (
-    OBSERVABLES,
-    ControlRecord,
-    DiscreteRecord,
-    EnsembleRecord,
-    Frame,
-    Header,
-    PassageRecord,
-    ResultWriter,
-    SmoothingRecord,
-    SpectrumRecord,
-    StationaryRecord,
-    ValidationRecord,
-    check_target,
-    read,
-    replacing,
-)
+from . import OBSERVABLES, Arrays, Frame, Header, ResultWriter, check_target, read, replacing
 from .groups.table import GROUPS
 from .notebook import result_html
 from .picture import plot_density
@@ -37,19 +21,6 @@ from .tree import tree_of
 
 if TYPE_CHECKING:
     from xarray import DataTree
-
-__all__ = [
-    "ControlRecord",
-    "DiscreteRecord",
-    "EnsembleRecord",
-    "PassageRecord",
-    "Result",
-    "SmoothingRecord",
-    "SpectrumRecord",
-    "StationaryRecord",
-    "ValidationRecord",
-    "open_result",
-]
 
 
 @dataclass(eq=False, repr=False)
@@ -82,14 +53,9 @@ class Result:
         Text of each file that the case reads, by its name in the case.
     observables : dict
         Arrays of shape (n,), (n, d) or (n, d, d) by name.
-    stationary : StationaryRecord or None
-    spectrum : SpectrumRecord or None
-    ensemble : EnsembleRecord or None
-    validation : ValidationRecord or None
-    control : ControlRecord or None
-    smoothing : SmoothingRecord or None
-    discrete : DiscreteRecord or None
-    passage : PassageRecord or None
+    analyses : dict
+        What each analysis has left, by its name, as ``xarray.DataTree``. Every one is an attribute
+        too: ``result.passage.mean_time`` is a numpy array; None stands for what is not there.
     status : str
         "running", "complete" or "interrupted".
     timings : dict
@@ -140,14 +106,7 @@ class Result:
     drift: np.ndarray | None = None
     inputs: dict[str, str] = field(default_factory=dict)
     observables: dict[str, np.ndarray] = field(default_factory=dict)
-    stationary: StationaryRecord | None = None
-    spectrum: SpectrumRecord | None = None
-    ensemble: EnsembleRecord | None = None
-    validation: ValidationRecord | None = None
-    control: ControlRecord | None = None
-    smoothing: SmoothingRecord | None = None
-    discrete: DiscreteRecord | None = None
-    passage: PassageRecord | None = None
+    analyses: dict[str, Any] = field(default_factory=dict)
     status: str = "complete"
     timings: dict[str, float] = field(default_factory=dict)
     notes: list[str] = field(default_factory=list)
@@ -174,8 +133,11 @@ class Result:
             **rest,
         )
 
-    def __getattr__(self, name: str) -> np.ndarray:
+    def __getattr__(self, name: str) -> Any:
         # Only asked for names that are not fields. Copying and pickling ask before there are any.
+        if name in GROUPS and "analyses" in self.__dict__:
+            found, layout = self.analyses.get(name), GROUPS[name].layout
+            return found if found is None or layout is None else Arrays(found, layout)
         observables: dict[str, np.ndarray] = self.__dict__.get("observables", {})
         if name in observables:
             return observables[name]
@@ -205,7 +167,7 @@ class Result:
             raise KeyError(detail) from None
 
     def __dir__(self) -> list[str]:
-        return [*super().__dir__(), *self.observables]
+        return [*super().__dir__(), *self.observables, *GROUPS]
 
     def __repr__(self) -> str:
         cells = " x ".join(str(count) for count in self.shape)
@@ -323,8 +285,8 @@ class Result:
                     values = {name: series[index] for name, series in self.observables.items()}
                     writer.append(Frame(index, float(time), self.density[index], values))
                 for name in GROUPS:
-                    if (record := getattr(self, name)) is not None:
-                        writer.write(name, record)
+                    if (found := self.analyses.get(name)) is not None:
+                        writer.write(name, found)
                 status = "complete" if self.status == "complete" else "interrupted"
                 writer.close(status, timings=self.timings, notes=self.notes, failed=self.failed)
             os.replace(partial, target)
@@ -385,7 +347,7 @@ def open_result(path: str | Path) -> Result:
         time=contents.time,
         density=contents.density,
         observables=contents.observables,
-        **contents.analyses,
+        analyses=contents.analyses,
         status=contents.status,
         timings=contents.timings,
         notes=contents.notes,

@@ -35,20 +35,6 @@ SHAPES: dict[str, dict[str, str]] = {
         **dict.fromkeys(("real", "imag", "relaxation_time", "residual", "error_real"), "m"),
         **dict.fromkeys(("modes", "modes_imag", "left", "left_imag"), "m G"),
     },
-    "/passage": {
-        **dict.fromkeys(("mean_time", "deviation", "committor", "backward_committor"), "G"),
-        **{"current": "d G", "side": "w", "exit_probability": "w G", "delay": "k"},
-        **dict.fromkeys(("start", "start_mean_time", "start_deviation", "start_committor"), "s"),
-        "error_start_mean_time": "s",
-        **{"start_position": "s d", "start_exit_probability": "s w"},
-        **{"survival": "s k", "arrival": "s k w"},
-    },
-    "/passage/escape": {
-        **dict.fromkeys(("basin", "loss_basin"), "G"),
-        **dict.fromkeys(("weight", "exit_time", "spread", "indicator", "well", "well2"), "n"),
-        **dict.fromkeys(("times", "rates", "chain_times", "barrier", "kramers_times"), "n n"),
-        **{"component": "d", "position": "n d", "loss_position": "k d"},
-    },
     "/ensemble": {
         **dict.fromkeys(("time", "walk_time", "outside", "lost", "loss", "gradient_norm"), "n"),
         **{"counts": "n G", "mean": "n d", "covariance": "n d d", "absorbed": "n *"},
@@ -76,8 +62,6 @@ SHAPES: dict[str, dict[str, str]] = {
 # Arrays without which others of their length mean nothing.
 COORDINATES = {
     "/spectrum": {"m": "real"},
-    "/passage": {"w": "side", "s": "start_position", "k": "delay"},
-    "/passage/escape": {"n": "position"},
     "/ensemble": {"n": "time"},
     "/validation": {"n": "time"},
     "/control": {"p": "policy", "f": "feedback_time"},

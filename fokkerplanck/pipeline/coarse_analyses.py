@@ -5,15 +5,17 @@ from __future__ import annotations
 from collections.abc import Callable
 from dataclasses import dataclass, replace
 from functools import cached_property
+from typing import Any
 
 import numpy as np
 
 from ..analyses.observables import entropy_production
-from ..analyses.passage import transit
+from ..analyses.passage import rates_of, transit
 from ..analyses.start import system_of
 from ..case import Case
 from ..errors import CaseError, CaseWarning, NumericalFailure
-from ..io import PassageRecord, SpectrumRecord, StationaryRecord
+from ..io import SpectrumRecord, StationaryRecord
+from ..passage.passage import Passage
 from ..runtime.silence import ignoring
 from ..spectrum.spectrum import spectrum
 from ..stationary.stationary import StationaryState
@@ -114,17 +116,17 @@ def add_spectrum_errors(coarse: CoarseAnalyses, record: SpectrumRecord) -> None:
     record.error_real = coarse.errors(values, moved)
 
 
-def add_passage_errors(coarse: CoarseAnalyses, record: PassageRecord) -> None:
-    """Estimate the errors of mean times from the starts, and of the rate between two regions."""
-    if record.start is None or record.start_mean_time is None:
-        return
-    places = tuple(tuple(float(x) for x in place) for place in record.start)
-    rates = ("transition_rate", "reactive_flux")
-    between = all(name in record.numbers for name in rates)
+def passage_errors(coarse: CoarseAnalyses, found: Passage) -> dict[str, Any]:
+    """Estimated errors of mean times from the starts, and of the rate between two regions.
 
-    def listed(one: PassageRecord) -> np.ndarray:
-        times = np.asarray(one.start_mean_time, dtype=float)
-        return np.append(times, [one.numbers[name] for name in rates] if between else [])
+    They go by the names that the group ``/passage`` has for them.
+    """
+    places = tuple(tuple(float(x) for x in place) for place in found.starts)
+    rates = tuple(rates_of(found))
+
+    def listed(one: Passage | None) -> np.ndarray:
+        assert one is not None
+        return np.append(one.start_mean_time, [rates_of(one)[name] for name in rates])
 
     def arrived(case: Case, system: System, rest: StationaryState | None) -> np.ndarray:
         assert case.passage is not None
@@ -132,10 +134,11 @@ def add_passage_errors(coarse: CoarseAnalyses, record: PassageRecord) -> None:
         asked = replace(case.passage, start=places, times=None)
         return listed(transit(replace(case, passage=asked), generator, rest))
 
-    found = coarse.errors(listed(record), arrived)
-    if found is None:
-        return
-    record.error_start_mean_time = found[: len(places)]
-    if between:
-        for name, error in zip(rates, found[len(places) :], strict=True):
-            record.numbers[f"error_{name}"] = float(error)
+    errors = coarse.errors(listed(found), arrived)
+    if errors is None:
+        return {}
+    of_rates = zip(rates, errors[len(places) :], strict=True)
+    return {
+        "error_start_mean_time": errors[: len(places)],
+        **{f"error_{name}": float(error) for name, error in of_rates},
+    }

@@ -12,12 +12,8 @@ import numpy as np
 
 from ..case import Case
 from ..errors import CaseError, CaseWarning, NumericalFailure, StoreError, one_line
-from ..io import Checkpoint, Frame, Header, ResultWriter, Search, read
-from ..io.result import (
-    EnsembleRecord,
-    Result,
-    open_result,
-)
+from ..io import Checkpoint, EnsembleRecord, Frame, Header, ResultWriter, Search, read
+from ..io.result import Result, open_result
 from ..runtime.interrupts import shielded
 
 # What may go wrong in one analysis and leave the others as they are. Too little memory is not among
@@ -160,7 +156,7 @@ class Recorder:
             time=np.array(self.times),
             density=np.array(self.densities).reshape(-1, *self.case.grid.shape),
             observables=series,
-            **self.found,
+            analyses=self.found,
             timings=timings,
             notes=notes,
             failed=self.failed,

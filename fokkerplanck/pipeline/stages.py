@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 from functools import partial
+from typing import Any
 
 import numpy as np
 
@@ -11,7 +12,7 @@ from ..analyses.cautions import coefficient_cautions, given, levy_cautions
 from ..analyses.control import objective_of, steer
 from ..analyses.local_entropy import smooth
 from ..analyses.observables import Observer, measure_levy
-from ..analyses.passage import check_regions, transit, wells_of
+from ..analyses.passage import check_regions, passage_tree, transit, wells_of
 from ..analyses.start import initial_density, levy_system_of, scheme_of, system_of
 from ..analyses.stationary import analyse, record_of, spectrum_of
 from ..analyses.transfer import discretise
@@ -21,9 +22,10 @@ from ..control.controlled import ControlledSystem
 from ..errors import CaseError, NumericalFailure
 from ..fractional.levy import LEVY
 from ..fractional.levy_integrator import LevyIntegrator
-from ..io import PassageRecord
 from ..operators.generator import Generator
 from ..particles import Client
+from ..passage.escape import Escape
+from ..passage.passage import Passage
 from ..runtime.clock import Clock
 from ..runtime.progress import COUNT
 from ..stationary.stationary import StationaryState
@@ -31,9 +33,9 @@ from ..timestepping.schemes import SCHEME_TABLE, Scheme
 from ..timestepping.system import System
 from .coarse_analyses import (
     CoarseAnalyses,
-    add_passage_errors,
     add_spectrum_errors,
     add_stationary_errors,
+    passage_errors,
 )
 from .error_estimate import estimate_for
 from .evolution import cautioned, march_density, march_frames, move_walkers, series
@@ -161,22 +163,25 @@ def _passage(job: Job, chain: Chain) -> list[str]:
     """First passage and escape, each without the other where that fails."""
     case, recorder = job.case, job.recorder
     assert case.passage is not None
-    record = PassageRecord()
+    found: Passage | None = None
+    wells: Escape | None = None
+    errors: dict[str, Any] = {}
 
     def arrive() -> None:
-        nonlocal record
-        record = transit(case, chain.generator, chain.rest)
-        add_passage_errors(chain.coarse, record)
+        nonlocal found, errors
+        found = transit(case, chain.generator, chain.rest)
+        errors = {} if found is None else passage_errors(chain.coarse, found)
 
     def leave() -> list[str]:
-        record.escape, notes = wells_of(case, chain.generator, chain.rest)
+        nonlocal wells
+        wells, notes = wells_of(case, chain.generator, chain.rest)
         return notes
 
     notes = recorder.attempt("passage", arrive)
     if case.passage.escape:
         notes += recorder.attempt("passage.escape", leave)
-    if record.target or record.escape is not None:
-        recorder.take("passage", record)
+    if found is not None or wells is not None:
+        recorder.take("passage", passage_tree(case, found, errors, wells))
     return notes
 
 

@@ -4,19 +4,20 @@ from __future__ import annotations
 
 import numpy as np
 
+from ..analyses.table import rows_of
+from ..analyses.text import by_axis, measured
 from ..case import Case
 from ..io.result import Result
 from .findings import (
     control_rows,
     discrete_rows,
-    passage_rows,
     smoothing_rows,
     spectrum_rows,
     stationary_rows,
     walker_rows,
 )
 from .numbers import free_energy_increase, judged, mass_drift
-from .table import by_axis, measured, table
+from .table import table
 
 # Means below this share of an axis are zero but for rounding.
 ROUNDING = 1e-13
@@ -46,7 +47,7 @@ def summary(case: Case, result: Result) -> str:
     rows += control_rows(result) + smoothing_rows(result)
     if result.spectrum is not None:
         rows += spectrum_rows(result.spectrum)
-    rows += passage_rows(result)
+    rows += rows_of("passage", result)
     rows += walker_rows(result)
     if result.discrete is not None:
         rows += discrete_rows(result.names, result.discrete)

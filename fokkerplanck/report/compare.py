@@ -11,6 +11,8 @@ from typing import Any
 import numpy as np
 
 from ..analyses.regrid import common_edges, regrid, same_edges
+from ..analyses.table import ANALYSES
+from ..analyses.table import numbers_of as numbers_of_analysis
 from ..case import stored_settings
 from ..errors import CaseError, StoreError
 from ..io.result import Result
@@ -274,8 +276,8 @@ def _numbers(result: Result) -> dict[tuple[str, str], float]:
         take("stationary", result.stationary.all_numbers())
     if result.spectrum is not None:
         take("spectrum", result.spectrum.all_numbers())
-    if result.passage is not None:
-        take("passage", result.passage.all_numbers())
+    for name in ANALYSES:
+        take(name, numbers_of_analysis(name, result) or {})
     if result.ensemble is not None:
         walkers = result.ensemble
         take("ensemble", {"particles": walkers.particles, "step": walkers.step})

@@ -6,11 +6,10 @@ import math
 from itertools import groupby
 from pathlib import Path
 
+from ..analyses.text import PageTable, number
 from .compare import Difference, Pair
 from .page import render, write_page
 from .pictures import figure_of
-from .records import PageTable
-from .tables import number
 
 TITLES = {
     "run": "Over the run",

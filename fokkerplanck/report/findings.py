@@ -6,10 +6,10 @@ import math
 
 import numpy as np
 
+from ..analyses.text import NAMED, by_axis, measured, place
 from ..io import (
     CriticalPoints,
     DiscreteRecord,
-    EscapeRecord,
     Loop,
     RelationRow,
     SpectrumRecord,
@@ -18,12 +18,9 @@ from ..io import (
 )
 from ..io.result import Result
 from ..validation import dependent
-from .table import by_axis, measured
 
 # Modes that are named one by one.
 NAMED_MODES = 4
-# Points of one kind that are named one by one.
-NAMED_POINTS = 4
 
 
 def stationary_rows(names: tuple[str, ...], state: StationaryRecord) -> list[tuple[str, str]]:
@@ -102,82 +99,6 @@ def spectrum_rows(spectrum: SpectrumRecord) -> list[tuple[str, str]]:
     return rows
 
 
-def passage_rows(result: Result) -> list[tuple[str, str]]:
-    """Rows about first passage, transitions and escape."""
-    found = result.passage
-    if found is None:
-        return []
-    rows = []
-    if found.start is not None:
-        assert found.start_mean_time is not None
-        assert found.start_deviation is not None
-        where = "the boundary" if found.target == "boundary" else found.target
-        for number, place in enumerate(found.start[:NAMED_POINTS]):
-            errors = found.error_start_mean_time
-            late = None if errors is None else float(errors[number])
-            text = (
-                f"{_place(result.names, place)} to {where}: "
-                f"{measured(found.start_mean_time[number], late)}, standard deviation "
-                f"{found.start_deviation[number]:.4g}"
-            )
-            if found.start_committor is not None:
-                text += f", committor {found.start_committor[number]:.4g}"
-            rows.append(("mean time from", text))
-            if len(found.sides) > 1 and found.start_exit_probability is not None:
-                shares = zip(found.sides, found.start_exit_probability[number], strict=True)
-                exits = ", ".join(f"{name} {share:.6g}" for name, share in shares)
-                rows.append(("  leaves by", exits))
-    if "transition_rate" in found.numbers:
-        rate, flux = found.numbers["transition_rate"], found.numbers["reactive_flux"]
-        rows.append(
-            (
-                "transition rate",
-                f"{measured(rate, found.numbers.get('error_transition_rate'))} from "
-                f"{found.source} to {found.target}; flux {flux:.6g}",
-            )
-        )
-    if found.escape is not None:
-        rows += _escape_rows(result.names, found.escape)
-    return rows
-
-
-def _escape_rows(names: tuple[str, ...], wells: EscapeRecord) -> list[tuple[str, str]]:
-    """The wells one by one, then how well they stand for the process."""
-    rows = []
-    for number, place in enumerate(wells.minima[: 2 * NAMED_POINTS]):
-        text = f"{_place(names, place)}: share {wells.weight[number]:.4g}"
-        text += f", tr(H Sigma) {wells.indicator[number]:.5g}"
-        if len(wells.minima) > 1:
-            text += f", left after {wells.exit_time[number]:.6g}"
-            others = [
-                f"to {j + 1} in {wells.times[number, j]:.5g}"
-                + (
-                    f" (Kramers {wells.kramers_times[number, j]:.4g})"
-                    if wells.kramers_times is not None
-                    else f" (barrier {wells.barrier[number, j]:.4g})"
-                )
-                for j in range(len(wells.minima))
-                if j != number
-            ]
-            text += "; " + ", ".join(others[:NAMED_POINTS])
-        rows.append((f"well {number + 1}", text))
-    if len(wells.minima) > 1:
-        rows.append(
-            (
-                "coarse chain",
-                f"its times differ by up to {100.0 * wells.quality:.2g} %, exit times spread by up "
-                f"to {100.0 * wells.spread.max():.2g} % within a basin",
-            )
-        )
-        verdict = {
-            1.0: "yes, for every pair of wells",
-            -1.0: "no, the other way for every pair of wells",
-            0.0: "undecided: equal, or as often as not",
-        }.get(wells.agreement, f"in part (order agrees by {wells.agreement:+.2g})")
-        rows.append(("larger tr(H Sigma) leaves faster", verdict))
-    return rows
-
-
 def walker_rows(result: Result) -> list[tuple[str, str]]:
     """Rows about the ensemble and its comparison with the density."""
     rows = []
@@ -244,7 +165,7 @@ def smoothing_rows(result: Result) -> list[tuple[str, str]]:
             continue
         best = int(alive[np.argmin(depths[alive])])
         flat = best == int(record.flatness.argmin()) and record.flatness.size > 1
-        text = f"{int(count)}, deepest {_place(result.names, places[best])}"
+        text = f"{int(count)}, deepest {place(result.names, places[best])}"
         text += ", the flattest of Phi" if flat else ""
         if alive.size > 1:
             second = float(np.sort(depths[alive])[1])
@@ -352,7 +273,7 @@ def _verdict(comparison: ValidationRecord) -> str:
 
 def _loop(names: tuple[str, ...], loop: Loop) -> str:
     turn = "counter-clockwise" if loop.winding > 0 else "clockwise"
-    text = f"period {loop.period:.6g}, {turn} around {_place(names, loop.centroid)}"
+    text = f"period {loop.period:.6g}, {turn} around {place(names, loop.centroid)}"
     if math.isfinite(loop.multiplier):
         text += ", attracting" if loop.multiplier < 1.0 else ", repelling"
     return text
@@ -366,11 +287,11 @@ def _minima(names: tuple[str, ...], state: StationaryRecord) -> list[tuple[str, 
     pairs = np.zeros((0, 2), dtype=int) if state.pairs is None else state.pairs
     rows = []
     moved = [(int(i), int(j)) for i, j in pairs if loss.index[i] == 0]
-    for i, j in moved[:NAMED_POINTS]:
+    for i, j in moved[:NAMED]:
         rows.append(
             (
                 "minimum moved",
-                f"{_place(names, loss.position[i])} -> {_place(names, quasi.position[j])}",
+                f"{place(names, loss.position[i])} -> {place(names, quasi.position[j])}",
             )
         )
     for text, points, seen in (
@@ -379,20 +300,11 @@ def _minima(names: tuple[str, ...], state: StationaryRecord) -> list[tuple[str, 
     ):
         single = _unmatched(points, seen)
         if single:
-            places = ", ".join(_place(names, points.position[i]) for i in single[:NAMED_POINTS])
-            more = f" and {len(single) - NAMED_POINTS} more" if len(single) > NAMED_POINTS else ""
+            places = ", ".join(place(names, points.position[i]) for i in single[:NAMED])
+            more = f" and {len(single) - NAMED} more" if len(single) > NAMED else ""
             rows.append((text, places + more))
     return rows
 
 
 def _unmatched(points: CriticalPoints, matched: set[int]) -> list[int]:
     return [int(i) for i in np.flatnonzero(points.index == 0) if int(i) not in matched]
-
-
-def _place(names: tuple[str, ...], position: np.ndarray) -> str:
-    """A point to four decimals, without minus zeros."""
-    inside = ", ".join(
-        f"{name} = {round(float(value), 4) + 0.0:.4g}"
-        for name, value in zip(names, position, strict=True)
-    )
-    return f"({inside})"

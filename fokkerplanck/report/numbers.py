@@ -11,6 +11,7 @@ from typing import Any
 
 import numpy as np
 
+from ..analyses.table import ANALYSES, numbers_of
 from ..case import Case, Expect
 from ..errors import CaseError
 from ..io import OBSERVABLES
@@ -170,8 +171,8 @@ def number_of(name: str, result: Result) -> float:
         values = _of_discrete(quantity, result, key)
     elif place == "spectrum":
         values = _of_spectrum(quantity, result, key)
-    elif place == "passage":
-        values = _of_passage(quantity, result, key)
+    elif place in ANALYSES:
+        values = _of_analysis(place, quantity, result, key)
     elif place in ("ensemble", "validation"):
         values = _of_walkers(place, quantity, result, key)
     else:
@@ -220,13 +221,13 @@ def _of_spectrum(quantity: str, result: Result, key: str) -> np.ndarray:
     return np.asarray(found[quantity])
 
 
-def _of_passage(quantity: str, result: Result, key: str) -> np.ndarray:
-    if result.passage is None:
-        raise CaseError("does not exist: this case has no [passage]", key)
-    found = result.passage.all_numbers()
+def _of_analysis(place: str, quantity: str, result: Result, key: str) -> np.ndarray:
+    found = numbers_of(place, result)
+    if found is None:
+        raise CaseError(f"does not exist: this case has no [{place}]", key)
     if quantity not in found:
         raise CaseError(f"does not exist in this result; its numbers are {', '.join(found)}", key)
-    return found[quantity]
+    return np.asarray(found[quantity])
 
 
 def _of_walkers(place: str, quantity: str, result: Result, key: str) -> np.ndarray:

@@ -5,6 +5,8 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import Literal
 
+from ..analyses.text import PageTable
+
 # Wider pictures than this scroll on a phone.
 WIDE = 600
 
@@ -25,27 +27,6 @@ class Check:
     state: State
     what: str
     found: str
-
-
-@dataclass(frozen=True)
-class PageTable:
-    """Numbers with heads.
-
-    Parameters
-    ----------
-    caption : str
-    head : tuple of str
-        Heads of the columns, that of the row heads first.
-    rows : tuple of tuple of str
-        The first entry of each is its head.
-    folded : bool
-        Whether the page shows it only when asked.
-    """
-
-    caption: str
-    head: tuple[str, ...]
-    rows: tuple[tuple[str, ...], ...]
-    folded: bool = False
 
 
 @dataclass(frozen=True)

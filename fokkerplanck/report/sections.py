@@ -4,12 +4,12 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 
+from ..analyses.table import rows_of, tables_of
 from ..io.result import Result
 from .closing_table import evolution_rows
 from .findings import (
     control_rows,
     discrete_rows,
-    passage_rows,
     smoothing_rows,
     spectrum_rows,
     stationary_rows,
@@ -20,7 +20,6 @@ from .tables import (
     control_tables,
     discrete_tables,
     frame_tables,
-    passage_tables,
     spectrum_tables,
     stationary_tables,
     walker_tables,
@@ -36,7 +35,7 @@ def sections_of(result: Result, pictures: Mapping[str, list[Picture]]) -> tuple[
     pictures : mapping
         By the key of the section.
     """
-    rest, modes, passage = result.stationary, result.spectrum, result.passage
+    rest, modes = result.stationary, result.spectrum
     control, steps = result.control, result.discrete
     parts = [
         ("evolution", "Evolution", evolution_rows(result), frame_tables(result)),
@@ -55,8 +54,8 @@ def sections_of(result: Result, pictures: Mapping[str, list[Picture]]) -> tuple[
         (
             "passage",
             "First passage and escape",
-            passage_rows(result),
-            () if passage is None else passage_tables(passage),
+            rows_of("passage", result),
+            tables_of("passage", result),
         ),
         ("walkers", "Walkers and validation", walker_rows(result), walker_tables(result)),
         (

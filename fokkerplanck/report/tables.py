@@ -7,21 +7,12 @@ from collections.abc import Iterable, Mapping, Sequence
 
 import numpy as np
 
-from ..io import NUMBERS, PASSAGE_NUMBERS, EscapeRecord
-from ..io.result import (
-    ControlRecord,
-    DiscreteRecord,
-    PassageRecord,
-    Result,
-    SpectrumRecord,
-    StationaryRecord,
-)
-from .records import PageTable
+from ..analyses.text import ROWS, PageTable, number, number_table, point
+from ..io import NUMBERS, ControlRecord, DiscreteRecord, SpectrumRecord, StationaryRecord
+from ..io.result import Result
 
 # Output times shown; all of them are in the file.
 TIMES = 6
-# Rows of points, wells and relations shown.
-ROWS = 12
 # Observables of the table of frames, with their heads.
 SERIES = (
     ("mass", "mass"),
@@ -31,27 +22,6 @@ SERIES = (
     ("entropy", "entropy"),
     ("expected_loss", "E[Φ]"),
 )
-
-
-def number(value: float, digits: int = 6) -> str:
-    """A number to some digits, or a word where there is none."""
-    if math.isnan(value):
-        return "none"
-    if math.isinf(value):
-        return "∞" if value > 0 else "−∞"
-    # Adding zero turns minus zero into zero.
-    return f"{float(value) + 0.0:.{digits}g}".replace("-", "−")
-
-
-def _point(place: np.ndarray) -> str:
-    return "(" + ", ".join(f"{round(float(x), 4) + 0.0:.4g}" for x in place).replace("-", "−") + ")"
-
-
-def _numbers(
-    caption: str, values: Mapping[str, float], words: Mapping[str, str]
-) -> list[PageTable]:
-    rows = tuple((words.get(k, k.replace("_", " ")), number(v)) for k, v in values.items())
-    return [PageTable(caption, ("quantity", "value"), rows, folded=True)] if rows else []
 
 
 def _some(count: int, most: int = TIMES) -> list[int]:
@@ -82,12 +52,12 @@ def stationary_tables(state: StationaryRecord) -> tuple[PageTable, ...]:
     for field, points in state.critical.items():
         name = {"loss": "Φ", "quasi_potential": "Φ̃"}.get(field, field)
         for place, value, kind in zip(points.position, points.value, points.kinds, strict=True):
-            rows.append((name, kind, _point(place), number(value)))
+            rows.append((name, kind, point(place), number(value)))
     found = []
     if rows:
         head = ("of", "kind", "place", "value")
         found = [PageTable("Critical points", head, tuple(rows[:ROWS]))]
-    return (*found, *_numbers("All numbers at rest", state.all_numbers(), NUMBERS))
+    return (*found, *number_table("All numbers at rest", state.all_numbers(), NUMBERS))
 
 
 def spectrum_tables(spectrum: SpectrumRecord) -> tuple[PageTable, ...]:
@@ -98,66 +68,6 @@ def spectrum_tables(spectrum: SpectrumRecord) -> tuple[PageTable, ...]:
     )
     head = ("mode", "Re λ", "Im λ", "relaxation time", "residual")
     return (PageTable("Slowest modes of the generator", head, rows),)
-
-
-def passage_tables(found: PassageRecord) -> tuple[PageTable, ...]:
-    """Times from the starts, and the wells."""
-    tables: list[PageTable] = []
-    if found.start is not None:
-        columns: list[tuple[str, np.ndarray]] = [
-            (head, values)
-            for head, values in (
-                ("mean time", found.start_mean_time),
-                ("deviation", found.start_deviation),
-                ("committor", found.start_committor),
-            )
-            if values is not None
-        ]
-        if found.start_exit_probability is not None:
-            exits = found.start_exit_probability.T
-            columns += [(f"by {side}", by) for side, by in zip(found.sides, exits, strict=True)]
-        rows = [
-            (_point(place), *(number(values[k]) for _, values in columns))
-            for k, place in enumerate(found.start[:ROWS])
-        ]
-        head = ("start", *(head for head, _ in columns))
-        tables.append(PageTable("First passage by start", head, tuple(rows)))
-    tables += _numbers("Numbers of the passage", found.numbers, PASSAGE_NUMBERS)
-    if found.escape is not None:
-        tables += _wells(found.escape)
-    return tuple(tables)
-
-
-def _wells(wells: EscapeRecord) -> list[PageTable]:
-    count = min(len(wells.minima), ROWS)
-    rows = tuple(
-        (
-            str(k + 1),
-            _point(wells.minima[k]),
-            *(number(v[k]) for v in (wells.weight, wells.exit_time, wells.spread, wells.indicator)),
-        )
-        for k in range(count)
-    )
-    head = ("well", "minimum of Φ̃", "share", "mean exit time", "spread", "tr(H Σ)")
-    tables = [PageTable("Wells", head, rows)]
-    if count > 1:
-        heads = ("from", *(f"to {j + 1}" for j in range(count)))
-        tables.append(
-            PageTable("Mean times between wells", heads, _matrix(wells.times[:count, :count]))
-        )
-        if wells.kramers_times is not None:
-            kramers = _matrix(wells.kramers_times[:count, :count])
-            tables.append(
-                PageTable("The same by Eyring-Kramers rates", heads, kramers, folded=True)
-            )
-    return tables
-
-
-def _matrix(values: np.ndarray) -> tuple[tuple[str, ...], ...]:
-    return tuple(
-        (str(i + 1), *("" if i == j else number(v) for j, v in enumerate(row)))
-        for i, row in enumerate(values)
-    )
 
 
 def walker_tables(result: Result) -> tuple[PageTable, ...]:

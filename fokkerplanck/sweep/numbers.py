@@ -6,6 +6,8 @@ from typing import Any
 
 import numpy as np
 
+from ..analyses.table import ANALYSES
+from ..analyses.table import numbers_of as numbers_of_analysis
 from ..io.result import Result
 
 # Dimensions of what is not one number; everything else that has a shape is left in its file.
@@ -40,8 +42,8 @@ def numbers_of(result: Result) -> dict[str, Any]:
         found |= _prefixed("stationary", result.stationary.all_numbers())
     if result.spectrum is not None:
         found |= _prefixed("spectral", result.spectrum.all_numbers())
-    if result.passage is not None:
-        found |= _prefixed("passage", result.passage.all_numbers())
+    for name in ANALYSES:
+        found |= _prefixed(name, numbers_of_analysis(name, result) or {})
     walkers = result.ensemble
     if walkers is not None:
         left = walkers.lost[-1] + walkers.outside[-1] + walkers.absorbed[-1].sum()

@@ -6,7 +6,8 @@ import numpy as np
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 
-from ...io.result import PassageRecord, Result
+from ...io import Arrays
+from ...io.result import Result
 from ..frames import Plane
 from ..stationary.flow import traced_lines
 from ..style import (
@@ -39,7 +40,7 @@ def committor_figures(result: Result) -> dict[str, Figure]:
     return {"committor": figure}
 
 
-def _curve(result: Result, found: PassageRecord, committor: np.ndarray) -> Figure:
+def _curve(result: Result, found: Arrays, committor: np.ndarray) -> Figure:
     figure = new_figure(COLUMN, 2.7)
     axes = figure.subplots()
     x = result.centers[0]
@@ -59,7 +60,7 @@ def _curve(result: Result, found: PassageRecord, committor: np.ndarray) -> Figur
 
 def _panel(
     result: Result,
-    found: PassageRecord,
+    found: Arrays,
     plane: Plane,
     axes: Axes,
     limits: list[tuple[float, float]],

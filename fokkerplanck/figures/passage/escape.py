@@ -8,8 +8,8 @@ from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 from matplotlib.patches import FancyArrowPatch
 
-from ...io import EscapeRecord
-from ...io.result import Result, StationaryRecord
+from ...io import Arrays, StationaryRecord
+from ...io.result import Result
 from ..frames import planes
 from ..style import (
     COLORS,
@@ -42,14 +42,14 @@ def escape_figures(result: Result) -> dict[str, Figure]:
     return {"escape": figure(result, wells, result.stationary)}
 
 
-def neighbours(wells: EscapeRecord) -> list[tuple[int, int]]:
+def neighbours(wells: Arrays) -> list[tuple[int, int]]:
     """Pairs of wells, each once, whose basins touch."""
-    count = len(wells.minima)
+    count = len(wells.position)
     pairs = [(i, j) for i in range(count) for j in range(i + 1, count)]
     return [(i, j) for i, j in pairs if np.isfinite(wells.barrier[i, j])]
 
 
-def _line(result: Result, wells: EscapeRecord, rest: StationaryRecord) -> Figure:
+def _line(result: Result, wells: Arrays, rest: StationaryRecord) -> Figure:
     figure = new_figure(COLUMN, 2.9)
     axes = figure.subplots()
     x, height = result.centers[0], rest.quasi_potential - rest.quasi_potential.min()
@@ -57,11 +57,11 @@ def _line(result: Result, wells: EscapeRecord, rest: StationaryRecord) -> Figure
     home = lived_in(rest.density[None], COLORED) & (x >= left) & (x <= right)
     axes.plot(x, height, color="0.3")
     tops = [
-        float(wells.barrier[i, j] + np.interp(wells.minima[i, 0], x, height))
+        float(wells.barrier[i, j] + np.interp(wells.position[i, 0], x, height))
         for i, j in neighbours(wells)
     ]
     base = max(tops, default=float(height[home].max()))
-    for n, place in enumerate(wells.minima[:, 0]):
+    for n, place in enumerate(wells.position[:, 0]):
         inside = wells.basin == n
         shade = COLORS[n % len(COLORS)]
         axes.fill_between(x, 0, height, where=inside, color=shade, alpha=0.15, linewidth=0)
@@ -69,7 +69,7 @@ def _line(result: Result, wells: EscapeRecord, rest: StationaryRecord) -> Figure
     for step, (i, j) in enumerate(neighbours(wells)):
         for row, (a, b) in enumerate(((i, j), (j, i))):
             level = base * (1.14 + 0.22 * row + 0.5 * (step % 2))
-            ends = wells.minima[a, 0], wells.minima[b, 0]
+            ends = wells.position[a, 0], wells.position[b, 0]
             axes.annotate(
                 "",
                 (ends[1], level),
@@ -84,7 +84,7 @@ def _line(result: Result, wells: EscapeRecord, rest: StationaryRecord) -> Figure
                 va="bottom",
                 fontsize=8,
             )
-    rows = 0.5 if len(wells.minima) > 2 else 0.0
+    rows = 0.5 if len(wells.position) > 2 else 0.0
     axes.set(
         xlim=(left, right),
         ylim=(-0.14 * base, base * (1.6 + rows)),
@@ -94,10 +94,10 @@ def _line(result: Result, wells: EscapeRecord, rest: StationaryRecord) -> Figure
     return figure
 
 
-def _plane(result: Result, wells: EscapeRecord, rest: StationaryRecord) -> Figure:
+def _plane(result: Result, wells: Arrays, rest: StationaryRecord) -> Figure:
     """In three dimensions on the axes along which the minima are furthest apart."""
     rows = planes(result, "marginal", np.zeros(result.ndim, dtype=int))
-    apart = np.ptp(wells.minima, axis=0)
+    apart = np.ptp(wells.position, axis=0)
     plane = max(rows, key=lambda one: float(apart[list(one.pair)].sum()))
     limits = [limits_of(result)[axis] for axis in plane.pair]
     shape = panel_shape(limits)
@@ -114,7 +114,7 @@ def _plane(result: Result, wells: EscapeRecord, rest: StationaryRecord) -> Figur
     contours(axes, values, centers, contour_levels(values, home))
     if result.ndim == 2:
         # Up the walls descent from cell to cell prefers the directions of the grid.
-        for n in range(len(wells.minima)):
+        for n in range(len(wells.position)):
             axes.contour(
                 *centers, np.where(home, wells.basin == n, np.nan).T, levels=[0.5], colors="white",
                 linewidths=1.0,
@@ -122,7 +122,7 @@ def _plane(result: Result, wells: EscapeRecord, rest: StationaryRecord) -> Figur
     for i, j in neighbours(wells):
         for a, b in ((i, j), (j, i)):
             _arrow(axes, wells, plane.pair, limits, a, b)
-    for n, place in enumerate(wells.minima):
+    for n, place in enumerate(wells.position):
         _badge(axes, (float(place[plane.pair[0]]), float(place[plane.pair[1]])), n)
     names = tuple(result.names[axis] for axis in plane.pair)
     frame_panel(axes, limits, names, True, True)
@@ -142,14 +142,14 @@ def _badge(axes: Axes, place: tuple[float, float], number: int) -> None:
 
 def _arrow(
     axes: Axes,
-    wells: EscapeRecord,
+    wells: Arrays,
     pair: tuple[int, int],
     limits: list[tuple[float, float]],
     a: int,
     b: int,
 ) -> None:
     """A bent arrow from well a to well b with its mean time beside the bend."""
-    start, end = wells.minima[a][list(pair)], wells.minima[b][list(pair)]
+    start, end = wells.position[a][list(pair)], wells.position[b][list(pair)]
     axes.add_patch(
         FancyArrowPatch(
             (float(start[0]), float(start[1])),

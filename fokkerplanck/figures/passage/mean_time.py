@@ -6,7 +6,8 @@ import numpy as np
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 
-from ...io.result import PassageRecord, Result
+from ...io import Arrays
+from ...io.result import Result
 from ..frames import Plane
 from ..style import (
     COLORS,
@@ -47,7 +48,7 @@ def mean_time_figures(result: Result) -> dict[str, Figure]:
     return {"mean_time": _maps(result, found, found.mean_time)}
 
 
-def _curve(result: Result, found: PassageRecord, time: np.ndarray) -> Figure:
+def _curve(result: Result, found: Arrays, time: np.ndarray) -> Figure:
     figure = new_figure(COLUMN, 3.2)
     top, bottom = figure.subplots(2, sharex=True, height_ratios=(2.0, 1.0))
     x = result.centers[0]
@@ -79,10 +80,10 @@ def _curve(result: Result, found: PassageRecord, time: np.ndarray) -> Figure:
     return figure
 
 
-def _starts_on_curve(axes: Axes, found: PassageRecord) -> None:
-    if found.start is None or found.start_mean_time is None:
+def _starts_on_curve(axes: Axes, found: Arrays) -> None:
+    if found.start_position is None or found.start_mean_time is None:
         return
-    for place, value in zip(found.start[:, 0], found.start_mean_time, strict=True):
+    for place, value in zip(found.start_position[:, 0], found.start_mean_time, strict=True):
         if value > 0.0:
             axes.plot(place, value, "o", color=COLORS[0], markersize=4)
             # Below the curve, which is highest at the wells where starts usually are.
@@ -105,7 +106,7 @@ def _shade(axes: Axes, result: Result, cells: np.ndarray) -> None:
         axes.axvspan(faces[first, 0], faces[last - 1, 1], color=REGION, linewidth=0)
 
 
-def _maps(result: Result, found: PassageRecord, time: np.ndarray) -> Figure:
+def _maps(result: Result, found: Arrays, time: np.ndarray) -> Figure:
     figure, panels = stacked(result)
     for plane, axes, pair_limits in panels:
         _panel(result, found, plane, axes, pair_limits, time)
@@ -114,7 +115,7 @@ def _maps(result: Result, found: PassageRecord, time: np.ndarray) -> Figure:
 
 def _panel(
     result: Result,
-    found: PassageRecord,
+    found: Arrays,
     plane: Plane,
     axes: Axes,
     limits: list[tuple[float, float]],
@@ -135,8 +136,8 @@ def _panel(
     contours(axes, loss, centers, contour_levels(loss, seen))
     cover(axes, target, bounds)
     label_region(axes, target, centers, limits, "target")
-    if found.start is not None and found.start_mean_time is not None:
-        for place, value in zip(found.start, found.start_mean_time, strict=True):
+    if found.start_position is not None and found.start_mean_time is not None:
+        for place, value in zip(found.start_position, found.start_mean_time, strict=True):
             a, b = (float(place[axis]) for axis in plane.pair)
             axes.plot(a, b, "o", color="white", markeredgecolor="black", markersize=5, zorder=5)
             axes.annotate(

@@ -10,7 +10,8 @@ from matplotlib.axes import Axes
 from matplotlib.colors import ListedColormap, LogNorm, Normalize
 from matplotlib.figure import Figure
 
-from ...io.result import PassageRecord, Result
+from ...io import Arrays
+from ...io.result import Result
 from ..frames import Plane, peak_cell, planes
 from ..style import lived_in, new_figure, panel_shape, view
 
@@ -24,16 +25,13 @@ OUTLINE = [patheffects.withStroke(linewidth=1.8, foreground="black")]
 ROOM = 0.02
 
 
-def target_cells(found: PassageRecord) -> np.ndarray:
+def target_cells(found: Arrays) -> np.ndarray:
     """Cells of the target: the time from there is zero."""
-    assert found.mean_time is not None
     return np.asarray(found.mean_time == 0.0)
 
 
-def source_cells(found: PassageRecord) -> np.ndarray:
+def source_cells(found: Arrays) -> np.ndarray:
     """Cells of the source: the committor is zero there."""
-    assert found.committor is not None
-    assert found.mean_time is not None
     return np.asarray((found.committor == 0.0) & (found.mean_time > 0.0))
 
 
@@ -43,8 +41,8 @@ def limits_of(result: Result) -> list[tuple[float, float]]:
     if result.stationary is None:
         return [(float(f[0, 0]), float(f[-1, 1])) for f in result.bounds]
     home = lived_in(result.stationary.density[None])
-    if found is not None and found.start is not None:
-        for place in found.start:
+    if found is not None and found.start_position is not None:
+        for place in found.start_position:
             cell = tuple(
                 int(np.argmin(np.abs(c - x))) for c, x in zip(result.centers, place, strict=True)
             )
@@ -55,11 +53,11 @@ def limits_of(result: Result) -> list[tuple[float, float]]:
 def sections(result: Result) -> list[Plane]:
     """Planes through the first start, or through the peak of rho_ss."""
     found = result.passage
-    if found is not None and found.start is not None:
+    if found is not None and found.start_position is not None:
         at = np.array(
             [
                 int(np.argmin(np.abs(c - x)))
-                for c, x in zip(result.centers, found.start[0], strict=True)
+                for c, x in zip(result.centers, found.start_position[0], strict=True)
             ]
         )
     elif result.stationary is not None:

@@ -8,8 +8,8 @@ from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 from matplotlib.lines import Line2D
 
-from ...io import Loop
-from ...io.result import Result, StationaryRecord
+from ...io import Loop, StationaryRecord
+from ...io.result import Result
 from ..frames import planes
 from ..style import (
     COLORS,

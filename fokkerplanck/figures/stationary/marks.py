@@ -8,7 +8,7 @@ import numpy as np
 from matplotlib.axes import Axes
 from matplotlib.lines import Line2D
 
-from ...io.result import StationaryRecord
+from ...io import StationaryRecord
 from ..style import COLORS
 
 # Shifts shorter than this share of a panel have no room for an arrow head between the markers.

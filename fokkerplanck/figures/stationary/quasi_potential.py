@@ -7,7 +7,8 @@ from matplotlib import colormaps
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 
-from ...io.result import Result, StationaryRecord
+from ...io import StationaryRecord
+from ...io.result import Result
 from ..frames import Plane, peak_cell, planes
 from ..style import (
     COLORS,

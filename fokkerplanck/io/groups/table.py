@@ -11,6 +11,9 @@ from typing import Any
 
 import h5py
 
+from ..dataset import Layout
+from ..layout import axis_names
+from ..trees import read_tree, write_tree
 from .control import (
     fill_control,
     fill_smoothing,
@@ -19,7 +22,7 @@ from .control import (
 )
 from .discrete_group import fill_discrete, read_discrete
 from .ensemble_group import fill_ensemble, read_ensemble
-from .passage_group import fill_passage, read_passage
+from .passage import PASSAGE
 from .spectrum import fill_spectrum, read_spectrum
 from .stationary_group import fill_stationary, read_stationary
 from .validation import fill_validation, read_validation
@@ -39,12 +42,26 @@ class Group:
 
     fill: Callable[[h5py.File, Any], None]
     read: Callable[[h5py.File], Any]
+    layout: Layout | None = None
+
+    @classmethod
+    def of(cls, name: str, layout: Layout) -> Group:
+        """A group that is a tree of datasets."""
+
+        def read(file: h5py.File) -> Any:
+            if name not in file:
+                return None
+            tree = read_tree(file[name])
+            layout.check(tree, axis_names(file), f"/{name}")
+            return tree
+
+        return cls(lambda file, tree: write_tree(file, name, tree), read, layout)
 
 
 GROUPS: dict[str, Group] = {
     "stationary": Group(fill_stationary, read_stationary),
     "spectrum": Group(fill_spectrum, read_spectrum),
-    "passage": Group(fill_passage, read_passage),
+    "passage": Group.of("passage", PASSAGE),
     "ensemble": Group(fill_ensemble, read_ensemble),
     "validation": Group(fill_validation, read_validation),
     "control": Group(fill_control, read_control),

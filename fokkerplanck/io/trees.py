@@ -1,0 +1,102 @@
+"""Trees of datasets in HDF5 files, as netCDF-4 has them."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any
+
+import h5py
+import numpy as np
+
+from .layout import COMPRESSION, add_scale, add_variable, set_attributes
+
+if TYPE_CHECKING:
+    from xarray import Dataset, DataTree
+
+# Attributes by which HDF5 and netCDF-4 hold dimensions together.
+_PLUMBING = {"CLASS", "NAME", "DIMENSION_LIST", "REFERENCE_LIST", "_Netcdf4Dimid"}
+# Whole numbers are compressed from here on: counts and basins shrink to a third.
+_LEAST_COMPRESSED = 64
+
+
+def write_tree(file: h5py.Group, name: str, tree: DataTree) -> None:
+    """Write a tree as a group, in place of one that is there."""
+    if name in file:
+        del file[name]
+    group = file.create_group(name)
+    _write(group, tree.to_dataset(inherit=True))
+    for child, node in tree.children.items():
+        write_tree(group, child, node)
+
+
+def read_tree(group: h5py.Group) -> DataTree:
+    """The tree of a group, in memory.
+
+    Raises
+    ------
+    ValueError
+        If its arrays do not fit together.
+    """
+    from xarray import DataTree
+
+    return DataTree.from_dict(_datasets(group, "/"))
+
+
+def _write(group: h5py.Group, dataset: Dataset) -> None:
+    used = {dim for one in dataset.data_vars.values() for dim in one.dims}
+    scales = {}
+    for name in map(str, dataset.dims):
+        # Coordinates that groups inherit and do not use stay where they are.
+        if name in used:
+            values = dataset[name].values
+            words = tuple(values.tolist()) if values.dtype.kind == "O" else values
+            attrs = dict(dataset[name].attrs)
+            scales[name] = add_scale(group, name, words, attrs.pop("long_name"))
+            set_attributes(scales[name], attrs)
+    for variable, one in dataset.data_vars.items():
+        attrs = dict(one.attrs)
+        options: dict[str, Any] = {"data": one.values}
+        if one.dtype.kind == "O":
+            options = {"data": one.values.tolist(), "dtype": h5py.string_dtype()}
+        elif one.dtype.kind in "iu" and one.size >= _LEAST_COMPRESSED and one.ndim:
+            options |= COMPRESSION
+        dims = [scales[str(dim)] for dim in one.dims]
+        add_variable(group, str(variable), dims, attrs.pop("long_name"), **options)
+    set_attributes(group, {str(name): value for name, value in dataset.attrs.items()})
+
+
+def _datasets(group: h5py.Group, path: str) -> dict[str, Dataset]:
+    from xarray import Dataset
+
+    found: dict[str, Dataset] = {}
+    data: dict[str, Any] = {}
+    for name, item in group.items():
+        if isinstance(item, h5py.Group):
+            found |= _datasets(item, f"{path}{name}/")
+        else:
+            data[name] = _variable(name, item)
+    coordinates = [name for name, (dims, *_) in data.items() if dims == (name,)]
+    dataset = Dataset(data, attrs=_attributes(group)).set_coords(coordinates)
+    return {path: dataset, **found}
+
+
+def _variable(name: str, item: h5py.Dataset) -> tuple[tuple[str, ...], np.ndarray, dict[str, Any]]:
+    if item.shape is None:
+        raise ValueError(f"{item.name} is not an array")
+    dims: tuple[str, ...] = (name,)
+    if not item.is_scale:
+        # The name of a scale that was deleted is None.
+        places = [(len(one) and one[0].name) or "" for one in item.dims]
+        if "" in places:
+            raise ValueError(f"{item.name} does not say which dimensions it has")
+        dims = tuple(place.rsplit("/", 1)[-1] for place in places)
+    text = h5py.check_string_dtype(item.dtype) is not None
+    values = item.asstr()[...] if text else item[...]
+    return dims, np.asarray(values, dtype=object if text else None), _attributes(item)
+
+
+def _attributes(item: h5py.HLObject) -> dict[str, Any]:
+    return {
+        name: value.item() if isinstance(value, np.generic) else value
+        for name, value in item.attrs.items()
+        if name not in _PLUMBING
+    }
