@@ -149,7 +149,7 @@ def test_loss_and_quasi_potential_above_their_minima(cells: tuple[int, ...]) -> 
     assert rest is not None
     sure = rest.density > 1e-12 * rest.density.max()
     quasi = np.where(sure, rest.quasi_potential, np.inf)
-    thirds = {1: [()], 2: [()], 3: [(2,), (1,), (0,)]}[len(cells)]
+    thirds: list[tuple[int, ...]] = [(2,), (1,), (0,)] if len(cells) == 3 else [()]
     expected = [
         (field - field.min()).min(axis=third) if third else field - field.min()
         for field in (result.loss, quasi)

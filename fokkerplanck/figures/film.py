@@ -129,7 +129,8 @@ def film_of(result: Result) -> Film | None:
         found = planes(result, "marginal", np.zeros(result.ndim, int))
         panels = [_images(result, frames, plane) for plane in found]
         what = "The density" if result.ndim == 2 else "Marginal densities"
-        caption = f"{what} over time, colours up to the peak of each frame; lines: the loss"
+        lines = "; lines: the loss" if any(panel.contours for panel in panels) else ""
+        caption = f"{what} over time, colours up to the peak of each frame{lines}"
         colors = _png(np.arange(LEVELS - 1, -1, -1, dtype=np.uint8)[:, None])
     return Film(
         tuple(map(int, frames)),
