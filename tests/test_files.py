@@ -21,7 +21,7 @@ from fokkerplanck import (
     open_result,
     run,
 )
-from fokkerplanck.io import RESERVED_NAMES, SCHEMA
+from fokkerplanck.io import SCHEMA, reserved
 from fokkerplanck.io.precision import BITS, COMPACT_BITS
 from fokkerplanck.io.shapes import SHAPES
 
@@ -198,7 +198,7 @@ def test_no_axis_can_take_the_name_of_a_dataset() -> None:
     places = [place.split("/") for place in documented()[0]]
     apart = ("checkpoint", "validation", "search")
     leaves = {place[-1] for place in places if not set(place) & set(apart)}
-    assert {leaf for leaf in leaves if "<" not in leaf} <= RESERVED_NAMES
+    assert {leaf for leaf in leaves if "<" not in leaf} <= reserved()
 
 
 @pytest.mark.parametrize("name", ["schema1", "schema1_control"])
@@ -219,8 +219,8 @@ def test_files_of_schema_1_are_read(name: str, tmp_path: Path) -> None:
         assert result.control.costs.size
         return
     assert result.discrete is not None
-    assert len(result.discrete.relations) == 24
-    assert result.discrete.relations[0].source == "diffusion"
+    assert len(result.discrete.relation_left) == 24
+    assert result.discrete.relation_source[0] == "diffusion"
     assert result.validation is not None
     assert result.validation.time.size
     assert result.spectrum is not None

@@ -91,7 +91,7 @@ def test_numbers_of_a_control_are_kept() -> None:
     )
     assert result.control is not None
     found = numbers_of(result)
-    assert found["control_cost"] == result.control.numbers["cost"]
+    assert found["control_cost"] == result.control.costs[0]
 
 
 def record_with(plan: Plan, outcomes: dict[int, Outcome]) -> Any:
