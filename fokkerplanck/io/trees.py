@@ -95,17 +95,23 @@ def _datasets(
 
     found: dict[str, Dataset] = {}
     data: dict[str, Any] = {}
-    renamed = {} if layout is None else layout.renamed
+    layout = layout or Layout({})
+    renamed, known = layout.renamed, layout.variables
     for name, item in group.items():
         if name in apart:
             continue
         if isinstance(item, h5py.Group):
-            within = None if layout is None else layout.child(name)
-            found |= _datasets(item, f"{path}{name}/", within)
+            found |= _datasets(item, f"{path}{name}/", layout.child(name))
         else:
-            dims, *rest = _variable(name, item)
-            dims = tuple(renamed.get(dim, dim) for dim in dims)
-            data[renamed.get(name, name)] = (dims, *rest)
+            dims, values, attrs = _variable(name, item)
+            name = renamed.get(name, name)
+            # Schema 1 did not describe every array, and what comes from elsewhere need not.
+            described = known[name].attributes if name in known else {"long_name": name}
+            data[name] = (
+                tuple(renamed.get(dim, dim) for dim in dims),
+                values,
+                {**described, **attrs},
+            )
     coordinates = [name for name, (dims, *_) in data.items() if dims == (name,)]
     dataset = Dataset(data, attrs=_attributes(group)).set_coords(coordinates)
     return {path: dataset, **found}
