@@ -17,6 +17,7 @@ from fokkerplanck.analyses.start import initial_density
 from fokkerplanck.analyses.transfer import _against_walkers, _operator
 from fokkerplanck.analyses.transfer_findings import (
     RELATION_TEXT,
+    discrete_numbers,
     multipliers_of,
     relation_errors,
     relation_gaps,
@@ -123,6 +124,10 @@ def test_expected_numbers(tmp_path: Path, result: Result) -> None:
     assert number_of("discrete.multiplier_modulus[1]", result) < 1.0
     assert number_of("discrete.mass_drift", result) <= 1e-13
     assert number_of("discrete.scan_distance[0]", result) > 0.0
+    # Formulas are no names of numbers, neither of [expect] nor in the file of a sweep.
+    numbers = discrete_numbers(found(result))
+    assert all(name.isidentifier() for name in numbers)
+    assert "x**2" in found(result).relation_name
     with pytest.raises(CaseError, match="numbers are rate, multiplier"):
         number_of("discrete.nothing", result)
     missed = case(tmp_path, expect={"discrete.folded": {"min": 1.0}})

@@ -267,6 +267,21 @@ def as_number(file: h5py.File, place: str) -> None:
     file[place] = 1.0
 
 
+def wider(file: h5py.File, group: str) -> None:
+    """Let a group of one axis have a cell more than the others."""
+    one = file[group]
+    for name in ("x", "x_bounds", "local_entropy"):
+        values, meaning = one[name][...], one[name].attrs["long_name"]
+        del one[name]
+        axis = values.ndim - 1 if name == "local_entropy" else 0
+        one[name] = np.concatenate([values, values.take([-1], axis)], axis)
+        one[name].attrs["long_name"] = meaning
+    one["x"].make_scale("x")
+    for name, scales in (("x_bounds", ("x", "bound")), ("local_entropy", ("gamma", "x"))):
+        for dimension, scale in zip(one[name].dims, scales, strict=True):
+            dimension.attach_scale(one[scale])
+
+
 def turned(file: h5py.File, place: str) -> None:
     """Let a matrix run over its dimensions in the other order."""
     values, scales = file[place][...], [dimension[0] for dimension in file[place].dims]
@@ -307,6 +322,7 @@ def steered(tmp_path_factory: pytest.TempPathFactory) -> Path:
         ("which dimensions", lambda file: file["control"].pop("policy")),
         ("/smoothing/flatness is absent", lambda file: file["smoothing"].pop("flatness")),
         ("/smoothing/depths runs over", lambda file: turned(file, "smoothing/depths")),
+        ("/smoothing/x has 33 entries and not 32", lambda file: wider(file, "smoothing")),
         ("/smoothing is not a group", lambda file: as_number(file, "smoothing")),
         ("/discrete/scan_folded is absent", lambda file: file["discrete"].pop("scan_folded")),
         ("/discrete/mass is absent", lambda file: file["discrete"].pop("mass")),

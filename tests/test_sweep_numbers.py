@@ -10,6 +10,7 @@ import pytest
 from test_sweep_members import CASE
 
 import fokkerplanck as fp
+from fokkerplanck.analyses.transfer_findings import relation_gaps
 from fokkerplanck.errors import CaseError
 from fokkerplanck.sweep import parse_settings, table_of
 from fokkerplanck.sweep.numbers import numbers_of
@@ -76,6 +77,9 @@ def test_numbers_are_those_of_the_result() -> None:
         **{f"smoothing_{k}": v for k, v in result.smoothing.numbers.items() if np.ndim(v) == 0},
         **{f"discrete_{k}": v for k, v in result.discrete.numbers.items() if np.ndim(v) == 0},
     }
+    gaps = relation_gaps(result.discrete)
+    assert found["discrete_transfer_virial"] in gaps
+    assert found["discrete_mass_drift"] < 1e-12
     assert len(expected) > 20
     for name, value in expected.items():
         assert np.array_equal(found[name], value), name

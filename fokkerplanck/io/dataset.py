@@ -166,14 +166,14 @@ class Layout:
                 return name
         return ""
 
-    def check(self, tree: DataTree, names: tuple[str, ...], place: str) -> None:
+    def check(self, tree: DataTree, cells: Mapping[str, int], place: str) -> None:
         """Compare a tree, of a file from anywhere, with this layout.
 
         Parameters
         ----------
         tree : DataTree
-        names : tuple of str
-            Of the axes.
+        cells : mapping of str to int
+            Cells along each axis, by its name and in their order.
         place : str
             Of the group in its file.
 
@@ -182,11 +182,17 @@ class Layout:
         ValueError
             Naming the first array or attribute that does not fit.
         """
+        sizes = {**cells, **{f"{name}_corner": count + 1 for name, count in cells.items()}}
+        sizes |= dict.fromkeys(COMPONENTS, len(cells))
+        for name, size in tree.sizes.items():
+            if sizes.get(str(name), size) != size:
+                raise ValueError(f"{place}/{name} has {size} entries and not {sizes[str(name)]}")
         for name, one in self.variables.items():
             if name in tree.children:
                 raise ValueError(f"{place}/{name} is not an array")
             if name in tree.variables:
-                _check_variable(tree[name], one, _words_of(one.dims, names), f"{place}/{name}")
+                dims = _words_of(one.dims, tuple(cells))
+                _check_variable(tree[name], one, dims, f"{place}/{name}")
             if one.bounds_of in tree.sizes and name in tree.sizes:
                 count = tree.sizes[one.bounds_of]
                 if tree.sizes[name] != count + 1:
@@ -200,7 +206,7 @@ class Layout:
         for name, child in tree.children.items():
             layout = self.child(name)
             if layout is not None:
-                layout.check(child, names, f"{place}/{name}")
+                layout.check(child, cells, f"{place}/{name}")
 
     @property
     def renamed(self) -> dict[str, str]:

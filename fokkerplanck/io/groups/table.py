@@ -61,7 +61,8 @@ class Group:
             if apart and not group.keys() - set(apart):
                 return None
             tree = read_tree(group, layout, apart)
-            layout.check(tree, axis_names(file), f"/{name}")
+            cells = {axis: file[axis].size for axis in axis_names(file)}
+            layout.check(tree, cells, f"/{name}")
             return tree
 
         def fill(file: h5py.File, tree: Any) -> None:
