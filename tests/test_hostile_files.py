@@ -6,7 +6,7 @@ import os
 import runpy
 import subprocess
 import sys
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from dataclasses import replace
 from pathlib import Path
 
@@ -22,7 +22,8 @@ from fokkerplanck.case import memory_needs
 from fokkerplanck.case.disk import disk_needed, require_disk, side_bytes
 from fokkerplanck.case.files.data import read_table
 from fokkerplanck.cli.main import main
-from fokkerplanck.io import export
+from fokkerplanck.io import Search, export
+from fokkerplanck.io.groups.control import fill_search, read_search
 from fokkerplanck.io.groups.stationary import CriticalPoints
 from fokkerplanck.io.groups.stationary_group import fill_stationary
 from fokkerplanck.io.storage import journal
@@ -249,6 +250,109 @@ def test_tables_of_analyses_are_whole(tmp_path: Path) -> None:
             damage(file)
         with pytest.raises(StoreError, match=name):
             open_result(bad)
+
+
+def longer(file: h5py.File, place: str) -> None:
+    """Give a coordinate that nothing runs over one entry more."""
+    values, meaning = file[place][...], file[place].attrs["long_name"]
+    del file[place]
+    file[place] = np.append(values, 9.0)
+    file[place].make_scale(place.rsplit("/", 1)[-1])
+    file[place].attrs["long_name"] = meaning
+
+
+def as_number(file: h5py.File, place: str) -> None:
+    """Put a number in place of a group."""
+    del file[place]
+    file[place] = 1.0
+
+
+def wider(file: h5py.File, group: str) -> None:
+    """Let a group of one axis have a cell more than the others."""
+    one = file[group]
+    for name in ("x", "x_bounds", "local_entropy"):
+        values, meaning = one[name][...], one[name].attrs["long_name"]
+        del one[name]
+        axis = values.ndim - 1 if name == "local_entropy" else 0
+        one[name] = np.concatenate([values, values.take([-1], axis)], axis)
+        one[name].attrs["long_name"] = meaning
+    one["x"].make_scale("x")
+    for name, scales in (("x_bounds", ("x", "bound")), ("local_entropy", ("gamma", "x"))):
+        for dimension, scale in zip(one[name].dims, scales, strict=True):
+            dimension.attach_scale(one[scale])
+
+
+def turned(file: h5py.File, place: str) -> None:
+    """Let a matrix run over its dimensions in the other order."""
+    values, scales = file[place][...], [dimension[0] for dimension in file[place].dims]
+    del file[place]
+    file[place] = values.T
+    for dimension, scale in zip(file[place].dims, reversed(scales), strict=True):
+        dimension.attach_scale(scale)
+
+
+@pytest.fixture(scope="module")
+def steered(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A result with schedules, local entropy and steps of SGD."""
+    path = tmp_path_factory.mktemp("steered") / "quick.h5"
+    schedules = {"schedule": "constant", "intervals": 3, "compare": ["cosine"]}
+    asked = (
+        {"control": schedules, "smoothing": {"gamma": [1.0, 4.0]}},
+        {
+            "discrete": {"steps": 2, "frames": 2, "rates": [0.1, 0.2]},
+            "noise": {"sigma": 5.0, "batch_size": 1, "learning_rate": 0.2},
+        },
+    )
+    # No case asks for all of them.
+    first, second = (
+        run(load_case(INPUTS / "quick.toml", {"density.end": 0.4, **one})) for one in asked
+    )
+    replace(first, analyses=first.analyses | second.analyses).save(path)
+    return path
+
+
+@pytest.mark.parametrize(
+    ("word", "damage"),
+    [
+        ("/control/edges has 5 ends of 3", lambda file: longer(file, "control/edges")),
+        ("/control/costs is absent", lambda file: file["control"].pop("costs")),
+        ("/control@hjb is", lambda file: file["control"].attrs.__setitem__("hjb", "low")),
+        ("/control/of is absent", lambda file: file["control"].attrs.pop("of")),
+        ("/control/values runs over", lambda file: turned(file, "control/values")),
+        ("which dimensions", lambda file: file["control"].pop("policy")),
+        ("/smoothing/flatness is absent", lambda file: file["smoothing"].pop("flatness")),
+        ("/smoothing/depths runs over", lambda file: turned(file, "smoothing/depths")),
+        ("/smoothing/x has 33 entries and not 32", lambda file: wider(file, "smoothing")),
+        ("/smoothing is not a group", lambda file: as_number(file, "smoothing")),
+        ("/discrete/scan_folded is absent", lambda file: file["discrete"].pop("scan_folded")),
+        ("/discrete/mass is absent", lambda file: file["discrete"].pop("mass")),
+        ("/discrete/relation_right is absent", lambda file: file["discrete"].pop("relation_right")),
+        ("/discrete/rate is absent", lambda file: file["discrete"].attrs.pop("rate")),
+    ],
+)  # fmt: skip
+def test_schedules_local_entropy_and_steps_are_whole(
+    word: str, damage: Callable[[h5py.File], object], steered: Path
+) -> None:
+    bad = Path("bad.h5")
+    bad.write_bytes(steered.read_bytes())
+    result = open_result(bad)
+    assert None not in (result.control, result.smoothing, result.discrete)
+    with h5py.File(bad, "r+") as file:
+        damage(file)
+    with pytest.raises(StoreError, match=word):
+        open_result(bad)
+
+
+def test_a_search_alone_is_no_control(steered: Path) -> None:
+    path = Path("cut.h5")
+    path.write_bytes(steered.read_bytes())
+    with h5py.File(path, "r+") as file:
+        fill_search(file, Search(np.ones(3), 0.5, np.ones(2), 1, False))
+        file["control"].attrs.clear()
+        for name in set(file["control"]) - {"search"}:
+            del file["control"][name]
+        assert read_search(file) is not None
+    assert open_result(path).control is None
 
 
 def test_pipes_and_devices_beside_a_result(good: Path) -> None:

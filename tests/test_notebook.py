@@ -9,7 +9,7 @@ import numpy as np
 import pytest
 from test_page import EVIL, Page, relaxing, with_everything
 
-from fokkerplanck.io import SmoothingRecord, html_table
+from fokkerplanck.io import html_table
 from fokkerplanck.io.notebook import ROWS, record_html
 
 RESULT = with_everything()
@@ -19,9 +19,6 @@ RECORDS = [
     RESULT.spectrum,
     RESULT.ensemble,
     RESULT.validation,
-    RESULT.control,
-    RESULT.discrete,
-    SmoothingRecord(*np.ones((4, 2)), ("loss",), *np.full((4, 1), np.nan)),
 ]
 
 

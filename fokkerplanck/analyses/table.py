@@ -9,9 +9,12 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Any
 
-from ..io import PASSAGE, Arrays, Layout
+from ..io import CONTROL, DISCRETE, PASSAGE, SMOOTHING, Arrays, Layout
+from .control import control_numbers, control_rows, control_tables
+from .local_entropy import smoothing_numbers, smoothing_rows
 from .passage import passage_numbers, passage_rows, passage_tables
 from .text import PageTable, Rows, Solved
+from .transfer_findings import discrete_numbers, discrete_rows, discrete_tables
 
 
 def _no_tables(result: Solved, found: Arrays) -> tuple[PageTable, ...]:
@@ -46,6 +49,11 @@ class Analysis:
 ANALYSES: dict[str, Analysis] = {
     "passage": Analysis(
         "First passage and escape", PASSAGE, passage_numbers, passage_rows, passage_tables
+    ),
+    "control": Analysis("Control", CONTROL, control_numbers, control_rows, control_tables),
+    "smoothing": Analysis("Local entropy", SMOOTHING, smoothing_numbers, smoothing_rows),
+    "discrete": Analysis(
+        "Steps of SGD", DISCRETE, discrete_numbers, discrete_rows, discrete_tables
     ),
 }
 

@@ -2,16 +2,18 @@
 
 from .dataset import Arrays, Attribute, Layout, Variable
 from .exports.exports import EXPORTS, export
-from .groups.control import ControlRecord, Search, SmoothingRecord
-from .groups.discrete import DiscreteRecord, RelationRow
+from .groups.control import CONTROL, Search
+from .groups.discrete import DISCRETE
 from .groups.ensemble import EnsembleRecord
 from .groups.passage import PASSAGE
+from .groups.smoothing import SMOOTHING
 from .groups.spectrum import SpectrumRecord
 from .groups.stationary import NUMBERS, CriticalPoints, Loop, StationaryRecord
+from .groups.table import reserved
 from .groups.validation import ValidationRecord
 from .identity import Identity, identity
 from .inputs import INPUT_BYTES, hdf5_version
-from .layout import OBSERVABLES, RESERVED_NAMES, SCHEMA
+from .layout import OBSERVABLES, SCHEMA
 from .notebook import html_table
 from .reader import Contents, read
 from .records import Checkpoint, Frame, Header
@@ -24,30 +26,28 @@ from .sweep import SweepRecord, read_sweep, write_sweep
 from .writer import ResultWriter
 
 __all__ = [
+    "CONTROL",
+    "DISCRETE",
     "EXPORTS",
     "INPUT_BYTES",
     "NUMBERS",
     "OBSERVABLES",
     "PASSAGE",
-    "RESERVED_NAMES",
     "SCHEMA",
+    "SMOOTHING",
     "Arrays",
     "Attribute",
     "Checkpoint",
     "Contents",
-    "ControlRecord",
     "CriticalPoints",
-    "DiscreteRecord",
     "EnsembleRecord",
     "Frame",
     "Header",
     "Identity",
     "Layout",
     "Loop",
-    "RelationRow",
     "ResultWriter",
     "Search",
-    "SmoothingRecord",
     "SpectrumRecord",
     "StationaryRecord",
     "StoredCase",
@@ -64,6 +64,7 @@ __all__ = [
     "read_sweep",
     "read_walkers",
     "replacing",
+    "reserved",
     "settle",
     "stored_case",
     "walkers_file",

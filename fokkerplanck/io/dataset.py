@@ -36,12 +36,24 @@ class Variable:
         Whether it may be absent where its other dimensions are there.
     text : bool
         Whether it holds words in place of numbers.
+    bounds_of : str
+        Coordinate of intervals whose ends these are, one more than there are intervals.
+    formerly : str
+        Its name up to schema 1, where that was another one.
     """
 
     dims: str
     long_name: str
     optional: bool = False
     text: bool = False
+    bounds_of: str = ""
+    formerly: str = ""
+
+    @property
+    def attributes(self) -> dict[str, str]:
+        """What stands beside its values."""
+        extra = {"bounds_of": self.bounds_of} if self.bounds_of else {}
+        return {**_described(self.long_name), **extra}
 
 
 @dataclass(frozen=True)
@@ -120,7 +132,7 @@ class Layout:
         data: dict[str, Any] = {}
         for name, one in self.variables.items():
             if name in given:
-                data[name] = (_dims(one.dims, grid), given[name], _described(one.long_name))
+                data[name] = (_dims(one.dims, grid), given[name], one.attributes)
         used = {word for name in given for word in self.variables[name].dims.split()}
         sizes = {
             dim: size
@@ -129,7 +141,7 @@ class Layout:
         }
         for name, one in self.variables.items():
             if one.dims == name and name in sizes and name not in data:
-                data[name] = ((name,), np.arange(sizes[name]), _described(one.long_name))
+                data[name] = ((name,), np.arange(sizes[name]), one.attributes)
         data |= _coordinates(grid, used)
         whole = {name: _words(one) for name, one in data.items()}
         tree = DataTree(Dataset(whole, attrs=attrs).set_coords([n for n in whole if n in sizes]))
@@ -154,14 +166,14 @@ class Layout:
                 return name
         return ""
 
-    def check(self, tree: DataTree, names: tuple[str, ...], place: str) -> None:
+    def check(self, tree: DataTree, cells: Mapping[str, int], place: str) -> None:
         """Compare a tree, of a file from anywhere, with this layout.
 
         Parameters
         ----------
         tree : DataTree
-        names : tuple of str
-            Of the axes.
+        cells : mapping of str to int
+            Cells along each axis, by its name and in their order.
         place : str
             Of the group in its file.
 
@@ -170,11 +182,21 @@ class Layout:
         ValueError
             Naming the first array or attribute that does not fit.
         """
+        sizes = {**cells, **{f"{name}_corner": count + 1 for name, count in cells.items()}}
+        sizes |= dict.fromkeys(COMPONENTS, len(cells))
+        for name, size in tree.sizes.items():
+            if sizes.get(str(name), size) != size:
+                raise ValueError(f"{place}/{name} has {size} entries and not {sizes[str(name)]}")
         for name, one in self.variables.items():
             if name in tree.children:
                 raise ValueError(f"{place}/{name} is not an array")
             if name in tree.variables:
-                _check_variable(tree[name], one, _words_of(one.dims, names), f"{place}/{name}")
+                dims = _words_of(one.dims, tuple(cells))
+                _check_variable(tree[name], one, dims, f"{place}/{name}")
+            if one.bounds_of in tree.sizes and name in tree.sizes:
+                count = tree.sizes[one.bounds_of]
+                if tree.sizes[name] != count + 1:
+                    raise ValueError(f"{place}/{name} has {tree.sizes[name]} ends of {count}")
         for name, attribute in self.attributes.items():
             value = tree.attrs.get(name)
             if value is not None and not isinstance(value, _KINDS[attribute.kind]):
@@ -184,12 +206,17 @@ class Layout:
         for name, child in tree.children.items():
             layout = self.child(name)
             if layout is not None:
-                layout.check(child, names, f"{place}/{name}")
+                layout.check(child, cells, f"{place}/{name}")
+
+    @property
+    def renamed(self) -> dict[str, str]:
+        """Names of arrays by those of schema 1."""
+        return {one.formerly: name for name, one in self.variables.items() if one.formerly}
 
     def names(self) -> Iterator[str]:
         """Every name in this group and in those within it, of groups, arrays and dimensions."""
         for name, one in self.variables.items():
-            yield from (name, *one.dims.split())
+            yield from (name, *({*one.dims.split()} - {AXES, CORNERS}))
         for name, child in self.children.items():
             yield name
             yield from child.names()

@@ -6,8 +6,6 @@ import h5py
 import numpy as np
 
 from ..domain import BOUNDARIES, MAX_AXES
-from .groups.discrete import SCAN
-from .groups.discrete_group import SIDES
 from .groups.validation import COMPARED
 from .layout import OBSERVABLES, axis_names
 
@@ -40,23 +38,7 @@ SHAPES: dict[str, dict[str, str]] = {
         **{"counts": "n G", "mean": "n d", "covariance": "n d d", "absorbed": "n *"},
         "trajectories": "m n d",
     },
-    "/control": {
-        **{"edges": "*", "policy": "p", "values": "p k", "costs": "p", "history": "*"},
-        **{"feedback_time": "f", "feedback": "f G"},
-    },
     "/control/search": {"control": "*", "history": "*"},
-    "/smoothing": {
-        **{"gamma": "g", "local_entropy": "g G", "loss_minima": "m d", "flatness": "m"},
-        **{"field": "f", "knob": "f", "places": "f m d", "depths": "f m", "counts": "f"},
-    },
-    "/discrete": {
-        **{"iteration": "k", "density": "k G", "mass": "k", "minimum": "k"},
-        **{"mean": "k d", "covariance": "k d d", "stationary": "G", "stationary_mean": "d"},
-        **{"stationary_covariance": "d d", "multiplier_real": "m", "multiplier_imag": "m"},
-        **{"learning_rate": "r", "scan_density": "r G"},
-        **{f"scan_{name}": "r" for name in SCAN},
-        **{f"relation_{name}": "q" for name in ("source", "name", *SIDES)},
-    },
     "/validation": {name: "n" for name in ("time", "walk_time", *COMPARED)},
 }
 # Arrays without which others of their length mean nothing.
@@ -64,14 +46,8 @@ COORDINATES = {
     "/spectrum": {"m": "real"},
     "/ensemble": {"n": "time"},
     "/validation": {"n": "time"},
-    "/control": {"p": "policy", "f": "feedback_time"},
-    "/smoothing": {"g": "gamma", "f": "field"},
-    "/discrete": {"k": "iteration", "r": "learning_rate"},
 }
-TEXTS = (
-    *("bound", "component", "component2", "row", "column", "side", "policy", "field"),
-    *("relation_source", "relation_name"),
-)
+TEXTS = ("bound", "component", "component2", "row", "column", "side")
 
 
 def check_shapes(file: h5py.File) -> None:

@@ -22,6 +22,7 @@ from ..control.controlled import ControlledSystem
 from ..errors import CaseError, NumericalFailure
 from ..fractional.levy import LEVY
 from ..fractional.levy_integrator import LevyIntegrator
+from ..io import CONTROL, Arrays
 from ..operators.generator import Generator
 from ..particles import Client
 from ..passage.escape import Escape
@@ -192,8 +193,8 @@ def _discrete(job: Job, chain: Chain) -> list[str]:
     recorder, rest = job.recorder, chain.rest
     start, density = initial_density(job.case, rest), None if rest is None else rest.density
     walkers = None if "ensemble" in recorder.failed else recorder.found.get("ensemble")
-    steps, notes = discretise(job.case, start, chain.generator, density, walkers)
-    recorder.take("discrete", steps)
+    tree, notes = discretise(job.case, start, chain.generator, density, walkers)
+    recorder.take("discrete", tree)
     return notes
 
 
@@ -257,11 +258,11 @@ def _steered(job: Job, observer: Observer) -> ControlledSystem:
                 if recorder.stopped():
                     raise KeyboardInterrupt
 
-            record = steer(
+            tree = steer(
                 case, objective, resumed=recorder.search(), moved=moved, ended=recorder.searched
             )
-        recorder.take("control", record)
-    return ControlledSystem(objective.family, objective.schedule(record.values[0]))
+        recorder.take("control", tree)
+    return ControlledSystem(objective.family, objective.schedule(Arrays(tree, CONTROL).values[0]))
 
 
 def _scheme_and_rest(

@@ -8,14 +8,7 @@ from ..analyses.table import rows_of
 from ..analyses.text import by_axis, measured
 from ..case import Case
 from ..io.result import Result
-from .findings import (
-    control_rows,
-    discrete_rows,
-    smoothing_rows,
-    spectrum_rows,
-    stationary_rows,
-    walker_rows,
-)
+from .findings import spectrum_rows, stationary_rows, walker_rows
 from .numbers import free_energy_increase, judged, mass_drift
 from .table import table
 
@@ -44,13 +37,12 @@ def summary(case: Case, result: Result) -> str:
     rows += evolution_rows(result)
     if result.stationary is not None:
         rows += stationary_rows(result.names, result.stationary)
-    rows += control_rows(result) + smoothing_rows(result)
+    rows += rows_of("control", result) + rows_of("smoothing", result)
     if result.spectrum is not None:
         rows += spectrum_rows(result.spectrum)
     rows += rows_of("passage", result)
     rows += walker_rows(result)
-    if result.discrete is not None:
-        rows += discrete_rows(result.names, result.discrete)
+    rows += rows_of("discrete", result)
     rows += [("NOT COMPUTED", f"[{key}]: {why}") for key, why in result.failed.items()]
     for note in result.notes:
         word, _, rest_of_note = note.partition(" ")

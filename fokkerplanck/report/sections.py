@@ -4,26 +4,13 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 
-from ..analyses.table import rows_of, tables_of
+from ..analyses.table import ANALYSES, rows_of, tables_of
+from ..analyses.text import PageTable, Rows
 from ..io.result import Result
 from .closing_table import evolution_rows
-from .findings import (
-    control_rows,
-    discrete_rows,
-    smoothing_rows,
-    spectrum_rows,
-    stationary_rows,
-    walker_rows,
-)
+from .findings import spectrum_rows, stationary_rows, walker_rows
 from .records import PageSection, Picture
-from .tables import (
-    control_tables,
-    discrete_tables,
-    frame_tables,
-    spectrum_tables,
-    stationary_tables,
-    walker_tables,
-)
+from .tables import frame_tables, spectrum_tables, stationary_tables, walker_tables
 
 
 def sections_of(result: Result, pictures: Mapping[str, list[Picture]]) -> tuple[PageSection, ...]:
@@ -36,7 +23,6 @@ def sections_of(result: Result, pictures: Mapping[str, list[Picture]]) -> tuple[
         By the key of the section.
     """
     rest, modes = result.stationary, result.spectrum
-    control, steps = result.control, result.discrete
     parts = [
         ("evolution", "Evolution", evolution_rows(result), frame_tables(result)),
         (
@@ -51,32 +37,19 @@ def sections_of(result: Result, pictures: Mapping[str, list[Picture]]) -> tuple[
             [] if modes is None else spectrum_rows(modes),
             () if modes is None else spectrum_tables(modes),
         ),
-        (
-            "passage",
-            "First passage and escape",
-            rows_of("passage", result),
-            tables_of("passage", result),
-        ),
+        _of_analysis("passage", result),
         ("walkers", "Walkers and validation", walker_rows(result), walker_tables(result)),
-        (
-            "control",
-            "Control",
-            control_rows(result),
-            () if control is None else control_tables(control),
-        ),
-        ("smoothing", "Local entropy", smoothing_rows(result), ()),
-        (
-            "discrete",
-            "Steps of SGD",
-            [] if steps is None else discrete_rows(result.names, steps),
-            () if steps is None else discrete_tables(steps),
-        ),
+        *(_of_analysis(name, result) for name in ("control", "smoothing", "discrete")),
     ]
     found = (
         PageSection(key, title, _headed(rows), tables, tuple(pictures.get(key, ())))
         for key, title, rows, tables in parts
     )
     return tuple(section for section in found if not section.empty)
+
+
+def _of_analysis(name: str, result: Result) -> tuple[str, str, Rows, tuple[PageTable, ...]]:
+    return name, ANALYSES[name].title, rows_of(name, result), tables_of(name, result)
 
 
 def _headed(rows: list[tuple[str, str]]) -> tuple[tuple[str, str], ...]:

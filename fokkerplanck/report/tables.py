@@ -2,13 +2,12 @@
 
 from __future__ import annotations
 
-import math
 from collections.abc import Iterable, Mapping, Sequence
 
 import numpy as np
 
 from ..analyses.text import ROWS, PageTable, number, number_table, point
-from ..io import NUMBERS, ControlRecord, DiscreteRecord, SpectrumRecord, StationaryRecord
+from ..io import NUMBERS, SpectrumRecord, StationaryRecord
 from ..io.result import Result
 
 # Output times shown; all of them are in the file.
@@ -104,34 +103,3 @@ def _columns(
 ) -> PageTable:
     rows = tuple((name, *(number(v) for v in values)) for name, values in series.items())
     return PageTable(caption, (what, *heads), rows)
-
-
-def control_tables(record: ControlRecord) -> tuple[PageTable, ...]:
-    """What the schedules cost, the cheapest first."""
-    ranked = sorted(zip(record.costs, record.names, strict=True))
-    rows = [(name, number(cost), number(cost - record.costs[0])) for cost, name in ranked]
-    if math.isfinite(record.hjb):
-        gap = number(record.hjb - record.costs[0])
-        rows.insert(0, ("best feedback (HJB)", number(record.hjb), gap))
-    head = ("schedule", "cost", f"above {record.names[0]}")
-    return (PageTable("Costs of the schedules", head, tuple(rows)),)
-
-
-def discrete_tables(steps: DiscreteRecord) -> tuple[PageTable, ...]:
-    """Both sides of the fluctuation-dissipation relations, and the scan of learning rates."""
-    tables = []
-    if steps.relations:
-        rows = tuple(
-            (
-                f"{row.name.replace('_', ' ')}, {row.source}",
-                *(number(v) for v in (row.left, row.right, row.gap, row.error)),
-            )
-            for row in steps.relations
-        )
-        head = ("relation, by", "left side", "right side", "relative gap", "known error")
-        tables.append(PageTable("Fluctuation-dissipation relations", head, rows))
-    if len(steps.scan_rates) > 1:
-        heads = [number(rate) for rate in steps.scan_rates]
-        series = _present(steps.scan)
-        tables.append(_columns("By learning rate", "learning rate", heads, series))
-    return tuple(tables)

@@ -55,12 +55,6 @@ def numbers_of(result: Result) -> dict[str, Any]:
     if result.validation is not None:
         verdict = {"agrees": result.validation.agrees, "p_value": result.validation.p_value}
         found |= _prefixed("validation", verdict)
-    if result.control is not None:
-        found |= _prefixed("control", result.control.numbers)
-    if result.smoothing is not None:
-        found |= _prefixed("smoothing", result.smoothing.numbers)
-    if result.discrete is not None:
-        found |= _prefixed("discrete", result.discrete.numbers)
     numbers = {}
     for name, value in found.items():
         array = np.asarray(value, dtype=float)

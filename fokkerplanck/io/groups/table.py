@@ -5,24 +5,20 @@ Writing, reading, resuming and showing go through this table, in its order.
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Collection
 from dataclasses import dataclass
 from typing import Any
 
 import h5py
 
 from ..dataset import Layout
-from ..layout import axis_names
+from ..layout import RESERVED_NAMES, axis_names
 from ..trees import read_tree, write_tree
-from .control import (
-    fill_control,
-    fill_smoothing,
-    read_control,
-    read_smoothing,
-)
-from .discrete_group import fill_discrete, read_discrete
+from .control import CONTROL, SEARCH
+from .discrete import DISCRETE
 from .ensemble_group import fill_ensemble, read_ensemble
 from .passage import PASSAGE
+from .smoothing import SMOOTHING
 from .spectrum import fill_spectrum, read_spectrum
 from .stationary_group import fill_stationary, read_stationary
 from .validation import fill_validation, read_validation
@@ -45,17 +41,34 @@ class Group:
     layout: Layout | None = None
 
     @classmethod
-    def of(cls, name: str, layout: Layout) -> Group:
-        """A group that is a tree of datasets."""
+    def of(cls, name: str, layout: Layout, apart: Collection[str] = ()) -> Group:
+        """A group that is a tree of datasets.
+
+        Parameters
+        ----------
+        name : str
+        layout : Layout
+        apart : collection of str
+            Groups within it that are not of the analysis; alone they do not make it be there.
+        """
 
         def read(file: h5py.File) -> Any:
-            if name not in file:
+            group = file.get(name)
+            if group is None:
                 return None
-            tree = read_tree(file[name])
-            layout.check(tree, axis_names(file), f"/{name}")
+            if not isinstance(group, h5py.Group):
+                raise ValueError(f"/{name} is not a group")
+            if apart and not group.keys() - set(apart):
+                return None
+            tree = read_tree(group, layout, apart)
+            cells = {axis: file[axis].size for axis in axis_names(file)}
+            layout.check(tree, cells, f"/{name}")
             return tree
 
-        return cls(lambda file, tree: write_tree(file, name, tree), read, layout)
+        def fill(file: h5py.File, tree: Any) -> None:
+            write_tree(file, name, tree, apart)
+
+        return cls(fill, read, layout)
 
 
 GROUPS: dict[str, Group] = {
@@ -64,7 +77,14 @@ GROUPS: dict[str, Group] = {
     "passage": Group.of("passage", PASSAGE),
     "ensemble": Group(fill_ensemble, read_ensemble),
     "validation": Group(fill_validation, read_validation),
-    "control": Group(fill_control, read_control),
-    "smoothing": Group(fill_smoothing, read_smoothing),
-    "discrete": Group(fill_discrete, read_discrete),
+    # Where the optimiser stands belongs to resuming.
+    "control": Group.of("control", CONTROL, apart=(SEARCH,)),
+    "smoothing": Group.of("smoothing", SMOOTHING),
+    "discrete": Group.of("discrete", DISCRETE),
 }
+
+
+def reserved() -> frozenset[str]:
+    """Names of the file that an axis cannot have."""
+    layouts = (group.layout for group in GROUPS.values())
+    return RESERVED_NAMES.union(*(one.names() for one in layouts if one is not None))
