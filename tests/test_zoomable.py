@@ -16,7 +16,7 @@ from typing import Any
 import browser
 import numpy as np
 import pytest
-from store_samples import make_spectrum
+from store_samples import make_points, make_spectrum
 from test_plots import ornstein_uhlenbeck
 
 from fokkerplanck import StoreError, write_zoomable, zoomable
@@ -26,8 +26,7 @@ from fokkerplanck.interactive import drawings_of, figure_json
 from fokkerplanck.interactive.cells import FRAMES, blocks
 from fokkerplanck.interactive.colors import log_scale
 from fokkerplanck.interactive.surfaces import level_of
-from fokkerplanck.io import EnsembleRecord
-from fokkerplanck.io.groups.stationary import CriticalPoints
+from fokkerplanck.io import CRITICAL, EnsembleRecord
 from fokkerplanck.io.result import Result
 
 pytest.importorskip("plotly")
@@ -83,18 +82,15 @@ def with_walkers(result: Result) -> Result:
         *np.zeros((4, times)), 2, "sgd", 0.1, 77, paths,
     )  # fmt: skip
     assert result.stationary is not None
-    points = CriticalPoints(
+    points = make_points(
+        result.grid,
         np.stack([np.zeros(result.ndim), np.ones(result.ndim)]),
         np.array([0.0, 0.5]),
         np.array([np.ones(result.ndim), [-1.0, *np.ones(result.ndim - 1)]]),
     )
-    return replace(
-        result,
-        analyses={
-            "ensemble": walkers,
-            "stationary": replace(result.stationary, critical={"loss": points}),
-        },
-    )
+    rest = result["stationary"].copy()
+    rest["critical"] = CRITICAL.build(result.grid, {}, children={"loss": points})
+    return replace(result, analyses={"ensemble": walkers, "stationary": rest})
 
 
 def test_a_curve_of_every_frame() -> None:
@@ -421,7 +417,7 @@ def test_results_without_densities_over_time(
             assert "sliders" not in figure["layout"]
         assert rest.stationary is not None
         assert write_zoomable(rest, tmp_path / "rest.html").exists()
-        bare = replace(rest, analyses={"spectrum": make_spectrum(whole.shape)})
+        bare = replace(rest, analyses={"spectrum": make_spectrum(whole.grid)})
         with pytest.raises(StoreError, match="nothing to zoom into"):
             write_zoomable(bare, tmp_path / "bare.html")
         path = saved(bare, tmp_path / "bare.h5")

@@ -9,8 +9,10 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Any
 
-from ..io import PASSAGE, Arrays, Layout
+from ..io import PASSAGE, SPECTRUM, STATIONARY, Arrays, Layout
 from .passage import passage_numbers, passage_rows, passage_tables
+from .spectrum import spectrum_numbers, spectrum_rows, spectrum_tables
+from .stationary import stationary_numbers, stationary_rows, stationary_tables
 from .text import PageTable, Rows, Solved
 
 
@@ -44,6 +46,10 @@ class Analysis:
 
 
 ANALYSES: dict[str, Analysis] = {
+    "stationary": Analysis(
+        "At rest", STATIONARY, stationary_numbers, stationary_rows, stationary_tables
+    ),
+    "spectrum": Analysis("Spectrum", SPECTRUM, spectrum_numbers, spectrum_rows, spectrum_tables),
     "passage": Analysis(
         "First passage and escape", PASSAGE, passage_numbers, passage_rows, passage_tables
     ),

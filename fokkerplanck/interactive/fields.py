@@ -7,6 +7,8 @@ from typing import Any
 
 import numpy as np
 
+from ..analyses.text import kinds
+from ..figures.stationary.marks import points_of
 from ..figures.stationary.quasi_potential import COLORED, TRUSTED
 from ..figures.style import lived_in
 from ..io.result import Result
@@ -82,10 +84,10 @@ def marks(result: Result, field: DrawnField) -> dict[str, Any] | None:
 
     Their values above the minimum are the ``customdata``.
     """
-    points = None if result.stationary is None else result.stationary.critical.get(field.key)
-    if points is None or not len(points.value):
+    points = None if result.stationary is None else points_of(result.stationary, field.key)
+    if points is None:
         return None
-    kinds = points.kinds
+    words = kinds(points.index, result.ndim)
     where = "<br>".join(
         f"{label(name)} = %{{{sign}:.5g}}" for name, sign in zip(result.names, "xy", strict=False)
     )
@@ -97,9 +99,9 @@ def marks(result: Result, field: DrawnField) -> dict[str, Any] | None:
         "x": place[:, 0],
         **({"y": place[:, 1]} if result.ndim > 1 else {}),
         "customdata": points.value - field.least,
-        "text": kinds,
+        "text": words,
         "marker": {
-            "symbol": ["circle" if kind == "minimum" else "x" for kind in kinds],
+            "symbol": ["circle" if kind == "minimum" else "x" for kind in words],
             "size": 9,
             "line": {"width": 1, "color": "white"},
         },

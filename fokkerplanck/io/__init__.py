@@ -6,12 +6,13 @@ from .groups.control import ControlRecord, Search, SmoothingRecord
 from .groups.discrete import DiscreteRecord, RelationRow
 from .groups.ensemble import EnsembleRecord
 from .groups.passage import PASSAGE
-from .groups.spectrum import SpectrumRecord
-from .groups.stationary import NUMBERS, CriticalPoints, Loop, StationaryRecord
+from .groups.spectrum import SPECTRUM
+from .groups.stationary import CRITICAL, LOOP, POINTS, STATIONARY
+from .groups.table import reserved
 from .groups.validation import ValidationRecord
 from .identity import Identity, identity
 from .inputs import INPUT_BYTES, hdf5_version
-from .layout import OBSERVABLES, RESERVED_NAMES, SCHEMA
+from .layout import OBSERVABLES, SCHEMA
 from .notebook import html_table
 from .reader import Contents, read
 from .records import Checkpoint, Frame, Header
@@ -24,32 +25,31 @@ from .sweep import SweepRecord, read_sweep, write_sweep
 from .writer import ResultWriter
 
 __all__ = [
+    "CRITICAL",
     "EXPORTS",
     "INPUT_BYTES",
-    "NUMBERS",
+    "LOOP",
     "OBSERVABLES",
     "PASSAGE",
-    "RESERVED_NAMES",
+    "POINTS",
     "SCHEMA",
+    "SPECTRUM",
+    "STATIONARY",
     "Arrays",
     "Attribute",
     "Checkpoint",
     "Contents",
     "ControlRecord",
-    "CriticalPoints",
     "DiscreteRecord",
     "EnsembleRecord",
     "Frame",
     "Header",
     "Identity",
     "Layout",
-    "Loop",
     "RelationRow",
     "ResultWriter",
     "Search",
     "SmoothingRecord",
-    "SpectrumRecord",
-    "StationaryRecord",
     "StoredCase",
     "SweepRecord",
     "ValidationRecord",
@@ -64,6 +64,7 @@ __all__ = [
     "read_sweep",
     "read_walkers",
     "replacing",
+    "reserved",
     "settle",
     "stored_case",
     "walkers_file",

@@ -74,12 +74,7 @@ _FIXED = "time density loss sigma drift component component2 row column bound ch
 _GROUPS = (
     "stationary spectrum passage ensemble validation discrete checkpoint control smoothing inputs"
 )
-_STATIONARY = (
-    "quasi_potential current velocity integrated_potential stream_function angular_momentum "
-    "critical point mode position value eigenvalues index pair side pairs shifts points"
-)
-_SPECTRUM = "real error_real imag relaxation_time residual modes modes_imag left left_imag"
-_ENSEMBLE = "walk_time walker counts absorbed outside lost gradient_norm trajectories loop_time"
+_ENSEMBLE = "walk_time walker counts absorbed outside lost gradient_norm trajectories"
 _CONTROL = "interval edges policy values costs history feedback feedback_time"
 _SMOOTHING = "gamma field minimum local_entropy loss_minima flatness knob places depths counts"
 _DISCRETE = (
@@ -88,18 +83,19 @@ _DISCRETE = (
     "scan_excess scan_folded relation relation_source relation_name relation_left relation_right "
     "relation_sampling relation_grid"
 )
+# Of what has no layout; `groups.table.reserved` has all of them.
 RESERVED_NAMES = frozenset(
     [
-        *f"{_FIXED} {_GROUPS} {_STATIONARY} {_SPECTRUM}".split(),
+        *f"{_FIXED} {_GROUPS}".split(),
         *f"{_ENSEMBLE} {_CONTROL} {_SMOOTHING} {_DISCRETE}".split(),
         *OBSERVABLES,
     ]
 )
 
 
-def check_names(header: Header) -> None:
+def check_names(header: Header, reserved: frozenset[str]) -> None:
     """Raise :class:`CaseError` where an axis or attribute would take a name of the file."""
-    taken = RESERVED_NAMES | {f"{name}_bounds" for name in header.names}
+    taken = reserved | {f"{name}_bounds" for name in header.names}
     for name in header.names:
         if name in taken:
             raise CaseError(

@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+from collections.abc import Collection
 from typing import TYPE_CHECKING, Any
 
 import h5py
 import numpy as np
 
+from .dataset import Layout
 from .layout import COMPRESSION, add_scale, add_variable, set_attributes
 
 if TYPE_CHECKING:
@@ -18,18 +20,38 @@ _PLUMBING = {"CLASS", "NAME", "DIMENSION_LIST", "REFERENCE_LIST", "_Netcdf4Dimid
 _LEAST_COMPRESSED = 64
 
 
-def write_tree(file: h5py.Group, name: str, tree: DataTree) -> None:
-    """Write a tree as a group, in place of one that is there."""
-    if name in file:
-        del file[name]
-    group = file.create_group(name)
-    _write(group, tree.to_dataset(inherit=True))
+def write_tree(file: h5py.Group, name: str, tree: DataTree, apart: Collection[str] = ()) -> None:
+    """Write a tree as a group, in place of one that is there.
+
+    Parameters
+    ----------
+    file : h5py.Group
+    name : str
+    tree : DataTree
+    apart : collection of str
+        Groups within it that are none of the tree's, and stay.
+    """
+    group = file.require_group(name)
+    for attribute in list(group.attrs):
+        del group.attrs[attribute]
+    for item in list(group):
+        if item not in apart:
+            del group[item]
+    _write(group, tree)
     for child, node in tree.children.items():
         write_tree(group, child, node)
 
 
-def read_tree(group: h5py.Group) -> DataTree:
-    """The tree of a group, in memory.
+def read_tree(group: h5py.Group, layout: Layout, apart: Collection[str] = ()) -> DataTree:
+    """The tree of a group, in memory, with the names of the present schema.
+
+    Parameters
+    ----------
+    group : h5py.Group
+    layout : Layout
+        Knows the names of earlier schemas; what it has no name for is read too.
+    apart : collection of str
+        Groups within it that are left out.
 
     Raises
     ------
@@ -38,15 +60,17 @@ def read_tree(group: h5py.Group) -> DataTree:
     """
     from xarray import DataTree
 
-    return DataTree.from_dict(_datasets(group, "/"))
+    return DataTree.from_dict(_datasets(group, "/", layout, apart))
 
 
-def _write(group: h5py.Group, dataset: Dataset) -> None:
+def _write(group: h5py.Group, tree: DataTree) -> None:
+    dataset = tree.to_dataset(inherit=True)
     used = {dim for one in dataset.data_vars.values() for dim in one.dims}
+    own = tree.to_dataset(inherit=False).dims
     scales = {}
     for name in map(str, dataset.dims):
         # Coordinates that groups inherit and do not use stay where they are.
-        if name in used:
+        if name in used or name in own:
             values = dataset[name].values
             words = tuple(values.tolist()) if values.dtype.kind == "O" else values
             attrs = dict(dataset[name].attrs)
@@ -64,16 +88,24 @@ def _write(group: h5py.Group, dataset: Dataset) -> None:
     set_attributes(group, {str(name): value for name, value in dataset.attrs.items()})
 
 
-def _datasets(group: h5py.Group, path: str) -> dict[str, Dataset]:
+def _datasets(
+    group: h5py.Group, path: str, layout: Layout | None, apart: Collection[str] = ()
+) -> dict[str, Dataset]:
     from xarray import Dataset
 
     found: dict[str, Dataset] = {}
     data: dict[str, Any] = {}
+    renamed = {} if layout is None else layout.renamed
     for name, item in group.items():
+        if name in apart:
+            continue
         if isinstance(item, h5py.Group):
-            found |= _datasets(item, f"{path}{name}/")
+            within = None if layout is None else layout.child(name)
+            found |= _datasets(item, f"{path}{name}/", within)
         else:
-            data[name] = _variable(name, item)
+            dims, *rest = _variable(name, item)
+            dims = tuple(renamed.get(dim, dim) for dim in dims)
+            data[renamed.get(name, name)] = (dims, *rest)
     coordinates = [name for name, (dims, *_) in data.items() if dims == (name,)]
     dataset = Dataset(data, attrs=_attributes(group)).set_coords(coordinates)
     return {path: dataset, **found}

@@ -12,8 +12,6 @@ from .findings import (
     control_rows,
     discrete_rows,
     smoothing_rows,
-    spectrum_rows,
-    stationary_rows,
     walker_rows,
 )
 from .numbers import free_energy_increase, judged, mass_drift
@@ -42,12 +40,9 @@ def summary(case: Case, result: Result) -> str:
     cells = " x ".join(str(n) for n in result.shape)
     rows = [("case", f"{case.name}: {cells} cells, beta = {result.beta:g}")]
     rows += evolution_rows(result)
-    if result.stationary is not None:
-        rows += stationary_rows(result.names, result.stationary)
+    rows += rows_of("stationary", result)
     rows += control_rows(result) + smoothing_rows(result)
-    if result.spectrum is not None:
-        rows += spectrum_rows(result.spectrum)
-    rows += rows_of("passage", result)
+    rows += rows_of("spectrum", result) + rows_of("passage", result)
     rows += walker_rows(result)
     if result.discrete is not None:
         rows += discrete_rows(result.names, result.discrete)

@@ -163,14 +163,10 @@ def number_of(name: str, result: Result) -> float:
             key,
         )
     place, quantity, index = parts[1], parts[2], parts[3]
-    if place == "stationary":
-        values = _of_stationary(quantity, result, key)
-    elif place in ("control", "smoothing"):
+    if place in ("control", "smoothing"):
         values = _of_numbers(place, quantity, result, key)
     elif place == "discrete":
         values = _of_discrete(quantity, result, key)
-    elif place == "spectrum":
-        values = _of_spectrum(quantity, result, key)
     elif place in ANALYSES:
         values = _of_analysis(place, quantity, result, key)
     elif place in ("ensemble", "validation"):
@@ -184,23 +180,6 @@ def number_of(name: str, result: Result) -> float:
     return float(values[where])
 
 
-def _of_stationary(quantity: str, result: Result, key: str) -> np.ndarray:
-    rest = result.stationary
-    if rest is None:
-        raise CaseError("does not exist: this case has no stationary state", key)
-    found: dict[str, Any] = dict(rest.all_numbers())
-    found |= {
-        name: getattr(rest, name)
-        for name in ("angular_momentum", "shifts")
-        if getattr(rest, name) is not None
-    }
-    if quantity not in found:
-        raise CaseError(
-            f"does not exist in this result; its stationary numbers are {', '.join(found)}", key
-        )
-    return np.asarray(found[quantity])
-
-
 def _of_numbers(place: str, quantity: str, result: Result, key: str) -> np.ndarray:
     record = result.control if place == "control" else result.smoothing
     if record is None:
@@ -210,15 +189,6 @@ def _of_numbers(place: str, quantity: str, result: Result, key: str) -> np.ndarr
             f"does not exist in this result; there are {', '.join(record.numbers)}", key
         )
     return np.asarray(record.numbers[quantity])
-
-
-def _of_spectrum(quantity: str, result: Result, key: str) -> np.ndarray:
-    if result.spectrum is None:
-        raise CaseError("does not exist: this case has no [spectrum]", key)
-    found = result.spectrum.all_numbers()
-    if quantity not in found:
-        raise CaseError(f"does not exist in this result; there are {', '.join(found)}", key)
-    return np.asarray(found[quantity])
 
 
 def _of_analysis(place: str, quantity: str, result: Result, key: str) -> np.ndarray:

@@ -11,8 +11,6 @@ from .findings import (
     control_rows,
     discrete_rows,
     smoothing_rows,
-    spectrum_rows,
-    stationary_rows,
     walker_rows,
 )
 from .records import PageSection, Picture
@@ -20,8 +18,6 @@ from .tables import (
     control_tables,
     discrete_tables,
     frame_tables,
-    spectrum_tables,
-    stationary_tables,
     walker_tables,
 )
 
@@ -35,22 +31,16 @@ def sections_of(result: Result, pictures: Mapping[str, list[Picture]]) -> tuple[
     pictures : mapping
         By the key of the section.
     """
-    rest, modes = result.stationary, result.spectrum
     control, steps = result.control, result.discrete
     parts = [
         ("evolution", "Evolution", evolution_rows(result), frame_tables(result)),
         (
             "stationary",
             "At rest",
-            [] if rest is None else stationary_rows(result.names, rest),
-            () if rest is None else stationary_tables(rest),
+            rows_of("stationary", result),
+            tables_of("stationary", result),
         ),
-        (
-            "spectrum",
-            "Spectrum",
-            [] if modes is None else spectrum_rows(modes),
-            () if modes is None else spectrum_tables(modes),
-        ),
+        ("spectrum", "Spectrum", rows_of("spectrum", result), tables_of("spectrum", result)),
         (
             "passage",
             "First passage and escape",
