@@ -154,7 +154,7 @@ def densities(
     """Masses of the cells at the times of the walkers."""
     first = np.exp(-0.5 * (grid.points[0] - start.mean[0]) ** 2 / start.covariance[0, 0])
     first /= grid.integrate(first)
-    return [cell_masses(grid, rho) for rho in fp.evolve(problem, grid, first, times).density]
+    return [cell_masses(grid, rho) for rho in fp.evolve(problem, grid, first, times).density.values]
 
 
 def skew_distance(gradients: np.ndarray, curvature: float, eta: float, batch: int) -> float:

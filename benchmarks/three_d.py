@@ -47,7 +47,7 @@ def measure(cells: int) -> dict[str, Any]:
     evolution = fp.evolve(exact.problem, grid, exact.initial(grid), [0.0, END])
     wall = time.perf_counter() - begin
     peak = peak_memory()
-    density = evolution.density[-1]
+    density = evolution.density.values[-1]
     gibbs = exact.stationary_density(grid.points)
     gibbs /= grid.integrate(gibbs)
     live = density > 0.0

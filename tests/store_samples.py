@@ -117,11 +117,11 @@ def write(path, header, frames, **options):
         writer.write("stationary", make_stationary(header))
 
 
-def make_passage(header, escape=True, full=True):
+def make_passage(header, escape=True, full=True, wells=3):
     """A first passage with every array, or with the least there is."""
     rng = np.random.default_rng(30671)
-    grid, sizes = grid_of(header), {"side": 2, "start": 2, "delay": 5, "well": 3, "bottom": 2}
-    sizes |= {"well2": 3, "component": grid.ndim}
+    grid, sizes = grid_of(header), {"side": 2, "start": 2, "delay": 5, "well": wells, "bottom": 2}
+    sizes |= {"well2": wells, "component": grid.ndim}
 
     def filled(layout):
         arrays = {}
@@ -135,11 +135,11 @@ def make_passage(header, escape=True, full=True):
         return arrays
 
     within = PASSAGE.children["escape"]
-    wells = filled(within)
+    arrays = filled(within)
     if not full:
-        del wells["loss_position"]
+        del arrays["loss_position"]
     attributes = {"quality": 0.125, "agreement": -1.0}
-    children = {"escape": within.build(grid, wells, attributes)} if escape else {}
+    children = {"escape": within.build(grid, arrays, attributes)} if escape else {}
     texts = {"target": "x > 0", "source": "x < -1"}
     if not full:
         return PASSAGE.build(grid, {}, dict.fromkeys(texts, ""), children)

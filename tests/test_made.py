@@ -336,7 +336,7 @@ def test_calls_that_need_something_else_first(beans: Path, tmp_path: Path) -> No
         with pytest.raises(CaseError, match=r"^'quadratic' is no case; .* fp.load_case"):
             call("quadratic")  # type: ignore[operator]
     path = fp.evolve(problem, problem.grid(8), np.ones((8, 8)), [0.0, 0.1])
-    with pytest.raises(CaseError, match=r"^Evolution is no Result"):
+    with pytest.raises(CaseError, match=r"^Dataset is no Result"):
         fp.write_report(path, tmp_path / "report.html")  # type: ignore[arg-type]
     with pytest.raises(CaseError, match=r"^loss.model: .* fp.data_model"):
         fp.Problem({"model": "linear_regression"}, domain=BOX)

@@ -88,7 +88,7 @@ def density_moments(problem: Problem, start: Callable[[Grid], np.ndarray]) -> np
     found = []
     for cells in (600, 1200):
         grid = problem.grid(cells)
-        density = fp.evolve(problem, grid, start(grid), [0.0, 1.0]).density[-1]
+        density = fp.evolve(problem, grid, start(grid), [0.0, 1.0]).density.values[-1]
         found.append([grid.integrate(density * grid.points[0] ** k) for k in (1, 2)])
     coarse, fine = np.array(found)
     return fine + (fine - coarse) / 3.0

@@ -9,11 +9,10 @@ from hypothesis import strategies as st
 from matplotlib.colors import LogNorm
 from matplotlib.image import imread
 from matplotlib.text import Text
-from PIL import Image
 from store_samples import make_grid, make_points, make_spectrum, rest_tree
 
 from fokkerplanck.errors import CaseError, CaseWarning, StoreError
-from fokkerplanck.figures import animation, draw
+from fokkerplanck.figures import draw
 from fokkerplanck.figures.density import density_figures
 from fokkerplanck.figures.draw import PASSAGE, STILLS
 from fokkerplanck.figures.entropy_production import entropy_production_figures, parts
@@ -38,8 +37,8 @@ def ornstein_uhlenbeck(cells, names="xyz", frames=9, stationary=True, swirl=0.0)
     current; the relaxation shown is that without it.
     """
     ndim = len(cells)
-    faces = [np.linspace(-4.0, 4.0, count + 1) for count in cells]
-    centers = tuple((face[1:] + face[:-1]) / 2 for face in faces)
+    grid = make_grid(names[:ndim], cells, -4.0, 4.0)
+    centers = grid.centers
     mesh = np.stack(np.meshgrid(*centers, indexing="ij"))
     start = np.array([1.0, -1.0, 0.5])[:ndim]
     time = np.linspace(0.0, 3.0, frames)
@@ -55,7 +54,6 @@ def ornstein_uhlenbeck(cells, names="xyz", frames=9, stationary=True, swirl=0.0)
     kl = 0.5 * ndim * (ratio - 1 - np.log(ratio)) + BETA / 2 * (mean**2).sum(1)
     loss = 0.5 * (mesh**2).sum(0)
     rest = gaussian(np.zeros(ndim), 1 / BETA)
-    grid = make_grid(names[:ndim], cells, -4.0, 4.0)
     current = np.zeros((ndim, *cells))
     if swirl and ndim == 1:
         current[0] = swirl
@@ -73,7 +71,7 @@ def ornstein_uhlenbeck(cells, names="xyz", frames=9, stationary=True, swirl=0.0)
         source="",
         names=tuple(names[:ndim]),
         centers=centers,
-        bounds=tuple(np.stack([face[:-1], face[1:]], 1) for face in faces),
+        bounds=grid.bounds,
         time=time,
         density=densities,
         loss=loss,
@@ -585,19 +583,6 @@ def test_everything_is_drawn_to_files(tmp_path, cells, monkeypatch):
     assert "matplotlib.pyplot" not in sys.modules
 
 
-@pytest.mark.parametrize("cells", [(60,), (24, 20), (8, 9, 10)])
-def test_film_moves(tmp_path, cells):
-    (path,) = draw(ornstein_uhlenbeck(cells, frames=3), tmp_path, ["animation"])
-    assert path.name == "animation.gif"
-    with Image.open(path) as film:
-        assert film.n_frames == 3
-        frames = []
-        for index in (0, 2):
-            film.seek(index)
-            frames.append(np.asarray(film.convert("RGB"), float))
-        assert np.abs(frames[1] - frames[0]).max() > 50
-
-
 def test_unknown_figure_names_the_nearest(tmp_path):
     with pytest.raises(CaseError, match=r"output.figures: 'desnity'.*mean 'density'"):
         draw(ornstein_uhlenbeck((20,)), tmp_path, ["free_energy", "desnity"])
@@ -620,8 +605,8 @@ def test_result_without_frames_and_folder_that_is_a_file(tmp_path):
     with pytest.raises(StoreError, match="cannot be written"):
         draw(result, tmp_path / "file")
     result.density, result.time = result.density[:0], result.time[:0]
-    with pytest.warns(CaseWarning, match="animation"):
-        assert draw(result, tmp_path, ["animation"]) == []
+    with pytest.warns(CaseWarning, match="free_energy"):
+        assert draw(result, tmp_path, ["free_energy"]) == []
     assert [path.name for path in draw(result, tmp_path, ["quasi_potential"])] == [
         "quasi_potential.png"
     ]
@@ -631,25 +616,12 @@ def test_result_without_frames_and_folder_that_is_a_file(tmp_path):
         draw(result, tmp_path)
 
 
-def test_film_without_ffmpeg(tmp_path, monkeypatch):
-    monkeypatch.setattr(animation.FFMpegWriter, "isAvailable", lambda: False)
-    with pytest.raises(CaseError, match="ffmpeg"):
-        draw(ornstein_uhlenbeck((20,)), tmp_path, ["animation_mp4"])
-
-
 def test_only_kept_densities_are_shown():
     result = ornstein_uhlenbeck((20, 20))
     result.density[1:-1] = np.nan
     np.testing.assert_array_equal(chosen_frames(result, 6), [0, 8])
     titles = [axes.get_title() for axes in panels(density_figures(result)["density"])]
     assert titles == ["$t = 0$", "$t = 3$", "stationary"]
-
-
-def test_long_films_are_thinned():
-    result = ornstein_uhlenbeck((8,), frames=500)
-    chosen = animation.film_frames(result)
-    assert len(chosen) == animation.MAX_FRAMES
-    assert (chosen[0], chosen[-1]) == (0, 499)
 
 
 def test_chosen_frames_follow_the_change():

@@ -91,7 +91,7 @@ def at_rest(of: fp.Problem) -> Callable[[], np.ndarray]:
 
 def passed(of: fp.Problem) -> Callable[[], np.ndarray]:
     def solve() -> np.ndarray:
-        found = fp.passage(fp.generator(of, of.grid(24)), of, "x > 2")
+        found = fp.passage(fp.generator(of, of.grid(24)), "x > 2")
         return np.asarray(found.mean_time)
 
     return solve
@@ -176,7 +176,7 @@ def solve():
                          domain={"x": (-5, 5), "y": (-5, 5)}, drift=["-y", "x"])
     grid = problem.grid(48)
     start = gaussian_density(grid, [1, 0], 0.16 * np.eye(2))
-    return fp.evolve(problem, grid, start, [0, 0.05], scheme="high-order").density[-1]
+    return fp.evolve(problem, grid, start, [0, 0.05], scheme="high-order").density.values[-1]
 """
 TWO_THREADS = (
     SCRIPT

@@ -145,7 +145,7 @@ def test_survival_between_a_reflecting_and_an_absorbing_side() -> None:
     problem = fp.Problem("2*x", [["1 + 0.8*x"]], 2.0, sides)
     fine = problem.grid(800)
     path = fp.evolve(problem, fine, np.ones(800), [0.0, 0.5], scheme="scharfetter-gummel")
-    alive = float(fine.integrate(path.density[-1]))
+    alive = float(fine.integrate(path.density.values[-1]))
     found = moved(problem, problem.grid(20), np.ones(20), 0.5, 0.1, 200_000)
     share = found.counts[1].sum() / 200_000
     assert abs(share - alive) < 7e-3

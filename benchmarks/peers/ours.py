@@ -25,6 +25,6 @@ def prepare_scheme(exact: ExactProblem, cells: int, scheme: str) -> Solve:
     def solve() -> tuple[np.ndarray, tuple[np.ndarray, ...]]:
         times = [0.0, exact.end]
         evolution = fp.evolve(exact.problem, grid, initial, times, scheme=scheme, rtol=rtol)
-        return evolution.density[-1], grid.points
+        return evolution.density.values[-1], grid.points
 
     return solve

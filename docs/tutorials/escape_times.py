@@ -22,7 +22,7 @@ print(" beta    mean time        exact   deviation")
 for beta, time in exact.items():
     problem = fp.Problem(loss="x**4/4 - x**2/2", sigma=1, beta=beta, domain={"x": (-2.5, 2.5)})
     generator = fp.generator(problem, problem.grid(512))
-    found = fp.passage(generator, problem, target="x > 0", start=[[-1.0]])
+    found = fp.passage(generator, target="x > 0", start=[[-1.0]])
     print(
         "%5d  %11.5f  %11.5f  %10.4f"
         % (beta, found.start_mean_time[0], time, found.start_deviation[0])
@@ -31,9 +31,7 @@ for beta, time in exact.items():
 # %%
 # The deviation is nearly the mean, and tends to it: waiting times become exponential. At beta = 250 the barrier is 62 times the noise.
 problem = fp.Problem(loss="x**4/4 - x**2/2", sigma=1, beta=250, domain={"x": (-2.5, 2.5)})
-found = fp.passage(
-    fp.generator(problem, problem.grid(512)), problem, target="x > 0", start=[[-1.0]]
-)
+found = fp.passage(fp.generator(problem, problem.grid(512)), target="x > 0", start=[[-1.0]])
 kramers = np.pi / np.sqrt(2) * np.exp(250 / 4)
 print("mean time %.3e, by Kramers %.3e" % (found.start_mean_time[0], kramers))
 
@@ -48,8 +46,8 @@ problem = case.problem
 grid = problem.grid((80, 104))
 generator = fp.generator(problem, grid)
 rest = fp.stationary(generator, problem)
-wells = fp.escape(generator, problem, rest)
-names = ["sharp" if place[0] < 0 else "flat" for place in wells.minima]
+wells = fp.escape(generator)
+names = ["sharp" if place[0] < 0 else "flat" for place in wells.position.values]
 for i, name in enumerate(names):
     j = 1 - i
     print(
@@ -60,13 +58,11 @@ for i, name in enumerate(names):
 # %%
 # Which of both is left sooner is not a matter of depth alone: the sharp one loses by its curvature. The committor is the chance to
 # reach the flat core before the sharp one. Where it is 1/2 the way is open.
-between = fp.passage(generator, problem, target="x > 0.9", source="x < -0.9", state=rest)
-print("transitions per unit time: %.3e" % between.committor.rate)
+between = fp.passage(generator, target="x > 0.9", source="x < -0.9")
+print("transitions per unit time: %.3e" % between.transition_rate)
 figure, axes = plt.subplots(figsize=(6.4, 4.4), layout="constrained")
 x, y = grid.centers
-drawn = axes.contourf(
-    x, y, between.committor.forward.T, levels=np.linspace(0, 1, 11), cmap="coolwarm"
-)
+drawn = axes.contourf(x, y, between.committor.T, levels=np.linspace(0, 1, 11), cmap="coolwarm")
 axes.contour(x, y, rest.quasi_potential.T, levels=12, colors="0.3", linewidths=0.6)
 axes.set(xlabel="x", ylabel="y")
 figure.colorbar(drawn, label="chance to reach the flat core first")

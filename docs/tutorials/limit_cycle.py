@@ -19,7 +19,7 @@ problem = case.problem
 grid = problem.grid((60, 50))
 generator = fp.generator(problem, grid)
 rest = fp.stationary(generator, problem)
-tree, notes = fp.analyse(problem, generator, rest)
+tree, notes = fp.analyse(generator)
 print("detailed balance:", tree.attrs["detailed_balance"])
 print("entropy production: %.2f" % tree.attrs["entropy_production"])
 
@@ -58,7 +58,7 @@ hopf = fp.load_case("hopf").problem
 square = hopf.grid(112)
 generator = fp.generator(hopf, square)
 rest = fp.stationary(generator, hopf)
-tree, _ = fp.analyse(hopf, generator, rest)
+tree, _ = fp.analyse(generator)
 current, drift = (tree[name].attrs["period"] for name in ("cycle_0", "limit_cycle_0"))
 print("loop of the current: one turn in t = %.4f (pi = %.4f)" % (current, np.pi))
 print("limit cycle of the drift: one turn in t = %.4f" % drift)

@@ -27,7 +27,7 @@ problem = fp.Problem(
 grid = problem.grid(256)
 generator = fp.generator(problem, grid)
 rest = fp.stationary(generator, problem)
-tree, _ = fp.analyse(problem, generator, rest)
+tree, _ = fp.analyse(generator)
 
 x = grid.centers[0]
 loss = problem.loss_at(grid.points)
@@ -95,7 +95,7 @@ turning = fp.Problem(
 square = turning.grid(72)
 generator = fp.generator(turning, square)
 rest = fp.stationary(generator, turning)
-tree, _ = fp.analyse(turning, generator, rest)
+tree, _ = fp.analyse(generator)
 print("detailed balance:", rest.detailed_balance)
 print("largest |curl A|: %.3f" % tree.attrs["largest_curl"])
 print("both sides of (50) differ by %.1f %% (rms)" % (100 * tree.attrs["mismatch"]))

@@ -9,6 +9,7 @@ import numpy as np
 
 from ..case import Case
 from ..errors import CaseError, NumericalFailure
+from ..grid import Grid
 from ..io import PASSAGE, Arrays
 from ..operators.generator import Generator
 from ..passage.escape import Escape, escape
@@ -115,26 +116,28 @@ def rates_of(found: Passage) -> dict[str, float]:
 
 
 def passage_tree(
-    case: Case, found: Passage | None, errors: Mapping[str, Any], wells: Escape | None
+    grid: Grid,
+    found: Passage | None,
+    regions: tuple[str, str],
+    errors: Mapping[str, Any],
+    wells: Escape | None,
 ) -> DataTree:
     """The group ``/passage``.
 
     Parameters
     ----------
-    case : Case
+    grid : Grid
     found : Passage or None
+    regions : tuple of str
+        Target and source as they were given; empty where they were not, or not as texts.
     errors : mapping
         Estimated errors by their names in the group.
     wells : Escape or None
     """
-    asked = case.passage
-    assert asked is not None
     known = set(PASSAGE.variables)
     numbers = {name: value for name, value in errors.items() if name not in known}
     arrays: dict[str, Any] = {name: value for name, value in errors.items() if name in known}
-    attributes = {"target": "", "source": ""}
     if found is not None:
-        attributes = {"target": str(asked.target), "source": asked.source or ""}
         arrays |= {
             "side": found.sides,
             "start_position": found.starts,
@@ -160,17 +163,19 @@ def passage_tree(
                 "survival": [one.survival for one in found.arrivals],
                 "arrival": [one.density for one in found.arrivals],
             }
-    within = {} if wells is None else {"escape": _escape_tree(case, wells)}
-    return PASSAGE.build(case.grid, arrays, {**numbers, **attributes}, within)
+    attributes = {**numbers, "target": regions[0], "source": regions[1]}
+    within = {} if wells is None else {"escape": escape_tree(grid, wells)}
+    return PASSAGE.build(grid, arrays, attributes, within)
 
 
-def _escape_tree(case: Case, wells: Escape) -> DataTree:
+def escape_tree(grid: Grid, wells: Escape) -> DataTree:
+    """The group ``/passage/escape``."""
     arrays: dict[str, Any] = {name: getattr(wells, name) for name in _OF_WELLS}
     arrays |= {"position": wells.minima, "basin": wells.basin}
     if wells.loss_basin is not None:
         arrays |= {"loss_position": wells.loss_minima, "loss_basin": wells.loss_basin}
     return PASSAGE.children["escape"].build(
-        case.grid,
+        grid,
         arrays,
         {"agreement": float(wells.agreement), "quality": float(wells.quality)},
     )

@@ -96,13 +96,13 @@ def at_rest(problem: Problem, state: StationaryState) -> StationaryParts:
     )
 
 
-def analyse(
-    problem: Problem, generator: Generator, state: StationaryState
-) -> tuple[DataTree, list[str]]:
-    """Everything that [stationary] asks for.
+def examine(
+    problem: Problem, generator: Generator, state: StationaryState, parts: StationaryParts
+) -> list[str]:
+    """Add to the parts of :func:`at_rest` what [stationary] asks for; returns what was left out.
 
-    The state itself, both sides of (50) with their checks, measures of circulation, critical points
-    of Phi and Phi~, closed loops of the current and of the drift, and the slowest oscillation.
+    Both sides of (50) with their checks, measures of circulation, critical points of Phi and Phi~,
+    closed loops of the current and of the drift, and the slowest oscillation.
 
     Parameters
     ----------
@@ -111,43 +111,8 @@ def analyse(
         Of the problem, in a closed box.
     state : StationaryState
         Its stationary state.
-
-    Returns
-    -------
-    tree : xarray.DataTree
-        As the group ``/stationary`` of a result.
-    notes : list of str
-        What was left out, and what to read with care.
-
-    References
-    ----------
-    G.-H. Liu and E. A. Theodorou. Deep Learning Theory Review: An Optimal Control and Dynamical
-    Systems Perspective. arXiv:1908.10920 (2019), equation (50).
-
-    Examples
-    --------
-    >>> import fokkerplanck as fp
-    >>> problem = fp.Problem("(x**2 - 1)**2", beta=4.0, domain={"x": (-2.5, 2.5)})
-    >>> generator = fp.generator(problem, problem.grid(64))
-    >>> state = fp.stationary(generator, problem)
-    >>> tree, notes = fp.analyse(problem, generator, state)
-    >>> notes  # nothing was left out
-    []
-    >>> points = tree["critical/loss"]
-    >>> points.position.values[points.index.values == 0].ravel()  # the minima
-    array([-1.,  1.])
-    """
-    parts = at_rest(problem, state)
-    notes = examine(problem, generator, state, parts)
-    return parts.tree(generator.grid), notes
-
-
-def examine(
-    problem: Problem, generator: Generator, state: StationaryState, parts: StationaryParts
-) -> list[str]:
-    """Add to the parts of :func:`at_rest` what [stationary] asks for; returns what was left out.
-
-    What was found before a failure stays in them.
+    parts : StationaryParts
+        What was found before a failure stays in it.
     """
     grid, notes = generator.grid, []
     if min(grid.shape) < STENCIL:

@@ -35,12 +35,18 @@ class Generator:
         Rates per unit time.
     potential : Potential
         Verdict on detailed balance and Psi = beta Phi~ where it holds.
+
+    Attributes
+    ----------
+    problem : Problem or None
+        What :func:`generator` made it from; None of generators that were derived from others.
     """
 
     def __init__(self, grid: Grid, rates: Rates, potential: Potential):
         self.grid = grid
         self.rates = rates
         self.potential = potential
+        self.problem: Problem | None = None
 
     @property
     def detailed_balance(self) -> bool:
@@ -285,7 +291,9 @@ def generator(problem: Problem, grid: Grid, time: float = 0.0) -> Generator:
     True
     """
     problem.check(grid, time)
-    return assemble_generator(problem, grid, time)
+    result = assemble_generator(problem, grid, time)
+    result.problem = problem
+    return result
 
 
 def assemble_generator(

@@ -177,7 +177,10 @@ def _passage(job: Job, chain: Chain) -> list[str]:
     if case.passage.escape:
         notes += recorder.attempt("passage.escape", leave)
     if found is not None or wells is not None:
-        recorder.take("passage", passage_tree(case, found, errors, wells))
+        regions = (
+            ("", "") if found is None else (case.passage.target or "", case.passage.source or "")
+        )
+        recorder.take("passage", passage_tree(case.grid, found, regions, errors, wells))
     return notes
 
 
