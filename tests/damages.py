@@ -9,6 +9,7 @@ from pathlib import Path
 import h5py
 import numpy as np
 from store_samples import (
+    grid_of,
     make_frame,
     make_header,
     make_passage,
@@ -36,7 +37,7 @@ def write_good(path: Path) -> None:
         for index in range(3):
             writer.append(make_frame(header, index))
         writer.write("stationary", make_stationary(header))
-        writer.write("spectrum", make_spectrum(header.shape, turning=True))
+        writer.write("spectrum", make_spectrum(grid_of(header), turning=True))
         writer.write("passage", make_passage(header))
         writer.close("complete", timings={"solve": 1.0}, notes=["a note"])
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import os
 import runpy
 import subprocess
@@ -15,17 +16,16 @@ import numpy as np
 import pytest
 from damages import write_good
 from limits_of_time import time_limit
-from store_samples import make_header, make_stationary
+from store_samples import grid_of, make_header, make_points, make_stationary
 
 from fokkerplanck import CaseError, StoreError, load_case, open_result, run
 from fokkerplanck.case import memory_needs
 from fokkerplanck.case.disk import disk_needed, require_disk, side_bytes
 from fokkerplanck.case.files.data import read_table
 from fokkerplanck.cli.main import main
-from fokkerplanck.io import Search, export
+from fokkerplanck.io import CRITICAL, LOOP, Search, export
 from fokkerplanck.io.groups.control import fill_search, read_search
-from fokkerplanck.io.groups.stationary import CriticalPoints
-from fokkerplanck.io.groups.stationary_group import fill_stationary
+from fokkerplanck.io.groups.table import GROUPS
 from fokkerplanck.io.storage import journal
 from fokkerplanck.io.storage.guard import refuse_endless
 from fokkerplanck.io.sweep import read_sweep
@@ -223,23 +223,59 @@ def test_values_at_the_door(kind: str, word: str, good: Path) -> None:
     assert not list(Path().glob("*.vtkhdf*"))
 
 
+def swap(side: h5py.Dataset) -> None:
+    side[...] = side[...][::-1]
+
+
+def turn(group: h5py.Group, name: str, value: object) -> None:
+    group.attrs[name] = value
+
+
+def shorten(file: h5py.File, name: str, dim: str, size: int | None = None) -> None:
+    """Write a group again with fewer entries along one dimension of its own."""
+    tree = GROUPS[name].read(file)
+    whole = tree.to_dataset()
+    keep = whole.sizes[dim] - 1 if size is None else size
+    with contextlib.suppress(KeyError):
+        del tree["critical"], tree["cycle_0"]
+    tree.dataset = whole.isel({dim: slice(keep)})
+    GROUPS[name].fill(file, tree)
+
+
 def test_tables_of_analyses_are_whole(tmp_path: Path) -> None:
     """Rows that are counted, and arrays that belong to others."""
     good, header = tmp_path / "good.h5", make_header((4, 5), seed=7)
     write_good(good)
-    points = CriticalPoints(np.zeros((1, 2)), np.zeros(1), np.ones((1, 2)))
-    state = replace(
-        make_stationary(header),
-        critical={"loss": points, "quasi_potential": points},
-        pairs=np.zeros((1, 2), int),
-        shifts=np.zeros((1, 2)),
+    grid = grid_of(header)
+    points = make_points(grid, np.zeros((1, 2)), np.zeros(1), np.ones((1, 2)))
+    state = make_stationary(header)
+    state["critical"] = CRITICAL.build(
+        grid,
+        {"pairs": np.zeros((1, 2), int), "shifts": np.zeros((1, 2))},
+        children={"loss": points, "quasi_potential": points},
     )
+    circle = {"loop_time": [0.0, 1.0, 2.0], "points": np.eye(3)[:, :2]}
+    numbers = {"period": 2.0, "center": np.zeros(2), "winding": 1, "closure": 0.0}
+    numbers |= {"mean_potential": 0.5, "multiplier": np.nan}
+    state["cycle_0"] = LOOP.build(grid, circle, numbers)
     with h5py.File(good, "r+") as file:
-        fill_stationary(file, state)
+        GROUPS["stationary"].fill(file, state)
     assert open_result(good).stationary is not None
     for name, damage in (
         ("pairs", lambda file: file["stationary/critical/pairs"].__setitem__((0, 0), -9)),
         ("pairs", lambda file: file["stationary/critical/pairs"].__setitem__((0, 1), 1)),
+        ("rows beyond the 0", lambda file: file["stationary/critical"].__delitem__("loss")),
+        ("side does not hold", lambda file: swap(file["stationary/critical/side"])),
+        ("index is absent", lambda file: file["stationary/critical/loss"].__delitem__("index")),
+        ("center is", lambda file: turn(file["stationary/cycle_0"], "center", [0.0, 1.0, 2.0])),
+        ("winding is", lambda file: turn(file["stationary/cycle_0"], "winding", "left")),
+        ("multiplier is absent", lambda file: file["stationary/cycle_0"].attrs.pop("multiplier")),
+        ("curl is absent", lambda file: file["stationary"].attrs.pop("curl")),
+        ("x has 3 entries and not 4", lambda file: shorten(file, "stationary", "x")),
+        ("component has 1 entries", lambda file: shorten(file, "stationary", "component")),
+        ("closed is absent", lambda file: file["spectrum"].attrs.pop("closed")),
+        ("fewer than 1", lambda file: shorten(file, "spectrum", "mode", 0)),
+        ("basin names rows", lambda file: file["passage/escape/basin"].__setitem__((0, 0), 3)),
         ("spread", lambda file: file["passage/escape"].__delitem__("spread")),
         ("which dimensions", lambda file: file["passage"].__delitem__("side")),
         ("which dimensions", lambda file: file["passage"].__delitem__("delay")),

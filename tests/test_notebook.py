@@ -15,8 +15,6 @@ from fokkerplanck.io.notebook import ROWS, record_html
 RESULT = with_everything()
 RECORDS = [
     RESULT,
-    RESULT.stationary,
-    RESULT.spectrum,
     RESULT.ensemble,
     RESULT.validation,
 ]
@@ -55,7 +53,7 @@ def test_result_tells_the_main_numbers() -> None:
 
 def test_result_without_observables_still_shows() -> None:
     bare = relaxing(title="")
-    bare.observables, bare.time, bare.stationary = {}, bare.time[:0], None
+    bare.observables, bare.time, bare.analyses = {}, bare.time[:0], {}
     text = Page(bare._repr_html_()).text
     assert "Result" in text
     assert "none" in text

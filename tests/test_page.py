@@ -68,7 +68,7 @@ def with_everything() -> Result:
     """The same with a record of every analysis."""
     result = relaxing(notes=[f"caution {EVIL}", "scheme high-order: well", "stepper fast: it is"])
     shape, times, rng = result.shape, len(result.time), np.random.default_rng(5077)
-    result.analyses["spectrum"] = make_spectrum(shape, turning=True)
+    result.analyses["spectrum"] = make_spectrum(result.grid, turning=True)
     result.analyses["passage"] = make_passage(make_header(shape))
     result.analyses["ensemble"] = EnsembleRecord(
         result.time,

@@ -9,10 +9,21 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Any
 
-from ..io import CONTROL, DISCRETE, PASSAGE, SMOOTHING, Arrays, Layout
+from ..io import (
+    CONTROL,
+    DISCRETE,
+    PASSAGE,
+    SMOOTHING,
+    SPECTRUM,
+    STATIONARY,
+    Arrays,
+    Layout,
+)
 from .control import control_numbers, control_rows, control_tables
 from .local_entropy import smoothing_numbers, smoothing_rows
 from .passage import passage_numbers, passage_rows, passage_tables
+from .spectrum import spectrum_numbers, spectrum_rows, spectrum_tables
+from .stationary import stationary_numbers, stationary_rows, stationary_tables
 from .text import PageTable, Rows, Solved
 from .transfer_findings import discrete_numbers, discrete_rows, discrete_tables
 
@@ -47,6 +58,10 @@ class Analysis:
 
 
 ANALYSES: dict[str, Analysis] = {
+    "stationary": Analysis(
+        "At rest", STATIONARY, stationary_numbers, stationary_rows, stationary_tables
+    ),
+    "spectrum": Analysis("Spectrum", SPECTRUM, spectrum_numbers, spectrum_rows, spectrum_tables),
     "passage": Analysis(
         "First passage and escape", PASSAGE, passage_numbers, passage_rows, passage_tables
     ),

@@ -7,8 +7,8 @@ from .groups.discrete import DISCRETE
 from .groups.ensemble import EnsembleRecord
 from .groups.passage import PASSAGE
 from .groups.smoothing import SMOOTHING
-from .groups.spectrum import SpectrumRecord
-from .groups.stationary import NUMBERS, CriticalPoints, Loop, StationaryRecord
+from .groups.spectrum import SPECTRUM
+from .groups.stationary import CRITICAL, LOOP, POINTS, STATIONARY
 from .groups.table import reserved
 from .groups.validation import ValidationRecord
 from .identity import Identity, identity
@@ -27,29 +27,29 @@ from .writer import ResultWriter
 
 __all__ = [
     "CONTROL",
+    "CRITICAL",
     "DISCRETE",
     "EXPORTS",
     "INPUT_BYTES",
-    "NUMBERS",
+    "LOOP",
     "OBSERVABLES",
     "PASSAGE",
+    "POINTS",
     "SCHEMA",
     "SMOOTHING",
+    "SPECTRUM",
+    "STATIONARY",
     "Arrays",
     "Attribute",
     "Checkpoint",
     "Contents",
-    "CriticalPoints",
     "EnsembleRecord",
     "Frame",
     "Header",
     "Identity",
     "Layout",
-    "Loop",
     "ResultWriter",
     "Search",
-    "SpectrumRecord",
-    "StationaryRecord",
     "StoredCase",
     "SweepRecord",
     "ValidationRecord",

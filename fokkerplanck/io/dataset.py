@@ -38,6 +38,13 @@ class Variable:
         Whether it holds words in place of numbers.
     bounds_of : str
         Coordinate of intervals whose ends these are, one more than there are intervals.
+    words : tuple of str
+        Those that it holds in every file.
+    least : int
+        Fewest entries along each of its own dimensions.
+    indexes : str
+        The dimension whose rows its values number, ``"well"``, in a group within this one
+        ``"loss/point"``; of several each is for one entry of its last dimension.
     formerly : str
         Its name up to schema 1, where that was another one.
     """
@@ -46,6 +53,9 @@ class Variable:
     long_name: str
     optional: bool = False
     text: bool = False
+    words: tuple[str, ...] = ()
+    least: int = 0
+    indexes: str = ""
     bounds_of: str = ""
     formerly: str = ""
 
@@ -64,7 +74,7 @@ class Attribute:
     ----------
     long_name : str
     kind : type
-        float, int, bool or str.
+        float, int, bool or str; ndarray for a number along each axis.
     optional : bool
         Whether a group may do without it.
     """
@@ -134,14 +144,17 @@ class Layout:
             if name in given:
                 data[name] = (_dims(one.dims, grid), given[name], one.attributes)
         used = {word for name in given for word in self.variables[name].dims.split()}
+        # Some groups have them whether anything runs over them or not.
+        used |= COMPONENTS.keys() & self.variables.keys()
         sizes = {
             dim: size
             for dims, array, _ in data.values()
             for dim, size in zip(dims, array.shape, strict=True)
         }
         for name, one in self.variables.items():
-            if one.dims == name and name in sizes and name not in data:
-                data[name] = ((name,), np.arange(sizes[name]), one.attributes)
+            if one.dims == name and name in sizes and name not in {*data, *COMPONENTS}:
+                values = np.array(one.words) if one.words else np.arange(sizes[name])
+                data[name] = ((name,), values, one.attributes)
         data |= _coordinates(grid, used)
         whole = {name: _words(one) for name, one in data.items()}
         tree = DataTree(Dataset(whole, attrs=attrs).set_coords([n for n in whole if n in sizes]))
@@ -199,7 +212,7 @@ class Layout:
                     raise ValueError(f"{place}/{name} has {tree.sizes[name]} ends of {count}")
         for name, attribute in self.attributes.items():
             value = tree.attrs.get(name)
-            if value is not None and not isinstance(value, _KINDS[attribute.kind]):
+            if value is not None and not _fits(value, attribute, len(cells)):
                 raise ValueError(f"{place}@{name} is {value!r}")
         if lacking := self.lacking(tree):
             raise ValueError(f"{place}/{lacking} is absent, and what belongs to it is not")
@@ -207,6 +220,9 @@ class Layout:
             layout = self.child(name)
             if layout is not None:
                 layout.check(child, cells, f"{place}/{name}")
+        for name, one in self.variables.items():
+            if one.indexes and name in tree.variables:
+                _check_numbers(tree, name, one.indexes.split(), f"{place}/{name}")
 
     @property
     def renamed(self) -> dict[str, str]:
@@ -244,8 +260,8 @@ class Arrays:
         if layout is None:
             raise AttributeError(name)
         if name in layout.attributes:
-            value = self._tree.attrs.get(name)
-            return None if value is None else layout.attributes[name].kind(value)
+            value, kind = self._tree.attrs.get(name), layout.attributes[name].kind
+            return value if value is None or kind is np.ndarray else kind(value)
         if name in layout.variables:
             return self._tree.variables[name].values if name in self._tree.variables else None
         within = layout.child(name)
@@ -284,6 +300,13 @@ class Arrays:
             if one.kind in (float, int) and name in self._tree.attrs
         }
 
+    def numbered(self, stem: str) -> tuple[Arrays, ...]:
+        """The groups ``stem_0``, ``stem_1`` and so on within this one."""
+        found: list[Arrays] = []
+        while f"{stem}_{len(found)}" in self._tree.children:
+            found.append(getattr(self, f"{stem}_{len(found)}"))
+        return tuple(found)
+
     def some(self, *names: str) -> dict[str, np.ndarray]:
         """Those of the arrays of these names that are there."""
         found = self._tree.variables
@@ -295,7 +318,14 @@ _KINDS: dict[type, tuple[type, ...]] = {
     int: (int, np.integer),
     bool: (bool, np.bool_, int, np.integer),
     str: (str,),
+    np.ndarray: (np.ndarray,),
 }
+
+
+def _fits(value: Any, attribute: Attribute, ndim: int) -> bool:
+    if attribute.kind is np.ndarray and isinstance(value, np.ndarray):
+        return value.shape == (ndim,) and value.dtype.kind in "iuf"
+    return isinstance(value, _KINDS[attribute.kind])
 
 
 def _described(long_name: str) -> dict[str, str]:
@@ -342,10 +372,26 @@ def _coordinates(grid: Grid, used: set[str]) -> dict[str, Any]:
 
 def _check_variable(array: Any, one: Variable, dims: tuple[str, ...], place: str) -> None:
     kind, size = array.dtype.kind, array.dtype.itemsize
-    if kind not in ("OUS" if one.text else "iufb"):
+    if kind not in ("OUS" if one.text or one.words else "iu" if one.indexes else "iufb"):
         raise ValueError(f"{place} holds {array.dtype}")
     if kind == "f" and size not in (4, 8):
         # What linear algebra does not take.
         raise ValueError(f"{place} holds {array.dtype}; float32 and float64 are possible")
     if array.dims != dims:
         raise ValueError(f"{place} runs over ({', '.join(array.dims)}) and not ({', '.join(dims)})")
+    if one.words and tuple(array.values) != one.words:
+        raise ValueError(f"{place} does not hold {', '.join(one.words)}")
+    if min(array.shape, default=one.least) < one.least:
+        raise ValueError(f"{place} has fewer than {one.least} entries")
+
+
+def _check_numbers(tree: Any, name: str, counted: list[str], place: str) -> None:
+    """Whether an array numbers rows that are there."""
+    values = tree.variables[name].values
+    columns = [values] if len(counted) == 1 else np.moveaxis(values, -1, 0)
+    for numbers, where in zip(columns, counted, strict=True):
+        group, _, dim = where.rpartition("/")
+        within = tree.children.get(group) if group else tree
+        count = 0 if within is None else within.sizes.get(dim, 0)
+        if numbers.size and not (numbers.min() >= 0 and numbers.max() < count):
+            raise ValueError(f"{place} names rows beyond the {count} of {where}")

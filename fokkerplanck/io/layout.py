@@ -74,17 +74,11 @@ _FIXED = "time density loss sigma drift component component2 row column bound ch
 _GROUPS = (
     "stationary spectrum passage ensemble validation discrete checkpoint control smoothing inputs"
 )
-_STATIONARY = (
-    "quasi_potential current velocity integrated_potential stream_function angular_momentum "
-    "critical point mode position value eigenvalues index pair side pairs shifts points"
-)
-_SPECTRUM = "real error_real imag relaxation_time residual modes modes_imag left left_imag"
-_ENSEMBLE = "walk_time walker counts absorbed outside lost gradient_norm trajectories loop_time"
+_ENSEMBLE = "walk_time walker counts absorbed outside lost gradient_norm trajectories"
 # Of what has no layout; `groups.table.reserved` has all of them.
 RESERVED_NAMES = frozenset(
     [
-        *f"{_FIXED} {_GROUPS} {_STATIONARY} {_SPECTRUM}".split(),
-        *_ENSEMBLE.split(),
+        *f"{_FIXED} {_GROUPS} {_ENSEMBLE}".split(),
         *OBSERVABLES,
     ]
 )

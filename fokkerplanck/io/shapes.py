@@ -9,29 +9,14 @@ from ..domain import BOUNDARIES, MAX_AXES
 from .groups.validation import COMPARED
 from .layout import OBSERVABLES, axis_names
 
-# Dimensions by name: G stands for those of the grid, C for one more along each axis, d for the
-# number of axes, * for any. Other letters are equal wherever they stand in one group.
-_CRITICAL = {"position": "k d", "value": "k", "eigenvalues": "k d", "index": "k"}
-# Up to schema 1 the times of loops were called time.
-_LOOP = {"time": "k", "loop_time": "k", "points": "k d"}
+# Dimensions by name: G stands for those of the grid, d for the number of axes, * for any. Other
+# letters are equal wherever they stand in one group.
 SHAPES: dict[str, dict[str, str]] = {
     "/": {
         **{name: "*" for name in ("time", *OBSERVABLES)},
         **dict.fromkeys(("mean", "error_mean"), "* d"),
         **dict.fromkeys(("covariance", "error_covariance"), "* d d"),
         **{"density": "* G", "loss": "G", "sigma": "d d G", "drift": "d G", "bound": "p"},
-    },
-    "/stationary": {
-        **dict.fromkeys(("density", "quasi_potential", "integrated_potential"), "G"),
-        **dict.fromkeys(("current", "velocity"), "d G"),
-        **{"stream_function": "C", "angular_momentum": "d d"},
-    },
-    "/stationary/critical": {"pairs": "m 2", "shifts": "m d"},
-    "/stationary/critical/loss": _CRITICAL,
-    "/stationary/critical/quasi_potential": _CRITICAL,
-    "/spectrum": {
-        **dict.fromkeys(("real", "imag", "relaxation_time", "residual", "error_real"), "m"),
-        **dict.fromkeys(("modes", "modes_imag", "left", "left_imag"), "m G"),
     },
     "/ensemble": {
         **dict.fromkeys(("time", "walk_time", "outside", "lost", "loss", "gradient_norm"), "n"),
@@ -43,7 +28,6 @@ SHAPES: dict[str, dict[str, str]] = {
 }
 # Arrays without which others of their length mean nothing.
 COORDINATES = {
-    "/spectrum": {"m": "real"},
     "/ensemble": {"n": "time"},
     "/validation": {"n": "time"},
 }
@@ -87,12 +71,6 @@ def check_shapes(file: h5py.File) -> None:
         for letter, name in COORDINATES.get(place, {}).items():
             if letter in known and name not in group:
                 raise ValueError(f"{place}/{name} is absent, and what belongs to it is not")
-    loops = [name for name in file.get("stationary", {}) if name.startswith(("cycle", "limit"))]
-    for name in loops:
-        known = {}
-        for part, dimensions in _LOOP.items():
-            if part in file[f"stationary/{name}"]:
-                _check(file[f"stationary/{name}"], part, dimensions, shape, known)
 
 
 def _dataset(group: h5py.Group, name: str) -> h5py.Dataset:
@@ -115,7 +93,7 @@ def _check(
         raise ValueError(f"{place} holds {item.dtype}; float32 and float64 are possible")
     expected: list[int | str] = []
     for token in dimensions.split():
-        whole = {"G": shape, "C": tuple(cells + 1 for cells in shape), "d": (len(shape),)}
+        whole = {"G": shape, "d": (len(shape),)}
         expected += whole.get(token, (int(token) if token.isdigit() else token,))
     fits = len(expected) == len(item.shape)
     for wanted, found in zip(expected, item.shape, strict=False):

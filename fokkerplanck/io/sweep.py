@@ -15,7 +15,7 @@ from ..errors import StoreError
 from ..runtime.files import whole_file
 from .brief import brief
 from .groups.passage import PASSAGE
-from .groups.stationary import NUMBERS
+from .groups.stationary import STATIONARY
 from .layout import CONVENTIONS, LIBVER, OBSERVABLES, add_scale, add_variable, set_attributes
 from .storage.guard import inspect, refuse_endless
 
@@ -30,7 +30,10 @@ PREFIXES = (
 )
 LONG_NAMES: dict[str, str] = {
     **{name: f"{text}, at the end" for name, text in OBSERVABLES.items()},
-    **{f"stationary_{name}": f"stationary state: {text}" for name, text in NUMBERS.items()},
+    **{
+        f"stationary_{name}": f"stationary state: {one.long_name}"
+        for name, one in STATIONARY.attributes.items()
+    },
     **{f"passage_{name}": one.long_name for name, one in PASSAGE.attributes.items()},
     "density_error": "estimated error of the density in L1, at the end",
     "minimum": "smallest value of the density over all frames",

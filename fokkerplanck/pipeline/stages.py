@@ -13,8 +13,9 @@ from ..analyses.control import objective_of, steer
 from ..analyses.local_entropy import smooth
 from ..analyses.observables import Observer, measure_levy
 from ..analyses.passage import check_regions, passage_tree, transit, wells_of
+from ..analyses.spectrum import spectrum_of, spectrum_tree
 from ..analyses.start import initial_density, levy_system_of, scheme_of, system_of
-from ..analyses.stationary import analyse, record_of, spectrum_of
+from ..analyses.stationary import at_rest, examine
 from ..analyses.transfer import discretise
 from ..analyses.validation import validate
 from ..case import Case
@@ -32,12 +33,7 @@ from ..runtime.progress import COUNT
 from ..stationary.stationary import StationaryState
 from ..timestepping.schemes import SCHEME_TABLE, Scheme
 from ..timestepping.system import System
-from .coarse_analyses import (
-    CoarseAnalyses,
-    add_spectrum_errors,
-    add_stationary_errors,
-    passage_errors,
-)
+from .coarse_analyses import CoarseAnalyses, passage_errors, spectrum_errors, stationary_errors
 from .error_estimate import estimate_for
 from .evolution import cautioned, march_density, march_frames, move_walkers, series
 from .recorder import Recorder
@@ -120,14 +116,14 @@ def _solve_gaussian(job: Job) -> list[str]:
         notes += march_density(case, recorder, clock, steered, observer, scheme, rest)
     if rest is not None:
         with clock("analyse"):
-            record = record_of(case.problem, rest.generator, rest)
+            parts = at_rest(case.problem, rest)
             if case.stationary is not None:
-                within = partial(analyse, case.problem, system.at(0.0), rest, record)
+                within = partial(examine, case.problem, system.at(0.0), rest, parts)
                 notes += recorder.attempt("stationary", within)
-                add_stationary_errors(coarse, record)
+                parts.attributes |= stationary_errors(coarse, rest, parts)
             if case.density is None:
                 notes += cautioned(case, rest.generator, rest.density)
-            recorder.take("stationary", record)
+            recorder.take("stationary", parts.tree(case.grid))
     notes += _smoothing(job)
     if case.spectrum is not None:
         with clock("modes"):
@@ -154,9 +150,9 @@ def _smoothing(job: Job) -> list[str]:
 def _spectrum(job: Job, chain: Chain) -> list[str]:
     assert job.case.spectrum is not None
     known = rest_of_chain(chain.system, chain.rest)
-    modes, notes = spectrum_of(chain.system.at(0.0), job.case.spectrum.count, known)
-    add_spectrum_errors(chain.coarse, modes)
-    job.recorder.take("spectrum", modes)
+    found, notes = spectrum_of(chain.system.at(0.0), job.case.spectrum.count, known)
+    errors = spectrum_errors(chain.coarse, found)
+    job.recorder.take("spectrum", spectrum_tree(job.case.grid, found, errors))
     return notes
 
 

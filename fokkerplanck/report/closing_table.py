@@ -8,7 +8,7 @@ from ..analyses.table import rows_of
 from ..analyses.text import by_axis, measured
 from ..case import Case
 from ..io.result import Result
-from .findings import spectrum_rows, stationary_rows, walker_rows
+from .findings import walker_rows
 from .numbers import free_energy_increase, judged, mass_drift
 from .table import table
 
@@ -35,12 +35,8 @@ def summary(case: Case, result: Result) -> str:
     cells = " x ".join(str(n) for n in result.shape)
     rows = [("case", f"{case.name}: {cells} cells, beta = {result.beta:g}")]
     rows += evolution_rows(result)
-    if result.stationary is not None:
-        rows += stationary_rows(result.names, result.stationary)
-    rows += rows_of("control", result) + rows_of("smoothing", result)
-    if result.spectrum is not None:
-        rows += spectrum_rows(result.spectrum)
-    rows += rows_of("passage", result)
+    for name in ("stationary", "control", "smoothing", "spectrum", "passage"):
+        rows += rows_of(name, result)
     rows += walker_rows(result)
     rows += rows_of("discrete", result)
     rows += [("NOT COMPUTED", f"[{key}]: {why}") for key, why in result.failed.items()]

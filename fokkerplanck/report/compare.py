@@ -272,10 +272,6 @@ def _numbers(result: Result) -> dict[tuple[str, str], float]:
         series = {k: result.observables[k][-1] for k in FINAL if k in result.observables}
         take("final", {"time": float(result.time[-1]), **series})
         take("final", _moments(result.names, result.mean[-1], result.covariance[-1]))
-    if result.stationary is not None:
-        take("stationary", result.stationary.all_numbers())
-    if result.spectrum is not None:
-        take("spectrum", result.spectrum.all_numbers())
     for name in ANALYSES:
         numbers = dict(numbers_of_analysis(name, result) or {})
         if {"mean", "covariance"} <= numbers.keys():

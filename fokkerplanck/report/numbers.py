@@ -7,7 +7,6 @@ import math
 import re
 from collections.abc import Mapping
 from dataclasses import dataclass
-from typing import Any
 
 import numpy as np
 
@@ -163,11 +162,7 @@ def number_of(name: str, result: Result) -> float:
             key,
         )
     place, quantity, index = parts[1], parts[2], parts[3]
-    if place == "stationary":
-        values = _of_stationary(quantity, result, key)
-    elif place == "spectrum":
-        values = _of_spectrum(quantity, result, key)
-    elif place in ANALYSES:
+    if place in ANALYSES:
         values = _of_analysis(place, quantity, result, key)
     elif place in ("ensemble", "validation"):
         values = _of_walkers(place, quantity, result, key)
@@ -178,32 +173,6 @@ def number_of(name: str, result: Result) -> float:
     if len(where) != values.ndim or any(i >= n for i, n in zip(where, values.shape, strict=True)):
         raise CaseError(f"needs indices for the shape {values.shape}", key)
     return float(values[where])
-
-
-def _of_stationary(quantity: str, result: Result, key: str) -> np.ndarray:
-    rest = result.stationary
-    if rest is None:
-        raise CaseError("does not exist: this case has no stationary state", key)
-    found: dict[str, Any] = dict(rest.all_numbers())
-    found |= {
-        name: getattr(rest, name)
-        for name in ("angular_momentum", "shifts")
-        if getattr(rest, name) is not None
-    }
-    if quantity not in found:
-        raise CaseError(
-            f"does not exist in this result; its stationary numbers are {', '.join(found)}", key
-        )
-    return np.asarray(found[quantity])
-
-
-def _of_spectrum(quantity: str, result: Result, key: str) -> np.ndarray:
-    if result.spectrum is None:
-        raise CaseError("does not exist: this case has no [spectrum]", key)
-    found = result.spectrum.all_numbers()
-    if quantity not in found:
-        raise CaseError(f"does not exist in this result; there are {', '.join(found)}", key)
-    return np.asarray(found[quantity])
 
 
 def _of_analysis(place: str, quantity: str, result: Result, key: str) -> np.ndarray:

@@ -8,9 +8,9 @@ from ..analyses.table import ANALYSES, rows_of, tables_of
 from ..analyses.text import PageTable, Rows
 from ..io.result import Result
 from .closing_table import evolution_rows
-from .findings import spectrum_rows, stationary_rows, walker_rows
+from .findings import walker_rows
 from .records import PageSection, Picture
-from .tables import frame_tables, spectrum_tables, stationary_tables, walker_tables
+from .tables import frame_tables, walker_tables
 
 
 def sections_of(result: Result, pictures: Mapping[str, list[Picture]]) -> tuple[PageSection, ...]:
@@ -22,22 +22,9 @@ def sections_of(result: Result, pictures: Mapping[str, list[Picture]]) -> tuple[
     pictures : mapping
         By the key of the section.
     """
-    rest, modes = result.stationary, result.spectrum
     parts = [
         ("evolution", "Evolution", evolution_rows(result), frame_tables(result)),
-        (
-            "stationary",
-            "At rest",
-            [] if rest is None else stationary_rows(result.names, rest),
-            () if rest is None else stationary_tables(rest),
-        ),
-        (
-            "spectrum",
-            "Spectrum",
-            [] if modes is None else spectrum_rows(modes),
-            () if modes is None else spectrum_tables(modes),
-        ),
-        _of_analysis("passage", result),
+        *(_of_analysis(name, result) for name in ("stationary", "spectrum", "passage")),
         ("walkers", "Walkers and validation", walker_rows(result), walker_tables(result)),
         *(_of_analysis(name, result) for name in ("control", "smoothing", "discrete")),
     ]

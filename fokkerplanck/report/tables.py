@@ -6,8 +6,7 @@ from collections.abc import Iterable, Mapping, Sequence
 
 import numpy as np
 
-from ..analyses.text import ROWS, PageTable, number, number_table, point
-from ..io import NUMBERS, SpectrumRecord, StationaryRecord
+from ..analyses.text import PageTable, number
 from ..io.result import Result
 
 # Output times shown; all of them are in the file.
@@ -43,30 +42,6 @@ def frame_tables(result: Result) -> tuple[PageTable, ...]:
     return (
         (PageTable("Observables at some of the output times", head, tuple(rows)),) if rows else ()
     )
-
-
-def stationary_tables(state: StationaryRecord) -> tuple[PageTable, ...]:
-    """Critical points of Phi and Phi~, and the numbers."""
-    rows = []
-    for field, points in state.critical.items():
-        name = {"loss": "Φ", "quasi_potential": "Φ̃"}.get(field, field)
-        for place, value, kind in zip(points.position, points.value, points.kinds, strict=True):
-            rows.append((name, kind, point(place), number(value)))
-    found = []
-    if rows:
-        head = ("of", "kind", "place", "value")
-        found = [PageTable("Critical points", head, tuple(rows[:ROWS]))]
-    return (*found, *number_table("All numbers at rest", state.all_numbers(), NUMBERS))
-
-
-def spectrum_tables(spectrum: SpectrumRecord) -> tuple[PageTable, ...]:
-    """The modes one by one."""
-    columns = (spectrum.real, spectrum.imag, spectrum.relaxation_times, spectrum.residuals)
-    rows = tuple(
-        (str(j), *(number(values[j]) for values in columns)) for j in range(len(spectrum.real))
-    )
-    head = ("mode", "Re λ", "Im λ", "relaxation time", "residual")
-    return (PageTable("Slowest modes of the generator", head, rows),)
 
 
 def walker_tables(result: Result) -> tuple[PageTable, ...]:

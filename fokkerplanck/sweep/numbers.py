@@ -22,6 +22,8 @@ INNER: dict[str, tuple[str, ...]] = {
     "passage_deviation": ("start",),
     "passage_committor": ("start",),
 }
+# Of the names of numbers, where it is not that of the analysis.
+PREFIXES = {"spectrum": "spectral"}
 
 
 def numbers_of(result: Result) -> dict[str, Any]:
@@ -38,12 +40,9 @@ def numbers_of(result: Result) -> dict[str, Any]:
         }
         found["mass_drift"] = np.abs(result.mass - result.mass[0]).max()
         found["minimum"] = np.min(result.minimum)
-    if result.stationary is not None:
-        found |= _prefixed("stationary", result.stationary.all_numbers())
-    if result.spectrum is not None:
-        found |= _prefixed("spectral", result.spectrum.all_numbers())
     for name in ANALYSES:
-        found |= _prefixed(name, numbers_of_analysis(name, result) or {})
+        prefix = PREFIXES.get(name, name)
+        found |= _prefixed(prefix, numbers_of_analysis(name, result) or {})
     walkers = result.ensemble
     if walkers is not None:
         left = walkers.lost[-1] + walkers.outside[-1] + walkers.absorbed[-1].sum()

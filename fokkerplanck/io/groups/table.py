@@ -19,8 +19,8 @@ from .discrete import DISCRETE
 from .ensemble_group import fill_ensemble, read_ensemble
 from .passage import PASSAGE
 from .smoothing import SMOOTHING
-from .spectrum import fill_spectrum, read_spectrum
-from .stationary_group import fill_stationary, read_stationary
+from .spectrum import SPECTRUM
+from .stationary import STATIONARY
 from .validation import fill_validation, read_validation
 
 
@@ -72,8 +72,8 @@ class Group:
 
 
 GROUPS: dict[str, Group] = {
-    "stationary": Group(fill_stationary, read_stationary),
-    "spectrum": Group(fill_spectrum, read_spectrum),
+    "stationary": Group.of("stationary", STATIONARY),
+    "spectrum": Group.of("spectrum", SPECTRUM),
     "passage": Group.of("passage", PASSAGE),
     "ensemble": Group(fill_ensemble, read_ensemble),
     "validation": Group(fill_validation, read_validation),
