@@ -20,7 +20,7 @@ from ..problem.expressions.names import Names
 from ..stationary.stationary import stationary
 from ..transfer.invariant import Invariant, invariant, multipliers
 from ..transfer.transfer import TransferOperator, transfer_operator
-from ..validation import cell_masses, coarsened, extrapolated, judge
+from ..validation import FurtherRuns, cell_masses, coarsened, extrapolated, judge
 from .observables import grid_moments
 from .relations import Field, Relation, coarse_grid, relation_sides, relations, with_grid_error
 from .stability import stability_edge
@@ -341,9 +341,9 @@ def _against_walkers(
         coarsened(counts, masses.shape),
         masses,
         walkers.particles,
+        FurtherRuns(better=better),
         mean=walkers.mean[-1] if inside else None,
         covariance=walkers.covariance[-1] if inside else None,
-        better=better,
     )
     budget = verdict.budget
     found = {

@@ -18,7 +18,16 @@ from ..particles import METHODS
 from ..particles.methods import REFLECTED
 from ..problem import Problem
 from ..runtime.progress import Progress, advanced
-from ..validation import Halved, Verdict, cell_masses, coarsened, dependent, extrapolated, judge
+from ..validation import (
+    FurtherRuns,
+    Halved,
+    Verdict,
+    cell_masses,
+    coarsened,
+    dependent,
+    extrapolated,
+    judge,
+)
 from .ensemble import chosen_method, walk
 from .start import densities_of, initial_density, scheme_of, system_of
 
@@ -150,13 +159,15 @@ def _judged(
                 counts,
                 masses.values[number],
                 walkers.particles,
+                FurtherRuns(
+                    better=None if masses.better is None else masses.better[number],
+                    halved=None if others.halved is None else others.halved[number],
+                    symmetric=None if others.symmetric is None else others.symmetric[number],
+                    sides=others.sides[number] if isinstance(others.sides, list) else others.sides,
+                    sides_order=others.sides_order,
+                ),
                 mean=walkers.mean[frame] if inside else None,
                 covariance=walkers.covariance[frame] if inside else None,
-                better=None if masses.better is None else masses.better[number],
-                halved=None if others.halved is None else others.halved[number],
-                symmetric=None if others.symmetric is None else others.symmetric[number],
-                sides=others.sides[number] if isinstance(others.sides, list) else others.sides,
-                sides_order=others.sides_order,
                 level=level,
             )
         )
