@@ -259,7 +259,7 @@ def begun_over(path: Path) -> ResultWriter:
 
 
 VICTIM = "<!doctype html>precious"
-PLACED = ("report.html", "zoomable.html", "density.png", "free_energy.png", "animation.gif")
+PLACED = ("report.html", "zoomable.html", "density.png", "free_energy.png", "observables.png")
 
 
 @pytest.mark.parametrize("kind", [os.symlink, os.link])
@@ -275,7 +275,7 @@ def test_no_link_is_written_through(good: Path, kind: Callable[..., None]) -> No
     shutil.copy(INPUTS / "quick.toml", "quick.toml")
     assert main(["run", "quick.toml", "--quiet", "--out", "."]) == 0
     assert main(["report", "quick.h5", "--zoomable"]) == 0
-    assert main(["plot", "quick.h5", "--figures", "animation"]) == 0
+    assert main(["plot", "quick.h5", "--figures", "observables"]) == 0
     export("quick.h5", "vtkhdf")
     export("quick.h5", "xdmf")
     for name in names:

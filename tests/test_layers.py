@@ -32,7 +32,8 @@ LAYER = {name: number for number, names in enumerate(LAYERS) for name in names.s
 HOMES = {
     # `io` only makes a canvas for what xarray draws in a notebook.
     "matplotlib": {"figures", "io"},
-    "xarray": {"io", "analyses"},
+    # `interactive` and `analyses` name its types.
+    "xarray": {"io", "analyses", "interactive"},
     "h5py": {"io"},
     # In `runtime` the clock listens to how long numba compiles, and `compiling` to when.
     "numba": {

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import base64
 import configparser
 import io
 import json
@@ -20,8 +21,9 @@ from test_plots import ornstein_uhlenbeck
 
 from fokkerplanck.analyses.text import number
 from fokkerplanck.case import Expect, toml_value
-from fokkerplanck.figures import FIGURES, draw, filmstrip
+from fokkerplanck.figures import draw, film_of
 from fokkerplanck.figures.draw import STILLS
+from fokkerplanck.figures.film import FRAMES, FilmPanel
 from fokkerplanck.io import (
     CONTROL,
     DISCRETE,
@@ -33,7 +35,7 @@ from fokkerplanck.report.checks import checks_of
 from fokkerplanck.report.cite import command, references
 from fokkerplanck.report.comparison_page import write_comparison
 from fokkerplanck.report.page import STATES, report_page, write_report
-from fokkerplanck.report.pictures import LARGEST, PLACES, pictures_of, place_of
+from fokkerplanck.report.pictures import PLACES, pictures_of, place_of
 from fokkerplanck.report.words import equation, setup
 
 EVIL = "<script>document.title = 'owned'</script><img src=x onerror=alert(1)>\"'&"
@@ -127,13 +129,11 @@ def with_everything() -> Result:
 
 @pytest.fixture(scope="module")
 def figures(tmp_path_factory: pytest.TempPathFactory) -> list[Path]:
-    """Two small stills and a film."""
+    """A wide figure and a small one."""
     folder = tmp_path_factory.mktemp("figures")
-    files = [folder / name for name in ("density.png", "walkers.png", "animation.gif")]
-    frames = [Image.new("P", (90, 60), color) for color in (3, 60, 90)]
-    frames[0].convert("RGB").resize((1400, 400)).save(files[0])
-    frames[1].convert("RGB").save(files[1])
-    frames[0].save(files[2], save_all=True, append_images=frames[1:])
+    files = [folder / name for name in ("density.png", "walkers.png")]
+    for file, size in zip(files, ((1400, 400), (90, 60)), strict=True):
+        Image.new("RGB", size, "navy").save(file)
     return files
 
 
@@ -202,9 +202,9 @@ def check_page(text: str) -> Page:
 def test_page_is_whole_and_loads_nothing(result: Result, figures: list[Path]) -> None:
     text = report_page(result, figures)
     page = check_page(text)
-    # And the strip of the film.
-    assert len(page.all("img")) == len(figures) + 1
-    assert len(page.all("source")) == 1
+    assert len(page.all("img")) == len(figures)
+    # The frames of the film, and its colour bar.
+    assert len(page.all("image")) == 2
 
 
 def test_whatever_a_case_says_is_text(figures: list[Path]) -> None:
@@ -358,9 +358,7 @@ def test_references_follow_the_methods() -> None:
 
 
 def test_every_figure_has_its_place() -> None:
-    known = {start for start, _, _ in PLACES}
-    assert set(STILLS) | {"animation"} <= known
-    assert set(FIGURES) - known == {"animation_mp4"}
+    assert set(STILLS) <= {start for start, _, _ in PLACES}
     assert place_of("density_slices") == (
         "evolution",
         "Density at some of the output times: slices",
@@ -368,51 +366,141 @@ def test_every_figure_has_its_place() -> None:
     assert place_of("walkers_paths")[1] == "Paths of some walkers over the density"
 
 
-def test_films_that_are_too_large_stay_outside(tmp_path: Path) -> None:
-    film = tmp_path / "animation.gif"
-    noise = np.random.default_rng(911).integers(0, 256, (1700, 1700), dtype=np.uint8)
-    Image.fromarray(noise).save(film)
-    assert film.stat().st_size > LARGEST
-    assert pictures_of(relaxing(), [film, tmp_path / "animation_mp4.mp4"]) == {}
+def test_only_png_becomes_part_of_the_page(tmp_path: Path) -> None:
+    assert pictures_of(relaxing(), [tmp_path / "density.pdf"]) == {}
 
 
-def test_strip_shows_every_frame_over_its_peak() -> None:
-    """Colours read back: the peak of each frame is the last of the map, at its own place."""
+def opened(uri: str) -> Image.Image:
+    assert uri.startswith("data:image/png;base64,")
+    return Image.open(io.BytesIO(base64.b64decode(uri.partition(",")[2])))
+
+
+def shown(panel: FilmPanel, frame: int) -> np.ndarray:
+    """Shares of the peak that a frame shows, from its colours: (to the right, upwards)."""
+    picture = opened(panel.image)
+    frames = np.asarray(picture).reshape(len(panel.peaks), -1, picture.width)
+    return frames[frame, ::-1].T / 255.0
+
+
+def pixel(panel: FilmPanel, shares: np.ndarray, at: tuple[float, float]) -> float:
+    """The share that is shown at a point, found by the axes of the panel."""
+    place = [
+        int((value - low) / (high - low) * count)
+        for value, (low, high), count in zip(at, panel.limits, shares.shape, strict=True)
+    ]
+    return float(shares[tuple(place)])
+
+
+def test_film_shows_every_frame_over_its_peak() -> None:
+    """Colours read back, at the places that the axes give them."""
     result = relaxing()
-    strip = filmstrip(result)
-    assert strip is not None
-    picture = Image.open(io.BytesIO(strip.image))
-    values = np.asarray(picture).reshape(len(result.time), -1, picture.width)
-    assert strip.ratio == pytest.approx(values.shape[1] / values.shape[2])
-    (left, right), (low, high) = strip.limits
-    for density, frame in zip(result.density, values, strict=True):
-        rng = np.random.default_rng(6043)
+    film = film_of(result)
+    assert film is not None
+    [panel] = film.panels
+    assert film.heads == ("t = 0", "t = 1", "t = 2", "t = 3")
+    assert panel.names == ("x", "y")
+    assert np.allclose(panel.peaks, result.density.max(axis=(1, 2)))
+    rng = np.random.default_rng(6043)
+    for frame, density in enumerate(result.density):
+        shares = shown(panel, frame)
+        # To one pixel of the shorter side.
+        assert panel.size[1] / panel.size[0] == pytest.approx(
+            shares.shape[1] / shares.shape[0], rel=1 / min(shares.shape)
+        )
         for _ in range(20):
-            x, y = rng.uniform(left, right), rng.uniform(low, high)
-            column = int((x - left) / (right - left) * frame.shape[1])
-            row = int((high - y) / (high - low) * frame.shape[0])
+            x, y = (rng.uniform(*limits) for limits in panel.limits)
             cell = tuple(
                 int(np.abs(centers - at).argmin())
                 for centers, at in zip(result.centers, (x, y), strict=True)
             )
             around = density[max(cell[0] - 1, 0) : cell[0] + 2, max(cell[1] - 1, 0) : cell[1] + 2]
-            shades = 255.0 * around / density.max()
-            assert shades.min() - 0.51 <= frame[row, column] <= shades.max() + 0.51
-        assert frame.max() == 255
-    assert tuple(picture.convert("RGB").getpixel((0, 0))) == (68, 1, 84)
+            around = around / density.max()
+            assert around.min() - 2e-3 <= pixel(panel, shares, (x, y)) <= around.max() + 2e-3
+        assert shares.max() == 1.0
+        top, half, bottom = map(float, panel.bars[frame])
+        assert top == pytest.approx(density.max(), rel=5e-3)
+        assert half == pytest.approx(density.max() / 2, rel=5e-3)
+        assert bottom == 0.0
+    # The bar has the colours of the frames, the largest density on top.
+    bar = opened(film.colors)
+    assert np.array_equal(np.asarray(bar)[:, 0], np.arange(255, -1, -1))
+    assert bar.getpalette() == opened(panel.image).getpalette()
+    assert bar.convert("RGB").getpixel((0, 255)) == (68, 1, 84)
 
 
-def test_strip_of_curves_and_of_three_dimensions() -> None:
-    line = filmstrip(ornstein_uhlenbeck((30,), frames=5))
-    assert line is not None
-    assert len(line.curves) == 5
-    heights = [float(point.split(",")[1]) for point in line.curves[-1][1:].split("L")]
-    last = ornstein_uhlenbeck((30,), frames=5).density[-1]
-    assert min(heights) == pytest.approx(240.0 * (1.0 - last.max() / line.top), abs=0.06)
-    cube = filmstrip(ornstein_uhlenbeck((6, 7, 8), frames=3))
-    assert cube is not None
-    assert cube.names == ("x", "y")
-    assert filmstrip(ornstein_uhlenbeck((6, 7), frames=2)) is None
+def test_film_has_true_ticks_and_contours() -> None:
+    result = relaxing()
+    x, y = np.meshgrid(*result.centers, indexing="ij")
+    film = film_of(replace(result, loss=(x - 0.5) ** 2 + (y + 0.8) ** 2))
+    assert film is not None
+    [panel] = film.panels
+    for ticks, (low, high), length in zip(panel.ticks, panel.limits, panel.size, strict=True):
+        assert len(ticks) >= 4
+        for tick in ticks:
+            value = float(tick.text.replace("−", "-"))
+            assert tick.place == pytest.approx(length * (value - low) / (high - low), abs=1e-6)
+    lines = [
+        np.array([point.split(",") for point in line.split("L")], float)
+        for line in panel.contours.split("M")[1:]
+    ]
+    assert len(lines) >= 5
+    for line in lines:
+        # Parts of circles around the minimum of the loss, in the coordinates of the axes.
+        (left, right), (low, high) = panel.limits
+        x = left + line[:, 0] / panel.size[0] * (right - left)
+        y = high - line[:, 1] / panel.size[1] * (high - low)
+        radius = np.hypot(x - 0.5, y + 0.8)
+        assert np.ptp(radius) < 0.08 * radius.mean()
+
+
+def test_film_of_curves() -> None:
+    result = ornstein_uhlenbeck((30,), frames=5)
+    film = film_of(result)
+    assert film is not None
+    [panel] = film.panels
+    assert result.stationary is not None
+    (left, right), (_, top) = panel.limits
+    x = result.centers[0]
+    inside = (x >= left) & (x <= right)
+    for path, density in zip(
+        (*panel.curves, panel.rest), (*result.density, result.stationary.density), strict=True
+    ):
+        points = np.array([point.split(",") for point in path[1:].split("L")], float)
+        across = left + points[:, 0] / panel.size[0] * (right - left)
+        heights = top * (1.0 - points[:, 1] / panel.size[1])
+        assert np.allclose(across, x[inside], atol=1e-3 * (right - left))
+        assert np.allclose(heights, np.minimum(density[inside], top), atol=1e-3 * top)
+    assert json.loads(panel.data) == list(panel.curves)
+    assert film.colors == ""
+
+
+def test_film_of_three_parameters_has_every_pair() -> None:
+    result = ornstein_uhlenbeck((6, 7, 8), frames=3)
+    film = film_of(result)
+    assert film is not None
+    assert [panel.names for panel in film.panels] == [("x", "y"), ("x", "z"), ("y", "z")]
+    for panel, axis in zip(film.panels, (2, 1, 0), strict=True):
+        marginals = result.density.sum(axis=axis + 1) * result.grid_spacing[axis]
+        assert np.allclose(panel.peaks, marginals.max(axis=(1, 2)))
+        for frame, marginal in enumerate(marginals):
+            shares = shown(panel, frame)
+            peak = np.unravel_index(marginal.argmax(), marginal.shape)
+            first, second = (k for k in range(3) if k != axis)
+            at = (result.centers[first][peak[0]], result.centers[second][peak[1]])
+            assert pixel(panel, shares, at) == 1.0
+
+
+def test_long_films_are_thinned_and_short_ones_are_none() -> None:
+    film = film_of(ornstein_uhlenbeck((8,), frames=500))
+    assert film is not None
+    assert len(film.frames) == len(film.heads) == FRAMES
+    assert (film.frames[0], film.frames[-1]) == (0, 499)
+    assert film_of(ornstein_uhlenbeck((6, 7), frames=2)) is None
+    gone = ornstein_uhlenbeck((8,), frames=3, stationary=False)
+    gone.density[1:] = 0.0
+    film = film_of(gone)
+    assert film is not None
+    assert film.panels[0].limits[1][1] == pytest.approx(1.05 * gone.density[0].max())
 
 
 def test_numbers_as_people_write_them() -> None:
@@ -464,9 +552,10 @@ QUESTION = """({
     const slider = film.querySelector("input");
     slider.value = 2;
     slider.dispatchEvent(new Event("input"));
-    const [image, curve] = [film.querySelector("img"), film.querySelector(".now")];
-    const moved = image ? image.style.transform : curve.getAttribute("d");
-    return [film.querySelector("output").textContent, moved];
+    const [image, curve] = [film.querySelector("image"), film.querySelector(".now")];
+    const moved = image ? image.getAttribute("y") : curve.getAttribute("d");
+    const numbers = [...film.querySelectorAll(".bar")].map((number) => number.textContent);
+    return [film.querySelector("output").textContent, moved, numbers];
   }),
   paper: getComputedStyle(document.body).backgroundColor,
 })"""
@@ -484,12 +573,14 @@ def test_in_a_browser(tmp_path: Path, figures: list[Path]) -> None:
     )
     curve = ornstein_uhlenbeck((30,), frames=4)
     line = write_report(replace(curve, title="owned"), tmp_path / "line.html")
-    strip = filmstrip(curve)
-    assert strip is not None
+    [moving, still] = film_of(second), film_of(curve)
+    assert moving is not None
+    assert still is not None
+    [panel] = moving.panels
     films = {
-        report: [["t = 2", "translateY(-50%)"]],
+        report: [["t = 2", f"{-2 * panel.size[1]:g}", panel.bars[2]]],
         both: [],
-        line: [["t = 2", strip.curves[2]]],
+        line: [["t = 2", still.panels[0].curves[2], []]],
     }
     program = browser.installed()
     assert program is not None
@@ -507,7 +598,7 @@ def test_in_a_browser(tmp_path: Path, figures: list[Path]) -> None:
                 page.absolute().as_uri()
             ]
             answer = seen.answer
-            assert answer["images"] == {report: 4, both: 1, line: 0}[page]
+            assert answer["images"] == {report: 2, both: 1, line: 0}[page]
             assert answer["film"] == films[page]
             assert answer["missing"] == 0
             assert answer["beyond"] == []

@@ -9,11 +9,10 @@ from hypothesis import strategies as st
 from matplotlib.colors import LogNorm
 from matplotlib.image import imread
 from matplotlib.text import Text
-from PIL import Image
 from store_samples import make_spectrum
 
 from fokkerplanck.errors import CaseError, CaseWarning, StoreError
-from fokkerplanck.figures import animation, draw
+from fokkerplanck.figures import draw
 from fokkerplanck.figures.density import density_figures
 from fokkerplanck.figures.draw import PASSAGE, STILLS
 from fokkerplanck.figures.entropy_production import entropy_production_figures, parts
@@ -573,19 +572,6 @@ def test_everything_is_drawn_to_files(tmp_path, cells, monkeypatch):
     assert "matplotlib.pyplot" not in sys.modules
 
 
-@pytest.mark.parametrize("cells", [(60,), (24, 20), (8, 9, 10)])
-def test_film_moves(tmp_path, cells):
-    (path,) = draw(ornstein_uhlenbeck(cells, frames=3), tmp_path, ["animation"])
-    assert path.name == "animation.gif"
-    with Image.open(path) as film:
-        assert film.n_frames == 3
-        frames = []
-        for index in (0, 2):
-            film.seek(index)
-            frames.append(np.asarray(film.convert("RGB"), float))
-        assert np.abs(frames[1] - frames[0]).max() > 50
-
-
 def test_unknown_figure_names_the_nearest(tmp_path):
     with pytest.raises(CaseError, match=r"output.figures: 'desnity'.*mean 'density'"):
         draw(ornstein_uhlenbeck((20,)), tmp_path, ["free_energy", "desnity"])
@@ -608,8 +594,8 @@ def test_result_without_frames_and_folder_that_is_a_file(tmp_path):
     with pytest.raises(StoreError, match="cannot be written"):
         draw(result, tmp_path / "file")
     result.density, result.time = result.density[:0], result.time[:0]
-    with pytest.warns(CaseWarning, match="animation"):
-        assert draw(result, tmp_path, ["animation"]) == []
+    with pytest.warns(CaseWarning, match="free_energy"):
+        assert draw(result, tmp_path, ["free_energy"]) == []
     assert [path.name for path in draw(result, tmp_path, ["quasi_potential"])] == [
         "quasi_potential.png"
     ]
@@ -619,25 +605,12 @@ def test_result_without_frames_and_folder_that_is_a_file(tmp_path):
         draw(result, tmp_path)
 
 
-def test_film_without_ffmpeg(tmp_path, monkeypatch):
-    monkeypatch.setattr(animation.FFMpegWriter, "isAvailable", lambda: False)
-    with pytest.raises(CaseError, match="ffmpeg"):
-        draw(ornstein_uhlenbeck((20,)), tmp_path, ["animation_mp4"])
-
-
 def test_only_kept_densities_are_shown():
     result = ornstein_uhlenbeck((20, 20))
     result.density[1:-1] = np.nan
     np.testing.assert_array_equal(chosen_frames(result, 6), [0, 8])
     titles = [axes.get_title() for axes in panels(density_figures(result)["density"])]
     assert titles == ["$t = 0$", "$t = 3$", "stationary"]
-
-
-def test_long_films_are_thinned():
-    result = ornstein_uhlenbeck((8,), frames=500)
-    chosen = animation.film_frames(result)
-    assert len(chosen) == animation.MAX_FRAMES
-    assert (chosen[0], chosen[-1]) == (0, 499)
 
 
 def test_chosen_frames_follow_the_change():

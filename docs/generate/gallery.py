@@ -187,7 +187,7 @@ def _figures(result: Result, place: Path, asked: tuple[str, ...] | None) -> list
     with warnings.catch_warnings():
         warnings.simplefilter("ignore", CaseWarning)
         names = asked if asked is not None else _with_data(result)
-        names = [name for name in names if name in FIGURES and "animation" not in name]
+        names = [name for name in names if name in FIGURES]
         order = [name for name in (*FIRST, *SECOND, *names) if name in names]
         files: list[Path] = []
         for name in dict.fromkeys(order):

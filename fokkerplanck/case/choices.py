@@ -56,6 +56,4 @@ FIGURES = (
     "committor",
     "arrival",
     "escape",
-    "animation",
-    "animation_mp4",
 )

@@ -1,7 +1,7 @@
 """Figures of a result: the only place that imports matplotlib."""
 
 from .draw import FIGURES, draw
-from .filmstrip import CURVE_SIZE, Filmstrip, filmstrip
+from .film import Film, film_of
 from .overlay import overlay
 
-__all__ = ["CURVE_SIZE", "FIGURES", "Filmstrip", "draw", "filmstrip", "overlay"]
+__all__ = ["FIGURES", "Film", "draw", "film_of", "overlay"]

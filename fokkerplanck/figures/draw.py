@@ -11,7 +11,6 @@ from matplotlib.figure import Figure
 
 from ..errors import CaseError, CaseWarning, StoreError
 from ..io.result import Result
-from .animation import animate_gif, animate_mp4
 from .density import density_figures
 from .discrete import discrete_figures
 from .entropy_production import entropy_production_figures
@@ -48,11 +47,7 @@ STILLS: dict[str, Callable[[Result], dict[str, Figure]]] = {
     "arrival": arrival_figures,
     "escape": escape_figures,
 }
-MOVIES: dict[str, Callable[[Result, Path], Path]] = {
-    "animation": animate_gif,
-    "animation_mp4": animate_mp4,
-}
-FIGURES = (*STILLS, *MOVIES)
+FIGURES = tuple(STILLS)
 
 # Drawn unasked where there is data: of every result, and of one whose case has [stationary] or
 # [spectrum].
@@ -77,16 +72,15 @@ def draw(
     result : Result
     directory : path
     figures : sequence of str, optional
-        Names out of ``FIGURES``. Stills become PNG at 200 dpi; ``animation`` is a GIF,
-        ``animation_mp4`` needs ffmpeg. Without names: what the result has of density, free
-        energy and walkers and, analysed by [stationary], of quasi-potential, current and entropy
-        production, by [spectrum] of modes and eigenvalues, by [passage] of the mean time, the
-        committor, the times of arrival and the wells.
+        Names out of ``FIGURES``, drawn as PNG at 200 dpi. Without names: what the result has of
+        density, free energy and walkers and, analysed by [stationary], of quasi-potential, current
+        and entropy production, by [spectrum] of modes and eigenvalues, by [passage] of the mean
+        time, the committor, the times of arrival and the wells.
 
     Raises
     ------
     CaseError
-        For an unknown name, or a film without ffmpeg.
+        For an unknown name.
     StoreError
         If the result has no frame and no analysis, or the directory cannot be written.
 
@@ -155,8 +149,6 @@ def _usual(result: Result) -> tuple[str, ...]:
 
 
 def _draw_one(name: str, result: Result, folder: Path) -> list[Path]:
-    if name in MOVIES:
-        return [MOVIES[name](result, folder)] if len(result.kept_frames) else []
     paths = []
     for stem, figure in STILLS[name](result).items():
         paths.append(folder / f"{stem}.png")

@@ -36,6 +36,11 @@ def chosen_frames(result: Result, count: int) -> np.ndarray:
     return kept[picked]
 
 
+def even(count: int, most: int) -> np.ndarray:
+    """Up to ``most`` of the numbers below ``count``, evenly spread, both ends among them."""
+    return np.unique(np.linspace(0, count - 1, min(count, most)).round().astype(int))
+
+
 @dataclass(frozen=True)
 class Plane:
     """A way to see an array over all axes on the axes ``pair``.

@@ -15,11 +15,11 @@ from jinja2 import Environment, PackageLoader, StrictUndefined
 from .. import __version__
 from ..case import stored_expect, stored_settings
 from ..errors import CaseError, StoreError
+from ..figures import film_of
 from ..io.result import Result, require_result
 from ..runtime.files import whole_file
 from .checks import checks_of
 from .cite import command, command_of_file, references
-from .film import film_of
 from .pictures import pictures_of
 from .records import Check
 from .sections import sections_of
@@ -59,7 +59,7 @@ def write_report(
     path : path
         Of the page.
     figures : sequence of path
-        Drawn figures of this result, PNG and GIF; they become part of the page.
+        Drawn figures of this result, PNG; they become part of the page.
     file : path, optional
         The result file, for its size.
     peak : int, optional

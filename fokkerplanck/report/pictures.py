@@ -17,7 +17,6 @@ PLACES = (
     ("density", "evolution", "Density at some of the output times"),
     ("free_energy", "evolution", "Free energy and distance to the stationary state"),
     ("observables", "evolution", "Observables over time"),
-    ("animation", "evolution", "The density as a film"),
     ("quasi_potential", "stationary", "Loss and quasi-potential"),
     ("current", "stationary", "Stationary current"),
     ("entropy_production", "stationary", "Entropy production"),
@@ -35,12 +34,9 @@ PLACES = (
     ("local_entropy", "smoothing", "Local entropy"),
     ("discrete", "discrete", "Density of the steps against the diffusion"),
 )
-KINDS = {".png": "image/png", ".gif": "image/gif"}
 # Pixels on the page per pixel of the file: figures of all widths keep one size of letters, and
 # those as wide as a printed page fill the column.
-SCALES = {"image/png": 0.65, "image/gif": 1.0}
-# Above this a film makes the page too large to send; it stays a file beside it.
-LARGEST = 2_500_000
+SCALE = 0.65
 
 
 def pictures_of(result: Result, files: Sequence[Path]) -> dict[str, list[Picture]]:
@@ -50,7 +46,7 @@ def pictures_of(result: Result, files: Sequence[Path]) -> dict[str, list[Picture
     ----------
     result : Result
     files : sequence of path
-        Figures of the result; those that a page cannot show inside itself are left out.
+        Figures of the result; only PNG becomes part of the page.
 
     Raises
     ------
@@ -59,13 +55,10 @@ def pictures_of(result: Result, files: Sequence[Path]) -> dict[str, list[Picture
     """
     found: dict[str, list[Picture]] = {}
     for file in files:
-        moving = file.suffix == ".gif"
-        if file.suffix not in KINDS or (moving and file.stat().st_size > LARGEST):
+        if file.suffix != ".png":
             continue
         section, caption = place_of(file.stem)
         alt = f"Figure: {caption.lower()}; axes {', '.join(result.names)}"
-        if moving:
-            alt += f", from t = {result.time[0]:g} to t = {result.time[-1]:g}"
         found.setdefault(section, []).append(figure_of(file, caption, alt))
     return found
 
@@ -90,20 +83,8 @@ def figure_of(file: Path, caption: str, alt: str) -> Picture:
     OSError
         If it cannot be read.
     """
-    kind = KINDS[file.suffix]
     data = file.read_bytes()
     with Image.open(io.BytesIO(data)) as image:
-        width, height = (round(SCALES[kind] * side) for side in image.size)
-        still = _first_frame(image) if kind == "image/gif" else ""
-    return Picture(_uri(kind, data), width, height, alt, caption, still)
-
-
-def _first_frame(image: Image.Image) -> str:
-    image.seek(0)
-    out = io.BytesIO()
-    image.convert("RGB").quantize(128).save(out, "PNG", optimize=True)
-    return _uri("image/png", out.getvalue())
-
-
-def _uri(kind: str, data: bytes) -> str:
-    return f"data:{kind};base64,{base64.b64encode(data).decode('ascii')}"
+        width, height = (round(SCALE * side) for side in image.size)
+    source = f"data:image/png;base64,{base64.b64encode(data).decode('ascii')}"
+    return Picture(source, width, height, alt, caption)

@@ -40,8 +40,6 @@ class Picture:
     width, height : int
         Pixels on the page, where it is wide enough.
     alt, caption : str
-    still : str
-        Data URI of the first frame of a film, for readers who want no motion; else empty.
     """
 
     source: str
@@ -49,7 +47,6 @@ class Picture:
     height: int
     alt: str
     caption: str
-    still: str = ""
 
     @property
     def wide(self) -> bool:

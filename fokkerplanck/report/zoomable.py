@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from pathlib import Path
 
-from ..interactive import drawings_of, figure_json, plotly_script
+from ..interactive import VIEWS, plotly_script, views_of
 from ..io.result import Result
 from .page import asset, render, write_page
 
@@ -15,10 +15,10 @@ ZOOMABLE = "zoomable.html"
 def write_zoomable(result: Result, path: str | Path) -> Path:
     """Write a page of a result to zoom into, in place of one that is there; needs plotly.
 
-    The page has the views of :func:`zoomable`: the density under a slider, in three dimensions
-    surfaces of constant density, and the observables over time. It needs no network: the script of
-    plotly is inside, which makes 5 MB, and at most 10 MB of numbers. What was joined or left out to
-    stay below that is said on the page. The surfaces need a browser with WebGL.
+    The page has the views of :func:`zoomable`: the density under a slider, loss and
+    quasi-potential, and the observables over time. It needs no network: the script of plotly is
+    inside, which makes 5 MB, and at most 10 MB of numbers. What was joined or left out to stay
+    below that is said on the page.
 
     Parameters
     ----------
@@ -50,7 +50,10 @@ def write_zoomable(result: Result, path: str | Path) -> Path:
     >>> text[:15]
     '<!DOCTYPE html>'
     """
-    drawings = drawings_of(result)
+    views = [
+        {"key": key, "title": VIEWS[key][0], "note": note, "figure": figure.to_json()}
+        for key, (figure, note) in views_of(result).items()
+    ]
     text = render(
         "zoomable.html",
         scripts=(plotly_script(), asset("zoomable.js")),
@@ -58,6 +61,6 @@ def write_zoomable(result: Result, path: str | Path) -> Path:
         title=result.title or str(result.attrs.get("name", "Result")),
         name=str(result.attrs.get("name", "")),
         status=result.status,
-        drawings=[(drawing, figure_json(drawing)) for drawing in drawings],
+        views=views,
     )
     return write_page(Path(path), lambda: text)

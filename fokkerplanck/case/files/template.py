@@ -69,7 +69,7 @@ frames = 41
 [output]
 # Without `figures`: density and free_energy; with [stationary] quasi_potential, current and
 # entropy_production; with [spectrum] modes and eigenvalues; with [ensemble] walkers. Also
-# observables, animation and animation_mp4; [] draws none.
+# observables; [] draws none.
 # figures = ["density", "free_energy"]
 # report = true              # the page report.html beside them
 # every_frame = true

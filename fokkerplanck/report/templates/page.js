@@ -10,17 +10,25 @@ addEventListener("afterprint", () => opened.forEach((part) => { part.open = fals
 const PERIOD = 90;
 for (const film of document.querySelectorAll(".film")) {
   const [slider, shown, button] = ["input", "output", "button"].map((name) => film.querySelector(name));
-  const times = JSON.parse(film.dataset.times);
-  const curves = film.dataset.curves ? JSON.parse(film.dataset.curves) : null;
-  const image = film.querySelector("img");
-  const path = film.querySelector(".now");
+  const heads = JSON.parse(film.dataset.heads);
+  const panels = [...film.querySelectorAll(".panel")].map((panel) => ({
+    frames: JSON.parse(panel.dataset.frames),
+    curve: panel.querySelector(".now"),
+    image: panel.querySelector("image"),
+    numbers: panel.querySelectorAll(".bar"),
+  }));
   let running = 0;
   const show = () => {
     const frame = Number(slider.value);
-    if (curves) path.setAttribute("d", curves[frame]);
-    else image.style.transform = `translateY(${(-100 * frame) / times.length}%)`;
-    shown.textContent = `t = ${times[frame]}`;
-    slider.setAttribute("aria-valuetext", shown.textContent);
+    for (const { frames, curve, image, numbers } of panels) {
+      if (curve) curve.setAttribute("d", frames[frame]);
+      else {
+        image.setAttribute("y", (-frame * Number(image.getAttribute("height"))) / heads.length);
+        numbers.forEach((number, k) => { number.textContent = frames[frame][k]; });
+      }
+    }
+    shown.textContent = heads[frame];
+    slider.setAttribute("aria-valuetext", heads[frame]);
   };
   const stop = () => {
     clearInterval(running);

@@ -1,11 +1,6 @@
 "use strict";
 for (const box of document.querySelectorAll(".plot")) {
   const source = box.parentNode.querySelector("template");
-  if ("webgl" in box.dataset && !document.createElement("canvas").getContext("webgl")) {
-    box.textContent = "This view needs WebGL, which this browser does not give.";
-    source.remove();
-    continue;
-  }
   const figure = JSON.parse(source.content.textContent);
   source.remove();
   figure.config = {
