@@ -1,10 +1,11 @@
-"""Writing a result file frame by frame, so that a killed run leaves what it has reached."""
+"""Writing a result frame by frame, so that a killed run leaves what it has reached."""
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping
+import os
+from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager, suppress
-from datetime import UTC, datetime
+from dataclasses import dataclass
 from pathlib import Path
 from types import TracebackType
 from typing import Any
@@ -13,33 +14,67 @@ import h5py
 import numpy as np
 
 from ..errors import StoreError
+from ..runtime.files import followed
 from ..runtime.interrupts import shielded
-from .groups.control import (
-    Search,
-    fill_search,
-    read_search,
-)
+from .groups.control import Search, read_search
 from .groups.table import GROUPS
-from .layout import add_series, append_row, encode_attribute, series_names
+from .layout import series_names
 from .precision import rounded
-from .reader import complete_frames
 from .records import Checkpoint, Frame, Header
 from .resume import check_same_run
-from .skeleton import write_skeleton
-from .storage.session import Session
-from .storage.slots import GROUP, SLOTS, read_slots, write_slot
-from .storage.target import require_space
-from .storage.walkers import remove_walkers
+from .skeleton import check_header, now, write_ending, write_skeleton
+from .storage.checkpoint import read_checkpoint, run_of, write_checkpoint
+from .storage.contents import (
+    Expected,
+    add_frames,
+    keep_frames,
+    merge,
+    pack_analysis,
+    pack_frame,
+    pack_search,
+    read_frame,
+)
+from .storage.lock import Lock, locked
+from .storage.opening import opened
+from .storage.parts import CHECKPOINT, FRESH, SEARCH, Folder, clear, frame_name, names_in
+from .storage.sink import write_result
+from .storage.target import check_target, naming, require_space
+from .storage.walkers import walkers_file
+
+# Parts are put into the result when they have as many bytes as it, or are as many as its frames and
+# at least so many. So it at least doubles each time, and all that a run writes is at most a part
+# and two copies of each frame, and what is beside them once for each doubling.
+FEWEST_PARTS = 64
+# Arrays of the grid in a new result: loss, Sigma, drift, a frame and a checkpoint.
+NEW_ARRAYS = 5
+
+
+@dataclass(frozen=True)
+class Plan:
+    """How a result begins.
+
+    Parameters
+    ----------
+    header : Header
+    precision : {"float64", "float32", "compact"}
+    every_frame : bool
+    """
+
+    header: Header
+    precision: str
+    every_frame: bool
 
 
 class ResultWriter:
-    """A result file that grows by one frame at a time.
+    """A result that grows by one frame at a time.
 
     Make one with :meth:`create` or :meth:`resume`, best in a ``with`` statement: an exception
-    closes the file as ``"interrupted"``, the end of the block as ``"complete"``.
+    closes the result as ``"interrupted"``, the end of the block as ``"complete"``.
 
-    Every call that writes changes the file as a whole or not at all, whatever stops it: an error,
-    a kill, a full disk, a power failure. See :mod:`.journal` for how.
+    The file is made with the first frame, or the first analysis. What comes then are parts in a
+    folder beside it (:mod:`.storage.parts`), which go into a new file from time to time and at the
+    end. Every file is whole or not there, whatever stops the run: an error, a kill, a full disk, a
+    power failure.
 
     Attributes
     ----------
@@ -47,22 +82,25 @@ class ResultWriter:
     frames : int
         Frames written.
     recovered : str
-        One sentence on what was restored when the file was resumed; empty where it was whole.
+        One sentence on what was wrong with a part when the run was resumed; else empty.
     """
 
-    def __init__(self, session: Session):
-        self.path = session.path
+    def __init__(self, path: Path, lock: Lock, plan: Plan | None = None):
+        self.path = path
         self.frames = 0
         self.recovered = ""
-        self._session = session
-        self._slot = 0
-        self._sequence = 0
-        self._every_frame = bool(session.file["density"].attrs["every_frame"])
+        self._lock = lock
+        self._folder = Folder(path)
+        # Until the result is there.
+        self._plan = plan
+        self._run = ""
+        self._every_frame = True if plan is None else plan.every_frame
+        self._series: set[str] = set()
+        self._size = 0
+        self._place: os.stat_result | None = None
+        self._file: h5py.File | None = None
         self._pending: np.ndarray | None = None
-        # Handles that stay open between frames: to look up a name costs HDF5 more than to write
-        # the number.
-        self._growing: dict[str, h5py.Dataset] = {}
-        self._parts: list[dict[str, h5py.Dataset]] = []
+        self._closed = False
 
     @classmethod
     def create(
@@ -73,9 +111,10 @@ class ResultWriter:
         overwrite: bool = False,
         precision: str = "float64",
         every_frame: bool = True,
-        resumable: bool = True,
     ) -> ResultWriter:
-        """Start a new file; everything but the frames is in it when this returns.
+        """Take the place of a new result.
+
+        Where it is a symbolic link, the link is replaced, and not what it leads to.
 
         Parameters
         ----------
@@ -83,14 +122,12 @@ class ResultWriter:
             Parent directories are made.
         header : Header
         overwrite : bool
-            Replace an existing file. It is kept until the new one has its header.
+            Replace an existing file. It is kept until the new one has its first frame.
         precision : {"float64", "float32", "compact"}
             Of ``/density``, see :func:`density_storage`; the rest is float64 always.
         every_frame : bool
             If False, only the densities of the first and the last frame are kept; those between
             read as NaN and take no room. Observables are kept at every frame.
-        resumable : bool
-            Whether to make room for checkpoints, and to keep a journal.
 
         Raises
         ------
@@ -100,15 +137,19 @@ class ResultWriter:
         CaseError
             If an axis has a name that the file needs.
         """
-
-        def fill(file: h5py.File) -> None:
-            write_skeleton(file, header, precision, every_frame, resumable)
-
-        return cls(Session.create(Path(path), fill, overwrite, journal=resumable))
+        target = Path(path)
+        check_header(header)
+        check_target(target, overwrite)
+        with shielded(), naming(target, "created"):
+            target.parent.mkdir(parents=True, exist_ok=True)
+            with locked(target) as lock:
+                # Between the first look and the lock another run may have come and gone.
+                check_target(target, overwrite)
+                return cls(target, lock, Plan(header, precision, every_frame))
 
     @classmethod
     def resume(cls, path: str | Path, header: Header) -> tuple[ResultWriter, Checkpoint | None]:
-        """Open an unfinished file; frames after its last valid checkpoint are dropped.
+        """Go on with an unfinished result; frames after its last checkpoint are dropped.
 
         There is no checkpoint where the run was stopped before its first frame; all begins anew.
 
@@ -118,25 +159,29 @@ class ResultWriter:
             If there is no such file, it is complete, another process writes it, or the case, the
             versions or the grid are not those of ``header``.
         """
-        target = Path(path)
-
-        def check(file: h5py.File) -> None:
-            check_same_run(file, header, target)
-
-        writer = cls(Session.resume(target, check))
-        try:
+        target = followed(Path(path))
+        if not target.is_file():
+            raise StoreError("there is no such result file", target)
+        with shielded(), naming(target, "resumed"), locked(target) as lock:
+            with opened(target) as file:
+                check_same_run(file, header, target)
+            writer = cls(target, lock)
             return writer, writer._go_on()
-        except BaseException:
-            writer._session.close(lambda file: None)
-            raise
 
     def density(self, index: int) -> np.ndarray:
-        """Density of a frame that was kept."""
+        """Density of a frame that was kept, as the result keeps it."""
         if self._pending is not None and index == self.frames - 1:
             return self._pending
         with shielded():
-            values: np.ndarray = self._session.file["density"][index].astype(np.float64)
-        return values
+            density = self._result["density"]
+            if index < len(density):
+                values = density[index]
+            else:
+                place, expected = self._folder.path / frame_name(index), Expected.of(self._result)
+                frame, _ = read_frame(place, expected)
+                assert frame is not None
+                values = rounded(frame.density, density).astype(density.dtype)
+        return np.asarray(values, np.float64)
 
     def append(self, frame: Frame, state: Checkpoint | None = None) -> None:
         """Write the next frame, and the state to go on from.
@@ -150,32 +195,22 @@ class ResultWriter:
         """
         if frame.index != self.frames:
             raise ValueError(f"frame {frame.index} was given; {self.frames} is next")
-        length = self.frames + 1
-        with self._change() as file:
-            series = self._series(file, frame.observables)
-            # Once in the file and once in the journal, with the checkpoint.
-            require_space(self.path, 3 * np.size(frame.density) * series["density"].dtype.itemsize)
-            density = rounded(frame.density, series["density"])
-            values = {"time": frame.time, "density": density, **frame.observables}
-            for name, value in values.items():
-                kept = name != "density" or self._every_frame or frame.index == 0
-                append_row(series[name], frame.index, value, kept)
-            if state is not None:
-                write_slot(self._slot_parts(file), state, self._sequence + 1)
-        if not self._every_frame and frame.index > 0:
+        with self._writing():
+            if frame.index == 0:
+                self._begin(frame, state)
+            else:
+                self._append(frame, state)
+        self.frames += 1
+        if frame.index and not self._every_frame:
             self._pending = np.array(frame.density)
-        self.frames = length
-        if state is not None:
-            self._next_slot()
 
     def checkpoint(self, checkpoint: Checkpoint) -> None:
-        """Write the state alone, into the older of two slots."""
-        with self._change() as file:
-            write_slot(self._slot_parts(file), checkpoint, self._sequence + 1)
-        self._next_slot()
+        """Write the state alone."""
+        with self._writing():
+            self._put(CHECKPOINT, pack_frame(run_of(self._result), None, checkpoint))
 
     def write(self, analysis: str, record: Any) -> None:
-        """Write the group of an analysis, replacing one that is there.
+        """Write what an analysis has found, replacing what is there.
 
         Parameters
         ----------
@@ -183,32 +218,34 @@ class ResultWriter:
             A name of ``GROUPS``.
         record : its record
         """
-        with self._change() as file:
-            GROUPS[analysis].fill(file, record)
+        with self._writing():
+            image = pack_analysis(self._result, analysis, record)
+            self._put(f"{analysis}.h5", image)
         if analysis == "ensemble":
             self.forget_walkers()
 
     def found(self, analysis: str) -> Any:
-        """What an analysis has found, where a run before came to its end; else None."""
+        """What an analysis had found where a run before came to its end; else None."""
         with shielded():
-            return GROUPS[analysis].read(self._session.file)
+            return None if self._plan else GROUPS[analysis].read(self._result)
 
     def forget_walkers(self) -> None:
         """Remove what was kept for walkers to go on from, once their ensemble is on the disk."""
-        self._session.secure()
+        with self._writing():
+            self._folder.sync()
         # In a folder that is read-only now it stays; no other walkers go on from it.
         with suppress(OSError):
-            remove_walkers(self.path)
+            walkers_file(self.path).unlink(missing_ok=True)
 
     def search(self) -> Search | None:
         """Where the optimiser of the control stood."""
         with shielded():
-            return read_search(self._session.file)
+            return None if self._plan else read_search(self._result)
 
     def write_search(self, search: Search) -> None:
         """Keep where the optimiser of the control stands."""
-        with self._change() as file:
-            fill_search(file, search)
+        with self._writing():
+            self._put(SEARCH, pack_search(run_of(self._result), search))
 
     def close(
         self,
@@ -233,25 +270,33 @@ class ResultWriter:
         Raises
         ------
         StoreError
-            If the disk does not take the end; the frames are safe, and the file can be resumed.
+            If the disk does not take the end; the parts are safe, and the run can be resumed.
         """
         if status not in ("complete", "interrupted"):
             raise ValueError(f'{status!r} is not a status; use "complete" or "interrupted"')
+        if self._closed:
+            return
+        self._closed = True
 
         def finish(file: h5py.File) -> None:
+            write_ending(file, status, timings, notes, failed)
             if self._pending is not None:
-                density = file["density"]
-                density[self.frames - 1] = rounded(self._pending, density)
-            if timings:
-                file.attrs["timings"] = encode_attribute(dict(timings))
-            if notes:
-                file.attrs["notes"] = "\n".join(notes)
-            if failed:
-                file.attrs["failed"] = encode_attribute(dict(failed))
-            file.attrs["status"] = status
+                file["density"][self.frames - 1] = rounded(self._pending, file["density"])
 
-        self._growing, self._parts = {}, []
-        self._session.close(finish)
+        with shielded():
+            try:
+                # A run that has not begun leaves what is there.
+                if status == "complete" or self._plan is None or not self.path.exists():
+                    with self._writing("closed"):
+                        self._assemble(finish)
+                if status == "complete":
+                    clear(self.path)
+            finally:
+                with suppress(OSError):
+                    # It is empty now, but for walkers that an interrupt ended.
+                    self._folder.path.rmdir()
+                self._let_go()
+                self._lock.release()
 
     def __enter__(self) -> ResultWriter:
         return self
@@ -269,75 +314,129 @@ class ResultWriter:
         with suppress(StoreError):
             self.close("interrupted")
 
-    def _go_on(self) -> Checkpoint | None:
-        """Set everything to the last checkpoint."""
-        file = self._session.file
-        reached = complete_frames(file)
-        found = [item for item in read_slots(file) if item[2].frame < reached]
-        checkpoint = None
-        if found:
-            self._sequence, slot, checkpoint = found[0]
-            self._slot = SLOTS.index(slot) ^ 1
-            self.frames = checkpoint.frame + 1
-        place = "before the first frame" if checkpoint is None else f"at time {checkpoint.time!r}"
-        if self._session.cut:
-            self.recovered = (
-                f"{self.path}: the last write was cut off and was restored from the journal beside "
-                f"it; {self.frames} whole frames are there, and the run goes on {place}"
-            )
-        with self._change() as file:
-            self._truncate(file, checkpoint)
-            file.attrs["history"] += f"\n{_now()} resumed {place}"
-            file.attrs["status"] = "running"
-        return checkpoint
+    @property
+    def _result(self) -> h5py.File:
+        """The result without its parts; it is made if need be."""
+        if self._plan is not None:
+            self._begin()
+        if self._file is None:
+            self._file = h5py.File(self.path, "r", locking="best-effort")
+        return self._file
 
     @contextmanager
-    def _change(self) -> Iterator[h5py.File]:
-        """A change of the file as a whole; handles do not outlive one that fails."""
+    def _writing(self, verb: str = "written") -> Iterator[None]:
+        """A block that writes, if the result is where it was."""
+        with shielded(), naming(self.path, verb):
+            if self._place is not None and not self._is_here(self._place):
+                raise StoreError(
+                    "this file was moved or deleted while the run wrote it; where it is now, it "
+                    "holds the frames so far, and --resume goes on from there",
+                    self.path,
+                )
+            yield
+
+    def _is_here(self, place: os.stat_result) -> bool:
         try:
-            with self._session.change() as file:
-                yield file
-        except BaseException:
-            self._growing, self._parts = {}, []
-            raise
+            return os.path.samestat(place, os.stat(self.path))
+        except OSError:
+            return False
 
-    def _next_slot(self) -> None:
-        self._slot ^= 1
-        self._sequence += 1
+    def _begin(self, frame: Frame | None = None, state: Checkpoint | None = None) -> None:
+        """Make the file, or go on with one without frames; a first frame goes straight into it."""
+        plan = self._plan
 
-    def _series(self, file: h5py.File, observables: Mapping[str, Any]) -> dict[str, h5py.Dataset]:
-        """What grows with time: time, density and the observables, made at the first frame."""
-        if not self._growing:
-            names = series_names(file)
-            if self.frames == 0 and not names:
-                add_series(file, observables)
-                names = list(observables)
-            self._growing = {name: file[name] for name in ["time", "density", *names]}
-        names = [name for name in self._growing if name not in ("time", "density")]
-        if set(names) != set(observables):
+        def fill(file: h5py.File) -> None:
+            if plan is not None:
+                write_skeleton(file, plan.header, plan.precision, plan.every_frame)
+            if frame is not None:
+                add_frames(file, [frame])
+            if state is not None:
+                write_checkpoint(file, state)
+
+        if plan is None:
+            self._replace(fill, self._size, self.path)
+            return
+        self._replace(fill, NEW_ARRAYS * 8 * plan.header.loss.size, None)
+        self._plan = None
+        # Parts of a run before: of no use, and no harm until now.
+        clear(self.path)
+        self._folder.make()
+
+    def _append(self, frame: Frame, state: Checkpoint | None) -> None:
+        if self._series != set(frame.observables):
             raise ValueError(
-                f"the observables {sorted(observables)} are not those of the first frame, "
-                f"{sorted(names)}"
+                f"the observables {sorted(frame.observables)} are not those of the first frame, "
+                f"{sorted(self._series)}"
             )
-        return self._growing
+        self._put(frame_name(frame.index), pack_frame(self._run, frame, state))
+        sizes = self._folder.sizes
+        if sum(sizes.values()) >= self._size or len(sizes) >= max(
+            FEWEST_PARTS, frame.index - len(sizes)
+        ):
+            self._assemble(lambda file: None)
 
-    def _slot_parts(self, file: h5py.File) -> dict[str, h5py.Dataset]:
-        """The datasets of the older slot."""
-        if not self._parts:
-            self._parts = [dict(file[GROUP][name].items()) for name in SLOTS]
-        return self._parts[self._slot]
+    def _put(self, name: str, data: bytes | memoryview) -> None:
+        """Write a part if the result can still be put together after it."""
+        size = len(data) + self._size + sum(self._folder.sizes.values()) + len(data)
+        require_space(self.path, size, "the next part, and the result once more, take")
+        self._folder.put(name, data)
 
-    def _truncate(self, file: h5py.File, checkpoint: Checkpoint | None) -> None:
-        """Drop every frame after the checkpoint."""
-        for name in ["time", *series_names(file)]:
-            file[name].resize(self.frames, axis=0)
-        if not self._every_frame:
-            # Shrinking frees the density that was the last one when the run was interrupted.
-            file["density"].resize(min(1, self.frames), axis=0)
-            if self.frames > 1 and checkpoint is not None:
-                self._pending = checkpoint.density.copy()
-        file["density"].resize(self.frames, axis=0)
+    def _assemble(self, finish: Callable[[h5py.File], None]) -> None:
+        """Put the parts into the result."""
+        if self._plan is not None:
+            self._begin()
+        names = names_in(self._folder.path)
 
+        def fill(file: h5py.File) -> None:
+            merge(file, self._folder.path, names)
+            finish(file)
 
-def _now() -> str:
-    return datetime.now(UTC).strftime("%Y-%m-%dT%H:%M:%SZ")
+        self._replace(fill, self._size + sum(self._folder.sizes.values()), self.path)
+        self._folder.remove(names)
+
+    def _replace(self, fill: Callable[[h5py.File], None], size: int, base: Path | None) -> None:
+        """Write the result anew, or from ``base`` on; it takes about ``size`` bytes."""
+
+        def whole(file: h5py.File) -> None:
+            fill(file)
+            self._run = run_of(file)
+            self._series = set(series_names(file))
+            self._every_frame = bool(file["density"].attrs["every_frame"])
+
+        require_space(self.path, size, "the result takes")
+        self._let_go()
+        write_result(self.path, self._folder.make() / f"result{FRESH}", whole, base)
+        self._place = os.stat(self.path)
+        self._size = self._place.st_size
+
+    def _let_go(self) -> None:
+        if self._file is not None:
+            self._file.close()
+            self._file = None
+
+    def _go_on(self) -> Checkpoint | None:
+        """Put everything into the result up to its last checkpoint."""
+        names = names_in(self._folder.path)
+        found: list[Checkpoint] = []
+
+        def fill(file: h5py.File) -> None:
+            fault = merge(file, self._folder.path, names)
+            reached, checkpoint = len(file["time"]), read_checkpoint(file)
+            place = "before the first frame"
+            if checkpoint is not None and checkpoint.frame < reached:
+                found.append(checkpoint)
+                self.frames = checkpoint.frame + 1
+                place = f"at time {checkpoint.time!r}"
+            if fault:
+                self.recovered = (
+                    f"{fault}; {reached} whole frames are there, and the run goes on {place}"
+                )
+            keep_frames(file, self.frames)
+            file.attrs["history"] += f"\n{now()} resumed {place}"
+            file.attrs["status"] = "running"
+
+        self._replace(fill, os.stat(self.path).st_size, self.path)
+        self._folder.remove(names)
+        if found and self.frames > 1 and not self._every_frame:
+            self._pending = found[0].density.copy()
+        return found[0] if found else None

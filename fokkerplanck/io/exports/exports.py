@@ -7,7 +7,7 @@ from pathlib import Path
 import h5py
 
 from ...errors import CaseError, StoreError
-from ..reader import complete_frames
+from ..layout import complete_frames
 from ..shapes import check_shapes
 from ..storage.damage import DAMAGE, damaged
 from ..storage.opening import reading
