@@ -38,7 +38,7 @@ KILLS = 200
 # Kills of one run before it may end.
 LINKS = 4
 # Calls that change something on the disk.
-CALLS = ("pwrite", "fdatasync", "ftruncate", "replace", "unlink", "fsync")
+CALLS = ("pwrite", "fdatasync", "ftruncate", "replace", "unlink", "fsync", "mkdir", "rmdir")
 # What differs between two runs of one case: when they ran, and how long they took.
 PASSING = {"history", "timings", "run"}
 TITLE = "Kills at any moment"
@@ -241,7 +241,9 @@ def check_killed(part: Part, folder: Path, outcome: Outcome, known: int, tally: 
     try:
         with h5py.File(path) as file:
             file.visititems(lambda name, item: None)
-            tally.plain += int(bool(np.isfinite(file["density"][: frames - 1]).all()))
+            density = file["density"]
+            begun = len(density) > 0 or not frames
+            tally.plain += int(begun and bool(np.isfinite(density[:frames]).all()))
     except (OSError, RuntimeError, KeyError):
         pass
     return frames
@@ -335,8 +337,8 @@ def run(quick: bool = False) -> str:
         "history, timings and the name of the run must be the same.",
         "Frames lost: those that the run had written, as it told through a pipe, and that were not "
         "in the file after the kill.",
-        "h5py reads as is: files that opened, with all frames but the last, without the journal. "
-        "fokkerplanck reads the others too, and --resume puts them in order.",
+        "h5py reads as is: files that opened by themselves, with their first frame where there is one; the "
+        "frames that are parts beside them fokkerplanck reads too, and --resume puts them in.",
         "Where the walkers stand is written between any two calls of their kernels; elsewhere that "
         "is done every 20 s.",
         *found[:5],

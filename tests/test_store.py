@@ -6,7 +6,7 @@ from dataclasses import replace
 import h5py
 import numpy as np
 import pytest
-from store_samples import make_frame, make_header, make_spectrum, write
+from store_samples import make_frame, make_header, make_spectrum, make_stationary, write
 
 from fokkerplanck.errors import CaseError, StoreError
 from fokkerplanck.io import SCHEMA, Checkpoint, ResultWriter, read
@@ -76,9 +76,7 @@ def test_every_frame_is_on_disk_when_append_returns(tmp_path):
         for index in range(3):
             writer.append(make_frame(header, index))
             shutil.copy(tmp_path / "a.h5", tmp_path / "copy.h5")
-            shutil.copytree(
-                tmp_path / "a.h5.part", tmp_path / "copy.h5.part", dirs_exist_ok=True
-            )
+            shutil.copytree(tmp_path / "a.h5.part", tmp_path / "copy.h5.part", dirs_exist_ok=True)
             contents = read(tmp_path / "copy.h5")
             assert (contents.status, len(contents.time)) == ("running", index + 1)
             expected = make_frame(header, index).density
@@ -168,7 +166,37 @@ def test_full_disk_is_told_before_the_file_breaks(tmp_path, monkeypatch):
     monkeypatch.setattr("shutil.disk_usage", lambda path: type("", (), {"free": 1000}))
     with pytest.raises(StoreError, match="disk is full"), writer:
         writer.append(make_frame(header, 1))
-    assert (read(tmp_path / "a.h5").status, len(read(tmp_path / "a.h5").time)) == ("interrupted", 1)
+    # There is no room either for the last words of a run, which need the file once more.
+    assert (read(tmp_path / "a.h5").status, len(read(tmp_path / "a.h5").time)) == ("running", 1)
+    monkeypatch.undo()
+    assert not list(tmp_path.glob("*.lock"))
+    with ResultWriter.resume(tmp_path / "a.h5", header)[0] as writer:
+        writer.append(make_frame(header, 0))
+    assert read(tmp_path / "a.h5").status == "complete"
+    assert list(tmp_path.iterdir()) == [tmp_path / "a.h5"]
+
+
+def test_an_end_that_does_not_fit_is_made_up_for_by_resume(tmp_path, monkeypatch):
+    """Nothing that was reported is lost, and the frames need not be computed again."""
+    header = make_header()
+    writer = ResultWriter.create(tmp_path / "a.h5", header)
+    for index in range(4):
+        frame = make_frame(header, index)
+        writer.append(frame, Checkpoint(index, frame.time, frame.density))
+    writer.write("stationary", make_stationary(header))
+    with monkeypatch.context() as patch:
+        patch.setattr("shutil.disk_usage", lambda path: type("", (), {"free": 1000}))
+        with pytest.raises(StoreError, match="the disk is full: the result takes"):
+            writer.close("complete")
+    contents = read(tmp_path / "a.h5")
+    assert (contents.status, len(contents.time)) == ("running", 4)
+    expected = make_stationary(header).density
+    np.testing.assert_array_equal(contents.analyses["stationary"].density, expected)
+    resumed, checkpoint = ResultWriter.resume(tmp_path / "a.h5", header)
+    assert (checkpoint.frame, resumed.frames) == (3, 4)
+    resumed.close("complete")
+    np.testing.assert_array_equal(read(tmp_path / "a.h5").density, contents.density)
+    assert list(tmp_path.iterdir()) == [tmp_path / "a.h5"]
 
 
 @pytest.mark.parametrize("name", ["time", "mass", "stationary", "row"])

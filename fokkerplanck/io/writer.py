@@ -230,9 +230,7 @@ class ResultWriter:
             return None if self._plan else GROUPS[analysis].read(self._result)
 
     def forget_walkers(self) -> None:
-        """Remove what was kept for walkers to go on from, once their ensemble is on the disk."""
-        with self._writing():
-            self._folder.sync()
+        """Remove what was kept for walkers to go on from; their ensemble is on the disk."""
         # In a folder that is read-only now it stays; no other walkers go on from it.
         with suppress(OSError):
             walkers_file(self.path).unlink(missing_ok=True)
@@ -368,18 +366,18 @@ class ResultWriter:
                 f"the observables {sorted(frame.observables)} are not those of the first frame, "
                 f"{sorted(self._series)}"
             )
-        self._put(frame_name(frame.index), pack_frame(self._run, frame, state))
+        self._put(frame_name(frame.index), pack_frame(self._run, frame, state), wait=False)
         sizes = self._folder.sizes
         if sum(sizes.values()) >= self._size or len(sizes) >= max(
             FEWEST_PARTS, frame.index - len(sizes)
         ):
             self._assemble(lambda file: None)
 
-    def _put(self, name: str, data: bytes | memoryview) -> None:
+    def _put(self, name: str, data: bytes | memoryview, wait: bool = True) -> None:
         """Write a part if the result can still be put together after it."""
         size = len(data) + self._size + sum(self._folder.sizes.values()) + len(data)
         require_space(self.path, size, "the next part, and the result once more, take")
-        self._folder.put(name, data)
+        self._folder.put(name, data, wait)
 
     def _assemble(self, finish: Callable[[h5py.File], None]) -> None:
         """Put the parts into the result."""

@@ -90,25 +90,35 @@ class Folder:
         self.path.mkdir(exist_ok=True)
         return self.path
 
-    def put(self, name: str, data: bytes | memoryview) -> None:
+    def put(self, name: str, data: bytes | memoryview, wait: bool = True) -> None:
         """Write a part, in place of one that is there.
 
         What is in place survives a kill. It survives a power failure as well once the disk has been
-        waited for, at once or, on a slow disk, with parts that come later.
+        waited for.
+
+        Parameters
+        ----------
+        name : str
+        data : bytes
+        wait : bool
+            Whether to wait for the disk before the part takes its place. Else that is done
+            afterwards, or, on a slow disk, with parts that come later; then nothing that is there
+            may be replaced.
 
         Raises
         ------
         OSError
             From the disk; what was there stays.
         """
-        with placing(self.path / name, self.path / (name + FRESH), sync=False) as descriptor:
+        with placing(self.path / name, self.path / (name + FRESH), wait) as descriptor:
             write_at(descriptor, data)
         self.sizes[name] = len(data)
-        self._loose.add(name)
-        if self._waited <= FREE_SYNC_S + SYNC_SHARE * (time.monotonic() - self._began):
-            self.sync()
+        if not wait:
+            self._loose.add(name)
+            if self._waited <= FREE_SYNC_S + SYNC_SHARE * (time.monotonic() - self._began):
+                self._sync()
 
-    def sync(self) -> None:
+    def _sync(self) -> None:
         """Wait until all parts are on the disk."""
         begin = time.monotonic()
         for name in self._loose:
