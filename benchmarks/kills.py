@@ -337,8 +337,9 @@ def run(quick: bool = False) -> str:
         "history, timings and the name of the run must be the same.",
         "Frames lost: those that the run had written, as it told through a pipe, and that were not "
         "in the file after the kill.",
-        "h5py reads as is: files that opened by themselves, with their first frame where there is one; the "
-        "frames that are parts beside them fokkerplanck reads too, and --resume puts them in.",
+        "h5py reads as is: files that opened by themselves, with their first frame where there is "
+        "one; the frames that are parts beside them fokkerplanck reads too, and --resume puts them "
+        "in.",
         "Where the walkers stand is written between any two calls of their kernels; elsewhere that "
         "is done every 20 s.",
         *found[:5],

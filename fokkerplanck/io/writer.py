@@ -163,6 +163,13 @@ class ResultWriter:
         if not target.is_file():
             raise StoreError("there is no such result file", target)
         with shielded(), naming(target, "resumed"), locked(target) as lock:
+            if (names := os.stat(target).st_nlink) > 1:
+                # Lock and parts go by the name, and only one of them would go on.
+                raise StoreError(
+                    f"this file has {names} names (hard links), and a run would go on under one "
+                    "of them only; make a copy and go on with that",
+                    target,
+                )
             with opened(target) as file:
                 check_same_run(file, header, target)
             writer = cls(target, lock)

@@ -59,6 +59,9 @@ def guarded(path: Path) -> Iterator[h5py.File]:
     StoreError
         If it cannot be opened, or holds what results do not.
     """
+    if path.exists() and not path.is_file():
+        # A pipe would be waited for.
+        raise StoreError("this is a device, a pipe or a folder; a file is needed", path)
     refuse_endless(path)
     try:
         file = h5py.File(path, "r", locking="best-effort")

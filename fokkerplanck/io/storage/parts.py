@@ -23,7 +23,7 @@ from typing import Any
 import numpy as np
 
 from ...errors import StoreError
-from ...runtime.files import followed, placing, sync_data, sync_folder, write_at
+from ...runtime.files import placing, sync_data, sync_folder, write_at
 from ...runtime.machine import memory_available, read_regular
 from ..layout import plain
 from .damage import DAMAGE
@@ -48,8 +48,7 @@ Form = Callable[[Mapping[str, Any]], Mapping[str, tuple[tuple[int, ...], np.dtyp
 
 
 def folder_of(target: Path) -> Path:
-    """Where the parts of a result are."""
-    target = followed(target)
+    """Where the parts of a result are; of a link that is to be replaced, beside the link."""
     return target.with_name(target.name + SUFFIX)
 
 

@@ -13,7 +13,7 @@ from typing import Any
 import numpy as np
 
 from ...errors import StoreError
-from ...runtime.files import placing, write_at
+from ...runtime.files import followed, placing, write_at
 from ...runtime.interrupts import shielded
 from .parts import FRESH, WALKERS, Folder, Form, folder_of, packed, read_part
 from .target import require_space
@@ -21,7 +21,7 @@ from .target import require_space
 
 def walkers_file(target: Path) -> Path:
     """Where the walkers of a result stand."""
-    return folder_of(target) / WALKERS
+    return folder_of(followed(target)) / WALKERS
 
 
 def write_walkers(
@@ -51,7 +51,7 @@ def write_walkers(
     """
     with shielded():
         data = packed({"identity": identity, "numbers": dict(numbers)}, arrays)
-        folder = Folder(target).make()
+        folder = Folder(followed(target)).make()
         require_space(folder / WALKERS, len(data) + room, "where the walkers stand takes")
         with placing(folder / WALKERS, folder / (WALKERS + FRESH)) as descriptor:
             write_at(descriptor, data)
