@@ -207,9 +207,6 @@ class ResultWriter:
                 self._begin(frame, state)
             else:
                 self._append(frame, state)
-        self.frames += 1
-        if frame.index and not self._every_frame:
-            self._pending = np.array(frame.density)
 
     def checkpoint(self, checkpoint: Checkpoint) -> None:
         """Write the state alone."""
@@ -360,8 +357,11 @@ class ResultWriter:
 
         if plan is None:
             self._replace(fill, self._size, self.path)
+        else:
+            self._replace(fill, NEW_ARRAYS * 8 * plan.header.loss.size, None)
+        self.frames = 0 if frame is None else 1
+        if plan is None:
             return
-        self._replace(fill, NEW_ARRAYS * 8 * plan.header.loss.size, None)
         self._plan = None
         # Parts of a run before: of no use, and no harm until now.
         clear(self.path)
@@ -374,9 +374,12 @@ class ResultWriter:
                 f"{sorted(self._series)}"
             )
         self._put(frame_name(frame.index), pack_frame(self._run, frame, state), wait=False)
+        self.frames += 1
+        if not self._every_frame:
+            self._pending = np.array(frame.density)
         sizes = self._folder.sizes
         if sum(sizes.values()) >= self._size or len(sizes) >= max(
-            FEWEST_PARTS, frame.index - len(sizes)
+            FEWEST_PARTS, self.frames - len(sizes)
         ):
             self._assemble(lambda file: None)
 
@@ -393,7 +396,12 @@ class ResultWriter:
         names = names_in(self._folder.path)
 
         def fill(file: h5py.File) -> None:
-            merge(file, self._folder.path, names)
+            fault = merge(file, self._folder.path, names)
+            # Else parts behind the fault would be removed without having been taken.
+            if fault:
+                raise StoreError(fault)
+            if len(file["time"]) != self.frames:
+                raise StoreError("parts of it were removed while the run wrote it", self.path)
             finish(file)
 
         self._replace(fill, self._size + sum(self._folder.sizes.values()), self.path)
