@@ -272,7 +272,7 @@ def test_pipes_and_devices_beside_a_result(good: Path) -> None:
     with h5py.File(path, "r+") as file:
         file.attrs["status"] = "running"
     Path("quick.h5.part").mkdir()
-    names = (parts.frame_name(11), parts.WALKERS, parts.SEARCH, parts.CHECKPOINT, "passage.h5")
+    names = (parts.frame_name(11), parts.WALKERS, "search.h5", "passage.h5")
     for beside in (Path("quick.h5.part", name) for name in names):
         os.mkfifo(beside)
         assert open_result(path).status == "running"

@@ -100,8 +100,7 @@ def test_single_precision_is_of_the_density_alone(tmp_path):
     header = make_header()
     frame = make_frame(header, 0)
     with ResultWriter.create(tmp_path / "a.h5", header, precision="float32") as writer:
-        writer.append(frame)
-        writer.checkpoint(Checkpoint(0, 0.0, frame.density))
+        writer.append(frame, Checkpoint(0, 0.0, frame.density))
     contents = read(tmp_path / "a.h5")
     assert contents.density.dtype == np.float32
     np.testing.assert_array_equal(contents.density[0], frame.density.astype(np.float32))

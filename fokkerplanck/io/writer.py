@@ -5,7 +5,7 @@ from __future__ import annotations
 import os
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager, suppress
-from dataclasses import dataclass
+from functools import partial
 from pathlib import Path
 from types import TracebackType
 from typing import Any
@@ -31,12 +31,11 @@ from .storage.contents import (
     merge,
     pack_analysis,
     pack_frame,
-    pack_search,
     read_frame,
 )
 from .storage.lock import Lock, locked
 from .storage.opening import opened
-from .storage.parts import CHECKPOINT, FRESH, SEARCH, Folder, clear, frame_name, names_in
+from .storage.parts import FRESH, Folder, clear, frame_name, names_in
 from .storage.sink import write_result
 from .storage.target import check_target, naming, require_space
 from .storage.walkers import walkers_file
@@ -49,20 +48,7 @@ FEWEST_PARTS = 64
 NEW_ARRAYS = 5
 
 
-@dataclass(frozen=True)
-class Plan:
-    """How a result begins.
-
-    Parameters
-    ----------
-    header : Header
-    precision : {"float64", "float32", "compact"}
-    every_frame : bool
-    """
-
-    header: Header
-    precision: str
-    every_frame: bool
+Fill = Callable[[h5py.File], None]
 
 
 class ResultWriter:
@@ -85,18 +71,18 @@ class ResultWriter:
         One sentence on what was wrong with a part when the run was resumed; else empty.
     """
 
-    def __init__(self, path: Path, lock: Lock, plan: Plan | None = None):
+    def __init__(self, path: Path, lock: Lock, skeleton: Fill | None = None, size: int = 0):
         self.path = path
         self.frames = 0
         self.recovered = ""
         self._lock = lock
         self._folder = Folder(path)
         # Until the result is there.
-        self._plan = plan
+        self._skeleton = skeleton
+        self._size = size
         self._run = ""
-        self._every_frame = True if plan is None else plan.every_frame
+        self._every_frame = True
         self._series: set[str] = set()
-        self._size = 0
         self._place: os.stat_result | None = None
         self._file: h5py.File | None = None
         self._pending: np.ndarray | None = None
@@ -145,7 +131,10 @@ class ResultWriter:
             with locked(target) as lock:
                 # Between the first look and the lock another run may have come and gone.
                 check_target(target, overwrite)
-                return cls(target, lock, Plan(header, precision, every_frame))
+                fill = partial(
+                    write_skeleton, header=header, precision=precision, every_frame=every_frame
+                )
+                return cls(target, lock, fill, NEW_ARRAYS * header.loss.size * 8)
 
     @classmethod
     def resume(cls, path: str | Path, header: Header) -> tuple[ResultWriter, Checkpoint | None]:
@@ -186,7 +175,6 @@ class ResultWriter:
             else:
                 place, expected = self._folder.path / frame_name(index), Expected.of(self._result)
                 frame, _ = read_frame(place, expected)
-                assert frame is not None
                 values = rounded(frame.density, density).astype(density.dtype)
         return np.asarray(values, np.float64)
 
@@ -202,16 +190,16 @@ class ResultWriter:
         """
         if frame.index != self.frames:
             raise ValueError(f"frame {frame.index} was given; {self.frames} is next")
+        if state is not None and (state.frame, id(state.density)) != (
+            frame.index,
+            id(frame.density),
+        ):
+            raise ValueError("the state to go on from is not that of the frame")
         with self._writing():
             if frame.index == 0:
                 self._begin(frame, state)
             else:
                 self._append(frame, state)
-
-    def checkpoint(self, checkpoint: Checkpoint) -> None:
-        """Write the state alone."""
-        with self._writing():
-            self._put(CHECKPOINT, pack_frame(run_of(self._result), None, checkpoint))
 
     def write(self, analysis: str, record: Any) -> None:
         """Write what an analysis has found, replacing what is there.
@@ -222,16 +210,14 @@ class ResultWriter:
             A name of ``GROUPS``.
         record : its record
         """
-        with self._writing():
-            image = pack_analysis(self._result, analysis, record)
-            self._put(f"{analysis}.h5", image)
+        self._write(analysis, record)
         if analysis == "ensemble":
             self.forget_walkers()
 
     def found(self, analysis: str) -> Any:
         """What an analysis had found where a run before came to its end; else None."""
         with shielded():
-            return None if self._plan else GROUPS[analysis].read(self._result)
+            return None if self._skeleton else GROUPS[analysis].read(self._result)
 
     def forget_walkers(self) -> None:
         """Remove what was kept for walkers to go on from; their ensemble is on the disk."""
@@ -242,12 +228,11 @@ class ResultWriter:
     def search(self) -> Search | None:
         """Where the optimiser of the control stood."""
         with shielded():
-            return None if self._plan else read_search(self._result)
+            return None if self._skeleton else read_search(self._result)
 
     def write_search(self, search: Search) -> None:
         """Keep where the optimiser of the control stands."""
-        with self._writing():
-            self._put(SEARCH, pack_search(run_of(self._result), search))
+        self._write("search", search)
 
     def close(
         self,
@@ -288,7 +273,7 @@ class ResultWriter:
         with shielded():
             try:
                 # A run that has not begun leaves what is there.
-                if status == "complete" or self._plan is None or not self.path.exists():
+                if status == "complete" or self._skeleton is None or not self.path.exists():
                     with self._writing("closed"):
                         self._assemble(finish)
                 if status == "complete":
@@ -319,7 +304,7 @@ class ResultWriter:
     @property
     def _result(self) -> h5py.File:
         """The result without its parts; it is made if need be."""
-        if self._plan is not None:
+        if self._skeleton is not None:
             self._begin()
         if self._file is None:
             self._file = h5py.File(self.path, "r", locking="best-effort")
@@ -345,27 +330,27 @@ class ResultWriter:
 
     def _begin(self, frame: Frame | None = None, state: Checkpoint | None = None) -> None:
         """Make the file, or go on with one without frames; a first frame goes straight into it."""
-        plan = self._plan
+        skeleton = self._skeleton
 
         def fill(file: h5py.File) -> None:
-            if plan is not None:
-                write_skeleton(file, plan.header, plan.precision, plan.every_frame)
+            if skeleton is not None:
+                skeleton(file)
             if frame is not None:
                 add_frames(file, [frame])
             if state is not None:
                 write_checkpoint(file, state)
 
-        if plan is None:
-            self._replace(fill, self._size, self.path)
-        else:
-            self._replace(fill, NEW_ARRAYS * 8 * plan.header.loss.size, None)
+        self._replace(fill, self._size, self.path if skeleton is None else None)
         self.frames = 0 if frame is None else 1
-        if plan is None:
-            return
-        self._plan = None
-        # Parts of a run before: of no use, and no harm until now.
-        clear(self.path)
-        self._folder.make()
+        if skeleton is not None:
+            self._skeleton = None
+            # Parts of a run before: of no use, and no harm until now.
+            clear(self.path)
+            self._folder.make()
+
+    def _write(self, name: str, record: Any) -> None:
+        with self._writing():
+            self._put(f"{name}.h5", pack_analysis(self._result, name, record))
 
     def _append(self, frame: Frame, state: Checkpoint | None) -> None:
         if self._series != set(frame.observables):
@@ -389,9 +374,9 @@ class ResultWriter:
         require_space(self.path, size, "the next part, and the result once more, take")
         self._folder.put(name, data, wait)
 
-    def _assemble(self, finish: Callable[[h5py.File], None]) -> None:
+    def _assemble(self, finish: Fill) -> None:
         """Put the parts into the result."""
-        if self._plan is not None:
+        if self._skeleton is not None:
             self._begin()
         names = names_in(self._folder.path)
 
@@ -407,7 +392,7 @@ class ResultWriter:
         self._replace(fill, self._size + sum(self._folder.sizes.values()), self.path)
         self._folder.remove(names)
 
-    def _replace(self, fill: Callable[[h5py.File], None], size: int, base: Path | None) -> None:
+    def _replace(self, fill: Fill, size: int, base: Path | None) -> None:
         """Write the result anew, or from ``base`` on; it takes about ``size`` bytes."""
 
         def whole(file: h5py.File) -> None:

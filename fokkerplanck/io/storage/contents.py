@@ -12,8 +12,8 @@ import h5py
 import numpy as np
 
 from ...errors import StoreError
-from ..groups.control import Search, fill_search
-from ..groups.table import GROUPS
+from ..groups.control import fill_search, read_search
+from ..groups.table import GROUPS, Group
 from ..layout import (
     LIBVER,
     add_axes,
@@ -21,17 +21,18 @@ from ..layout import (
     add_variable,
     append_row,
     axis_names,
-    complete_frames,
     series_names,
 )
 from ..precision import rounded
 from ..records import Checkpoint, Frame
-from .checkpoint import RUN, read_checkpoint, run_of, write_checkpoint
+from .checkpoint import RUN, run_of, write_checkpoint
 from .damage import DAMAGE
 from .guard import guarded
-from .parts import CHECKPOINT, SEARCH, frame_name, packed, read_part
+from .parts import frame_name, packed, read_part
 
 REAL = np.dtype(np.float64)
+# What is a part as a group of HDF5; where the optimiser of a control stands is one, too.
+GROUPS_OF_PARTS = {**GROUPS, "search": Group(fill_search, read_search)}
 
 
 @dataclass(frozen=True)
@@ -61,41 +62,26 @@ class Expected:
         """The arrays of a part with such a text."""
         if text["run"] != self.run:
             raise StoreError("this part is of another run")
-        found = {}
-        if text["frame"] is not None:
-            shapes = text["frame"]["observables"]
-            if {name: tuple(one) for name, one in shapes.items()} != self.series:
-                raise ValueError("its observables are not those of the result")
-            found["density"] = self.shape
-            found["observables"] = (sum(map(math.prod, self.series.values())),)
-        if text["state"] is not None and text["state"]["own"]:
-            found["state"] = self.shape
-        return {name: (size, REAL) for name, size in found.items()}
+        if {name: tuple(one) for name, one in text["shapes"].items()} != self.series:
+            raise ValueError("its observables are not those of the result")
+        numbers = sum(map(math.prod, self.series.values()))
+        return {"density": (self.shape, REAL), "observables": ((numbers,), REAL)}
 
 
-def pack_frame(run: str, frame: Frame | None, state: Checkpoint | None) -> memoryview:
-    """The bytes of a part with a frame, a state or both; the same density stands there once."""
-    text: dict[str, Any] = {"run": run, "frame": None, "state": None}
-    arrays = {}
-    if frame is not None:
-        shapes = {name: np.shape(value) for name, value in frame.observables.items()}
-        text["frame"] = {"index": frame.index, "time": frame.time, "observables": shapes}
-        arrays["density"] = np.asarray(frame.density, REAL)
-        values = [np.ravel(value) for value in frame.observables.values()]
-        arrays["observables"] = np.concatenate([*values, np.empty(0)]).astype(REAL)
-    if state is not None:
-        own = frame is None or frame.density is not state.density
-        text["state"] = {
-            **{"frame": state.frame, "time": state.time, "step": state.step},
-            **{"counters": dict(state.counters), "own": own},
-        }
-        if own:
-            arrays["state"] = np.asarray(state.density, REAL)
-    return packed(text, arrays)
+def pack_frame(run: str, frame: Frame, state: Checkpoint | None) -> memoryview:
+    """The bytes of a part with a frame, and a state of the same density."""
+    text = {
+        **{"run": run, "index": frame.index, "time": frame.time},
+        "shapes": {name: np.shape(value) for name, value in frame.observables.items()},
+        "state": state and [state.time, state.step, dict(state.counters)],
+    }
+    values = [np.empty(0), *map(np.ravel, frame.observables.values())]
+    density = np.asarray(frame.density, REAL)
+    return packed(text, {"density": density, "observables": np.concatenate(values).astype(REAL)})
 
 
-def read_frame(path: Path, expected: Expected) -> tuple[Frame | None, Checkpoint | None]:
-    """A frame and a state.
+def read_frame(path: Path, expected: Expected) -> tuple[Frame, Checkpoint | None]:
+    """A frame and the state to go on from.
 
     Raises
     ------
@@ -104,52 +90,21 @@ def read_frame(path: Path, expected: Expected) -> tuple[Frame | None, Checkpoint
     FileNotFoundError
     """
     text, arrays = read_part(path, expected.form)
-    frame = state = None
+    density, state, values, start = arrays["density"], None, {}, 0
     try:
-        if text["frame"] is not None:
-            about, values, start = text["frame"], {}, 0
-            for name, one in about["observables"].items():
-                end = start + math.prod(one)
-                values[name] = arrays["observables"][start:end].reshape(one)
-                start = end
-            index, time = int(about["index"]), float(about["time"])
-            frame = Frame(index, time, arrays["density"], values)
+        for name in text["shapes"]:
+            end = start + math.prod(expected.series[name])
+            values[name] = arrays["observables"][start:end].reshape(expected.series[name])
+            start = end
+        frame = Frame(int(text["index"]), float(text["time"]), density, values)
         if text["state"] is not None:
-            about = text["state"]
-            density = arrays["state" if about["own"] else "density"]
-            numbers = int(about["frame"]), float(about["time"]), density, float(about["step"])
-            state = Checkpoint(*numbers, dict(about["counters"]))
+            reached, step, counters = text["state"]
+            state = Checkpoint(frame.index, float(reached), density, float(step), dict(counters))
+        if path.name != frame_name(frame.index):
+            raise ValueError("its name is that of another frame")
     except DAMAGE as error:
         raise StoreError(f"this file is damaged: {error}", path) from error
     return frame, state
-
-
-def pack_search(run: str, search: Search) -> memoryview:
-    """The bytes of a part with the state of an optimiser."""
-    text = {
-        **{"run": run, "cost": search.cost, "rounds": search.rounds},
-        **{"converged": search.converged, "sizes": [search.values.size, search.history.size]},
-    }
-    return packed(text, {"values": search.values, "history": search.history})
-
-
-def read_search_part(path: Path, run: str) -> Search:
-    """The state of an optimiser of a run.
-
-    Raises
-    ------
-    StoreError, FileNotFoundError
-    """
-
-    def form(text: Mapping[str, Any]) -> dict[str, tuple[tuple[int, ...], np.dtype[Any]]]:
-        if text["run"] != run:
-            raise StoreError("this part is of another run")
-        values, history = (int(size) for size in text["sizes"])
-        return {"values": ((values,), REAL), "history": ((history,), REAL)}
-
-    text, arrays = read_part(path, form)
-    numbers = float(text["cost"]), arrays["history"], int(text["rounds"]), bool(text["converged"])
-    return Search(arrays["values"], *numbers)
 
 
 def pack_analysis(result: h5py.File, name: str, record: Any) -> bytes:
@@ -170,7 +125,7 @@ def pack_analysis(result: h5py.File, name: str, record: Any) -> bytes:
         # It says which axes there are; its values are never written and take no room.
         shape = result["loss"].shape
         add_variable(file, "loss", [file[one] for one in names], "loss", shape=shape, dtype=REAL)
-        GROUPS[name].fill(file, record)
+        GROUPS_OF_PARTS[name].fill(file, record)
         file.flush()
         image: bytes = file.id.get_file_image()
         return image
@@ -187,7 +142,7 @@ def read_analysis(path: Path, name: str, run: str) -> Any:
         try:
             if file.attrs[RUN] != run:
                 raise StoreError("this part is of another run", path)
-            return GROUPS[name].read(file)
+            return GROUPS_OF_PARTS[name].read(file)
         except DAMAGE as error:
             raise StoreError(f"this file is damaged: {error}", path) from error
 
@@ -224,8 +179,8 @@ def keep_frames(file: h5py.File, count: int) -> None:
 def merge(file: h5py.File, folder: Path, names: set[str]) -> str:
     """Put all parts of its run into a result; returns what is wrong with one, in a sentence.
 
-    Frames count up to the first that is absent, damaged or of another run. A part that the result
-    holds already is left alone, or is put there once more.
+    Frames count up to the first that is absent, damaged or of another run. A frame that the result
+    holds already is left alone, an analysis is put there once more.
 
     Raises
     ------
@@ -239,39 +194,21 @@ def merge(file: h5py.File, folder: Path, names: set[str]) -> str:
         while index and frame_name(index) in names:
             try:
                 frame, state = read_frame(folder / frame_name(index), expected)
-                if frame is None or frame.index != index:
-                    raise StoreError("this part has another frame", folder / frame_name(index))
             except StoreError as error:
                 faults.append(str(error))
                 return
-            if state is not None:
-                states[:] = [state]
+            # Of each state the one before is dropped: large ones would fill the memory.
+            states[:] = states if state is None else [state]
             yield frame
             index += 1
 
     add_frames(file, frames())
-    if CHECKPOINT in names:
-        try:
-            states += [
-                one for one in read_frame(folder / CHECKPOINT, expected)[1:] if one is not None
-            ]
-        except StoreError as error:
-            faults.append(str(error))
-    states = [one for one in states if one.frame < complete_frames(file)]
-    newest = max(states, key=lambda one: (one.frame, one.time), default=None)
-    if newest is not None:
-        before = read_checkpoint(file)
-        if before is None or (before.frame, before.time) <= (newest.frame, newest.time):
-            write_checkpoint(file, newest)
-    for name in GROUPS:
+    for state in states:
+        write_checkpoint(file, state)
+    for name, group in GROUPS_OF_PARTS.items():
         if f"{name}.h5" in names:
             try:
-                GROUPS[name].fill(file, read_analysis(folder / f"{name}.h5", name, expected.run))
+                group.fill(file, read_analysis(folder / f"{name}.h5", name, expected.run))
             except StoreError as error:
                 faults.append(str(error))
-    if SEARCH in names:
-        try:
-            fill_search(file, read_search_part(folder / SEARCH, expected.run))
-        except StoreError as error:
-            faults.append(str(error))
     return faults[0] if faults else ""

@@ -29,7 +29,7 @@ from ..layout import plain
 from .damage import DAMAGE
 
 SUFFIX = ".part"
-CHECKPOINT, SEARCH, WALKERS = "checkpoint.npz", "search.npz", "walkers.npz"
+WALKERS = "walkers.npz"
 # A file of this ending is not whole yet.
 FRESH = ".new"
 ABOUT = "about.json"
