@@ -22,7 +22,7 @@ from fokkerplanck import open_result
 from fokkerplanck.errors import StoreError
 from fokkerplanck.io import Checkpoint, ResultWriter, Search, read
 from fokkerplanck.io import writer as writers
-from fokkerplanck.io.storage import parts
+from fokkerplanck.io.storage import parts, store
 from fokkerplanck.io.storage.lock import lock_file
 from fokkerplanck.io.storage.parts import folder_of
 
@@ -45,8 +45,8 @@ def begun(path, frames):
 
 def leave(writer):
     """What a kill does: everything is closed, nothing is written."""
-    writer._let_go()
-    os.close(writer._lock._descriptor)
+    writer._store.let_go()
+    os.close(writer._store._lock._descriptor)
     writer._closed = True
 
 
@@ -103,7 +103,7 @@ SEARCH = Search(np.linspace(0.0, 1.0, 5), 0.5, np.array([3.0, 0.5]), 2, False)
 def test_a_run_killed_at_any_call_loses_nothing(call, parts_at_most):
     said = []
     with tempfile.TemporaryDirectory() as folder, pytest.MonkeyPatch.context() as patch:
-        patch.setattr(writers, "FEWEST_PARTS", parts_at_most)
+        patch.setattr(store, "FEWEST_PARTS", parts_at_most)
         path = Path(folder) / "a.h5"
         with stopping_at(call, patch), contextlib.suppress(OSError):
             whole_run(path, said)
@@ -129,7 +129,7 @@ def test_no_power_failure_costs_what_the_disk_confirmed(tmp_path, monkeypatch, r
     """At any call, with any part of what the disk had not confirmed; on a slow disk, which is not
     waited for, a failure costs frames but leaves a result that goes on."""
     monkeypatch.setattr(parts, "FREE_SYNC_S", 1e9 if disk == "fast" else -1e9)
-    monkeypatch.setattr(writers, "FEWEST_PARTS", 4)
+    monkeypatch.setattr(store, "FEWEST_PARTS", 4)
     (tmp_path / "run").mkdir()
     path = tmp_path / "run" / "a.h5"
     with recorded(path.parent, monkeypatch) as recording:
@@ -256,7 +256,7 @@ def test_a_part_that_is_damaged_while_the_run_goes_on_costs_no_others(tmp_path, 
 
 
 def test_readers_meet_whole_frames_while_a_run_writes(tmp_path, monkeypatch):
-    monkeypatch.setattr(writers, "FEWEST_PARTS", 3)
+    monkeypatch.setattr(store, "FEWEST_PARTS", 3)
     path = tmp_path / "a.h5"
     writer, found = begun(path, 1), []
     with ThreadPoolExecutor(1) as executor:

@@ -90,7 +90,7 @@ def killed(path, header, frames):
         frame = make_frame(header, index)
         writer.append(frame, Checkpoint(index, frame.time, frame.density, index / 7))
     writer.write("stationary", make_stationary(header))
-    writer._lock.release()
+    writer._store._lock.release()
     return path.with_name(path.name + ".part")
 
 

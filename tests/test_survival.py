@@ -243,7 +243,7 @@ def test_a_full_disk_ends_with_a_sentence_and_without_a_crash(
     try:
         # Without the look ahead the calls themselves meet the full disk.
         code = (
-            "import sys, fokkerplanck.io.writer as w; w.require_space = lambda *size: None;"
+            "import sys, fokkerplanck.io.storage.store as w; w.require_space = lambda *size: None;"
             "import fokkerplanck.pipeline.run; r = sys.modules['fokkerplanck.pipeline.run'];"
             "r.require_disk = lambda *place: None;"
             "from fokkerplanck.cli.main import main; sys.exit(main(sys.argv[1:]))"

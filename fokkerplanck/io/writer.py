@@ -3,8 +3,8 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Callable, Iterator, Mapping
-from contextlib import contextmanager, suppress
+from collections.abc import Mapping
+from contextlib import suppress
 from functools import partial
 from pathlib import Path
 from types import TracebackType
@@ -18,12 +18,11 @@ from ..runtime.files import followed
 from ..runtime.interrupts import shielded
 from .groups.control import Search, read_search
 from .groups.table import GROUPS
-from .layout import series_names
 from .precision import rounded
 from .records import Checkpoint, Frame, Header
 from .resume import check_same_run
 from .skeleton import check_header, now, write_ending, write_skeleton
-from .storage.checkpoint import read_checkpoint, run_of, write_checkpoint
+from .storage.checkpoint import read_checkpoint, write_checkpoint
 from .storage.contents import (
     Expected,
     add_frames,
@@ -33,22 +32,15 @@ from .storage.contents import (
     pack_frame,
     read_frame,
 )
-from .storage.lock import Lock, locked
+from .storage.lock import locked
 from .storage.opening import opened
-from .storage.parts import FRESH, Folder, clear, frame_name, names_in
-from .storage.sink import write_result
-from .storage.target import check_target, naming, require_space
+from .storage.parts import clear, frame_name, names_in
+from .storage.store import Store
+from .storage.target import check_target, naming
 from .storage.walkers import walkers_file
 
-# Parts are put into the result when they have as many bytes as it, or are as many as its frames and
-# at least so many. So it at least doubles each time, and all that a run writes is at most a part
-# and two copies of each frame, and what is beside them once for each doubling.
-FEWEST_PARTS = 64
 # Arrays of the grid in a new result: loss, Sigma, drift, a frame and a checkpoint.
 NEW_ARRAYS = 5
-
-
-Fill = Callable[[h5py.File], None]
 
 
 class ResultWriter:
@@ -71,20 +63,11 @@ class ResultWriter:
         One sentence on what was wrong with a part when the run was resumed; else empty.
     """
 
-    def __init__(self, path: Path, lock: Lock, skeleton: Fill | None = None, size: int = 0):
-        self.path = path
+    def __init__(self, store: Store):
+        self.path = store.path
         self.frames = 0
         self.recovered = ""
-        self._lock = lock
-        self._folder = Folder(path)
-        # Until the result is there.
-        self._skeleton = skeleton
-        self._size = size
-        self._run = ""
-        self._every_frame = True
-        self._series: set[str] = set()
-        self._place: os.stat_result | None = None
-        self._file: h5py.File | None = None
+        self._store = store
         self._pending: np.ndarray | None = None
         self._closed = False
 
@@ -134,7 +117,7 @@ class ResultWriter:
                 fill = partial(
                     write_skeleton, header=header, precision=precision, every_frame=every_frame
                 )
-                return cls(target, lock, fill, NEW_ARRAYS * header.loss.size * 8)
+                return cls(Store(target, lock, fill, NEW_ARRAYS * header.loss.size * 8))
 
     @classmethod
     def resume(cls, path: str | Path, header: Header) -> tuple[ResultWriter, Checkpoint | None]:
@@ -161,7 +144,7 @@ class ResultWriter:
                 )
             with opened(target) as file:
                 check_same_run(file, header, target)
-            writer = cls(target, lock)
+            writer = cls(Store(target, lock, None, os.stat(target).st_size))
             return writer, writer._go_on()
 
     def density(self, index: int) -> np.ndarray:
@@ -169,12 +152,13 @@ class ResultWriter:
         if self._pending is not None and index == self.frames - 1:
             return self._pending
         with shielded():
-            density = self._result["density"]
+            result = self._store.result
+            density = result["density"]
             if index < len(density):
                 values = density[index]
             else:
-                place, expected = self._folder.path / frame_name(index), Expected.of(self._result)
-                frame, _ = read_frame(place, expected)
+                place = self._store.folder.path / frame_name(index)
+                frame, _ = read_frame(place, Expected.of(result))
                 values = rounded(frame.density, density).astype(density.dtype)
         return np.asarray(values, np.float64)
 
@@ -195,11 +179,25 @@ class ResultWriter:
             id(frame.density),
         ):
             raise ValueError("the state to go on from is not that of the frame")
-        with self._writing():
+        store = self._store
+        with store.writing():
             if frame.index == 0:
-                self._begin(frame, state)
-            else:
-                self._append(frame, state)
+                # It goes straight into the file.
+                store.begin(lambda file: _add_first(file, frame, state))
+                self.frames = 1
+                return
+            if store.series != set(frame.observables):
+                raise ValueError(
+                    f"the observables {sorted(frame.observables)} are not those of the first "
+                    f"frame, {sorted(store.series)}"
+                )
+            name = frame_name(frame.index)
+            store.put(name, pack_frame(store.run, frame, state), wait=False)
+            self.frames += 1
+            if not store.every_frame:
+                self._pending = np.array(frame.density)
+            if store.due:
+                store.assemble(self.frames, lambda file: None)
 
     def write(self, analysis: str, record: Any) -> None:
         """Write what an analysis has found, replacing what is there.
@@ -217,7 +215,7 @@ class ResultWriter:
     def found(self, analysis: str) -> Any:
         """What an analysis had found where a run before came to its end; else None."""
         with shielded():
-            return None if self._skeleton else GROUPS[analysis].read(self._result)
+            return GROUPS[analysis].read(self._store.result) if self._store.begun else None
 
     def forget_walkers(self) -> None:
         """Remove what was kept for walkers to go on from; their ensemble is on the disk."""
@@ -228,7 +226,7 @@ class ResultWriter:
     def search(self) -> Search | None:
         """Where the optimiser of the control stood."""
         with shielded():
-            return None if self._skeleton else read_search(self._result)
+            return read_search(self._store.result) if self._store.begun else None
 
     def write_search(self, search: Search) -> None:
         """Keep where the optimiser of the control stands."""
@@ -273,17 +271,13 @@ class ResultWriter:
         with shielded():
             try:
                 # A run that has not begun leaves what is there.
-                if status == "complete" or self._skeleton is None or not self.path.exists():
-                    with self._writing("closed"):
-                        self._assemble(finish)
+                if status == "complete" or self._store.begun or not self.path.exists():
+                    with self._store.writing("closed"):
+                        self._store.assemble(self.frames, finish)
                 if status == "complete":
                     clear(self.path)
             finally:
-                with suppress(OSError):
-                    # It is empty now, but for walkers that an interrupt ended.
-                    self._folder.path.rmdir()
-                self._let_go()
-                self._lock.release()
+                self._store.release()
 
     def __enter__(self) -> ResultWriter:
         return self
@@ -301,124 +295,19 @@ class ResultWriter:
         with suppress(StoreError):
             self.close("interrupted")
 
-    @property
-    def _result(self) -> h5py.File:
-        """The result without its parts; it is made if need be."""
-        if self._skeleton is not None:
-            self._begin()
-        if self._file is None:
-            self._file = h5py.File(self.path, "r", locking="best-effort")
-        return self._file
-
-    @contextmanager
-    def _writing(self, verb: str = "written") -> Iterator[None]:
-        """A block that writes, if the result is where it was."""
-        with shielded(), naming(self.path, verb):
-            if self._place is not None and not self._is_here(self._place):
-                raise StoreError(
-                    "this file was moved or deleted while the run wrote it; where it is now, it "
-                    "holds the frames so far, and --resume goes on from there",
-                    self.path,
-                )
-            yield
-
-    def _is_here(self, place: os.stat_result) -> bool:
-        try:
-            return os.path.samestat(place, os.stat(self.path))
-        except OSError:
-            return False
-
-    def _begin(self, frame: Frame | None = None, state: Checkpoint | None = None) -> None:
-        """Make the file, or go on with one without frames; a first frame goes straight into it."""
-        skeleton = self._skeleton
-
-        def fill(file: h5py.File) -> None:
-            if skeleton is not None:
-                skeleton(file)
-            if frame is not None:
-                add_frames(file, [frame])
-            if state is not None:
-                write_checkpoint(file, state)
-
-        self._replace(fill, self._size, self.path if skeleton is None else None)
-        self.frames = 0 if frame is None else 1
-        if skeleton is not None:
-            self._skeleton = None
-            # Parts of a run before: of no use, and no harm until now.
-            clear(self.path)
-            self._folder.make()
-
     def _write(self, name: str, record: Any) -> None:
-        with self._writing():
-            self._put(f"{name}.h5", pack_analysis(self._result, name, record))
-
-    def _append(self, frame: Frame, state: Checkpoint | None) -> None:
-        if self._series != set(frame.observables):
-            raise ValueError(
-                f"the observables {sorted(frame.observables)} are not those of the first frame, "
-                f"{sorted(self._series)}"
-            )
-        self._put(frame_name(frame.index), pack_frame(self._run, frame, state), wait=False)
-        self.frames += 1
-        if not self._every_frame:
-            self._pending = np.array(frame.density)
-        sizes = self._folder.sizes
-        if sum(sizes.values()) >= self._size or len(sizes) >= max(
-            FEWEST_PARTS, self.frames - len(sizes)
-        ):
-            self._assemble(lambda file: None)
-
-    def _put(self, name: str, data: bytes | memoryview, wait: bool = True) -> None:
-        """Write a part if the result can still be put together after it."""
-        size = len(data) + self._size + sum(self._folder.sizes.values()) + len(data)
-        require_space(self.path, size, "the next part, and the result once more, take")
-        self._folder.put(name, data, wait)
-
-    def _assemble(self, finish: Fill) -> None:
-        """Put the parts into the result."""
-        if self._skeleton is not None:
-            self._begin()
-        names = names_in(self._folder.path)
-
-        def fill(file: h5py.File) -> None:
-            fault = merge(file, self._folder.path, names)
-            # Else parts behind the fault would be removed without having been taken.
-            if fault:
-                raise StoreError(fault)
-            if len(file["time"]) != self.frames:
-                raise StoreError("parts of it were removed while the run wrote it", self.path)
-            finish(file)
-
-        self._replace(fill, self._size + sum(self._folder.sizes.values()), self.path)
-        self._folder.remove(names)
-
-    def _replace(self, fill: Fill, size: int, base: Path | None) -> None:
-        """Write the result anew, or from ``base`` on; it takes about ``size`` bytes."""
-
-        def whole(file: h5py.File) -> None:
-            fill(file)
-            self._run = run_of(file)
-            self._series = set(series_names(file))
-            self._every_frame = bool(file["density"].attrs["every_frame"])
-
-        require_space(self.path, size, "the result takes")
-        self._let_go()
-        write_result(self.path, self._folder.make() / f"result{FRESH}", whole, base)
-        self._place = os.stat(self.path)
-        self._size = self._place.st_size
-
-    def _let_go(self) -> None:
-        if self._file is not None:
-            self._file.close()
-            self._file = None
+        store = self._store
+        with store.writing():
+            store.put(f"{name}.h5", pack_analysis(store.result, name, record))
 
     def _go_on(self) -> Checkpoint | None:
         """Put everything into the result up to its last checkpoint."""
-        names = names_in(self._folder.path)
+        folder = self._store.folder
+        names = names_in(folder.path)
         found: list[Checkpoint] = []
 
         def fill(file: h5py.File) -> None:
-            fault = merge(file, self._folder.path, names)
+            fault = merge(file, folder.path, names)
             reached, checkpoint = len(file["time"]), read_checkpoint(file)
             place = "before the first frame"
             if checkpoint is not None and checkpoint.frame < reached:
@@ -433,8 +322,14 @@ class ResultWriter:
             file.attrs["history"] += f"\n{now()} resumed {place}"
             file.attrs["status"] = "running"
 
-        self._replace(fill, os.stat(self.path).st_size, self.path)
-        self._folder.remove(names)
-        if found and self.frames > 1 and not self._every_frame:
+        self._store.replace(fill, self.path)
+        folder.remove(names)
+        if found and self.frames > 1 and not self._store.every_frame:
             self._pending = found[0].density.copy()
         return found[0] if found else None
+
+
+def _add_first(file: h5py.File, frame: Frame, state: Checkpoint | None) -> None:
+    add_frames(file, [frame])
+    if state is not None:
+        write_checkpoint(file, state)
