@@ -21,7 +21,7 @@ from fokkerplanck.analyses.start import initial_density
 from fokkerplanck.case import Case, bundled_cases
 from fokkerplanck.errors import CaseError, CaseWarning, StoreError
 from fokkerplanck.io.result import Result
-from fokkerplanck.io.storage.journal import journal_files
+from fokkerplanck.io.storage.parts import folder_of
 from fokkerplanck.pipeline.recorder import Recorder
 from fokkerplanck.report.closing_table import summary
 from fokkerplanck.report.numbers import free_energy_increase, mass_drift, number_of
@@ -330,9 +330,9 @@ def test_resumed_run_equals_an_uninterrupted_one(
     copied = tmp_path / "copied.h5"
 
     def copy_and_die(recorder: Recorder) -> None:
-        # What a kill without warning leaves: the open file as it is on disk, and its journal.
-        for file in (recorder.path, *journal_files(recorder.path)):
-            shutil.copy(file, file.with_name(file.name.replace("cut", "copied")))
+        # What a kill without warning leaves: the file as it is on disk, and its parts.
+        shutil.copy(recorder.path, copied)
+        shutil.copytree(folder_of(recorder.path), folder_of(copied))
         raise Killed
 
     with monkeypatch.context() as patch:

@@ -17,8 +17,7 @@ from .layout import OBSERVABLES, SCHEMA
 from .notebook import html_table
 from .reader import Contents, read
 from .records import Checkpoint, Frame, Header
-from .storage.lock import check_free
-from .storage.session import replacing, settle
+from .storage.lock import check_free, replacing, settle
 from .storage.target import check_target
 from .storage.walkers import read_walkers, walkers_file, write_walkers
 from .stored_case import StoredCase, stored_case

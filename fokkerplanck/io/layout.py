@@ -226,6 +226,11 @@ def series_names(file: h5py.File) -> list[str]:
     ]
 
 
+def complete_frames(file: h5py.File) -> int:
+    """Number of frames of which every array is there; earlier versions could be killed in one."""
+    return min(len(file[name]) for name in ("time", "density", *series_names(file)))
+
+
 def plain(value: Any) -> Any:
     """Turn numpy values into what JSON knows."""
     if isinstance(value, np.ndarray | np.generic):

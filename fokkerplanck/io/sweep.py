@@ -17,7 +17,7 @@ from .brief import brief
 from .groups.passage import PASSAGE
 from .groups.stationary import STATIONARY
 from .layout import CONVENTIONS, LIBVER, OBSERVABLES, add_scale, add_variable, set_attributes
-from .storage.guard import inspect, refuse_endless
+from .storage.guard import guarded
 
 SCHEMA = 1
 COMPLETE, FAILED, MISSING = "complete", "failed", "missing"
@@ -247,9 +247,7 @@ def read_sweep(path: str | Path) -> SweepRecord:
     if not target.is_file():
         raise StoreError("there is no such summary of a sweep", target)
     try:
-        refuse_endless(target)
-        with h5py.File(target, "r", locking="best-effort") as file:
-            inspect(file, target)
+        with guarded(target) as file:
             return _read(file)
     except StoreError:
         raise
