@@ -21,7 +21,8 @@ from fokkerplanck import (
     open_result,
     run,
 )
-from fokkerplanck.io import RESERVED_NAMES, SCHEMA
+from fokkerplanck.io import PASSAGE, SCHEMA, reserved
+from fokkerplanck.io.groups.table import GROUPS
 from fokkerplanck.io.precision import BITS, COMPACT_BITS
 from fokkerplanck.io.shapes import SHAPES
 
@@ -99,6 +100,12 @@ def test_every_dimension_has_its_scale(name: str, folder: Path) -> None:
 @pytest.mark.parametrize("name", CASES)
 def test_every_array_has_its_dimensions_checked(name: str, folder: Path) -> None:
     """What a reader takes without knowing its shape ends in a traceback somewhere else."""
+    checked = SHAPES | {
+        f"/{section}": set(group.layout.variables)
+        for section, group in GROUPS.items()
+        if group.layout is not None
+    }
+    checked["/passage/escape"] = set(PASSAGE.children["escape"].variables)
     with h5py.File(written(name, folder)) as file:
 
         def look(place: str, item: h5py.HLObject) -> None:
@@ -106,7 +113,7 @@ def test_every_array_has_its_dimensions_checked(name: str, folder: Path) -> None
             if not isinstance(item, h5py.Dataset) or item.is_scale or "_bounds" in leaf:
                 return
             if "cycle" not in group and not group.startswith(("/checkpoint", "/inputs")):
-                assert leaf in SHAPES[group or "/"], place
+                assert leaf in checked[group or "/"], place
 
         file.visititems(look)
 
@@ -198,7 +205,7 @@ def test_no_axis_can_take_the_name_of_a_dataset() -> None:
     places = [place.split("/") for place in documented()[0]]
     apart = ("checkpoint", "validation", "search")
     leaves = {place[-1] for place in places if not set(place) & set(apart)}
-    assert {leaf for leaf in leaves if "<" not in leaf} <= RESERVED_NAMES
+    assert {leaf for leaf in leaves if "<" not in leaf} <= reserved()
 
 
 @pytest.mark.parametrize("name", ["schema1", "schema1_control"])

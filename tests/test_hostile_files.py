@@ -240,6 +240,12 @@ def test_tables_of_analyses_are_whole(tmp_path: Path) -> None:
         ("pairs", lambda file: file["stationary/critical/pairs"].__setitem__((0, 0), -9)),
         ("pairs", lambda file: file["stationary/critical/pairs"].__setitem__((0, 1), 1)),
         ("spread", lambda file: file["passage/escape"].__delitem__("spread")),
+        ("counts below 0", lambda file: file["ensemble/counts"].__setitem__((0, 0, 0), -1)),
+        ("particles is 0", lambda file: file["ensemble"].attrs.__setitem__("particles", 0)),
+        ("seed is absent", lambda file: file["ensemble"].attrs.__delitem__("seed")),
+        ("each of the 2", lambda file: file["validation"].attrs.__setitem__("sentences", "a")),
+        ("agrees is 'no'", lambda file: file["validation"].attrs.__setitem__("agrees", "no")),
+        ("fit is absent", lambda file: file["validation"].__delitem__("fit")),
         ("which dimensions", lambda file: file["passage"].__delitem__("side")),
         ("which dimensions", lambda file: file["passage"].__delitem__("delay")),
     ):

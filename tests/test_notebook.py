@@ -17,8 +17,6 @@ RECORDS = [
     RESULT,
     RESULT.stationary,
     RESULT.spectrum,
-    RESULT.ensemble,
-    RESULT.validation,
     RESULT.control,
     RESULT.discrete,
     SmoothingRecord(*np.ones((4, 2)), ("loss",), *np.full((4, 1), np.nan)),

@@ -9,9 +9,11 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Any
 
-from ..io import PASSAGE, Arrays, Layout
+from ..io import ENSEMBLE, PASSAGE, VALIDATION, Arrays, Layout
+from .ensemble import ensemble_numbers, ensemble_rows, ensemble_tables
 from .passage import passage_numbers, passage_rows, passage_tables
 from .text import PageTable, Rows, Solved
+from .validation import validation_numbers, validation_rows, validation_tables
 
 
 def _no_tables(result: Solved, found: Arrays) -> tuple[PageTable, ...]:
@@ -46,6 +48,14 @@ class Analysis:
 ANALYSES: dict[str, Analysis] = {
     "passage": Analysis(
         "First passage and escape", PASSAGE, passage_numbers, passage_rows, passage_tables
+    ),
+    "ensemble": Analysis("Walkers", ENSEMBLE, ensemble_numbers, ensemble_rows, ensemble_tables),
+    "validation": Analysis(
+        "Density against walkers",
+        VALIDATION,
+        validation_numbers,
+        validation_rows,
+        validation_tables,
     ),
 }
 

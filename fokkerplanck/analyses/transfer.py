@@ -10,7 +10,7 @@ import numpy as np
 from ..case import Case
 from ..errors import CaseError, NumericalFailure
 from ..grid import Grid
-from ..io import DiscreteRecord, EnsembleRecord, RelationRow
+from ..io import Arrays, DiscreteRecord, RelationRow
 from ..operators.generator import Generator, generator
 from ..particles import METHODS
 from ..problem.expressions.field import FormulaField
@@ -37,7 +37,7 @@ def discretise(
     start: np.ndarray,
     system: Generator,
     rest: np.ndarray | None,
-    walkers: EnsembleRecord | None,
+    walkers: Arrays | None,
 ) -> tuple[DiscreteRecord, list[str]]:
     """Everything that [discrete] asks for.
 
@@ -51,7 +51,8 @@ def discretise(
         Of the diffusion (48).
     rest : ndarray of the grid's shape, optional
         rho_ss of (48), where it is known.
-    walkers : EnsembleRecord, optional
+    walkers : Arrays, optional
+        Of the group ``/ensemble``.
 
     Returns
     -------
@@ -256,7 +257,7 @@ def _relations(
     operator: TransferOperator,
     state: Invariant,
     rest: np.ndarray | None,
-    walkers: EnsembleRecord | None,
+    walkers: Arrays | None,
 ) -> tuple[RelationRow, ...]:
     """Both sides of every relation, from all the densities there are, with their errors."""
     if not case.grid.domain.closed:
@@ -310,7 +311,7 @@ def _observables(case: Case) -> dict[str, Field]:
 
 
 def _against_walkers(
-    case: Case, operator: TransferOperator, start: np.ndarray, walkers: EnsembleRecord
+    case: Case, operator: TransferOperator, start: np.ndarray, walkers: Arrays
 ) -> dict[str, float]:
     """The walkers of the last output time against the density after as many steps.
 

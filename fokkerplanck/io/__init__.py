@@ -4,14 +4,15 @@ from .dataset import Arrays, Attribute, Layout, Variable
 from .exports.exports import EXPORTS, export
 from .groups.control import ControlRecord, Search, SmoothingRecord
 from .groups.discrete import DiscreteRecord, RelationRow
-from .groups.ensemble import EnsembleRecord
+from .groups.ensemble import ENSEMBLE
 from .groups.passage import PASSAGE
 from .groups.spectrum import SpectrumRecord
 from .groups.stationary import NUMBERS, CriticalPoints, Loop, StationaryRecord
-from .groups.validation import ValidationRecord
+from .groups.table import reserved
+from .groups.validation import COMPARED, VALIDATION
 from .identity import Identity, identity
 from .inputs import INPUT_BYTES, hdf5_version
-from .layout import OBSERVABLES, RESERVED_NAMES, SCHEMA
+from .layout import OBSERVABLES, SCHEMA
 from .notebook import html_table
 from .reader import Contents, read
 from .records import Checkpoint, Frame, Header
@@ -24,13 +25,15 @@ from .sweep import SweepRecord, read_sweep, write_sweep
 from .writer import ResultWriter
 
 __all__ = [
+    "COMPARED",
+    "ENSEMBLE",
     "EXPORTS",
     "INPUT_BYTES",
     "NUMBERS",
     "OBSERVABLES",
     "PASSAGE",
-    "RESERVED_NAMES",
     "SCHEMA",
+    "VALIDATION",
     "Arrays",
     "Attribute",
     "Checkpoint",
@@ -38,7 +41,6 @@ __all__ = [
     "ControlRecord",
     "CriticalPoints",
     "DiscreteRecord",
-    "EnsembleRecord",
     "Frame",
     "Header",
     "Identity",
@@ -52,7 +54,6 @@ __all__ = [
     "StationaryRecord",
     "StoredCase",
     "SweepRecord",
-    "ValidationRecord",
     "Variable",
     "check_free",
     "check_target",
@@ -64,6 +65,7 @@ __all__ = [
     "read_sweep",
     "read_walkers",
     "replacing",
+    "reserved",
     "settle",
     "stored_case",
     "walkers_file",

@@ -36,12 +36,26 @@ class Variable:
         Whether it may be absent where its other dimensions are there.
     text : bool
         Whether it holds words in place of numbers.
+    least : int
+        Fewest entries along each of its own dimensions.
+    counts : bool
+        Whether it counts something: whole numbers from 0 on.
+    formerly : str
+        Its name up to schema 1, where that was another one.
     """
 
     dims: str
     long_name: str
     optional: bool = False
     text: bool = False
+    least: int = 0
+    counts: bool = False
+    formerly: str = ""
+
+    @property
+    def attributes(self) -> dict[str, str]:
+        """What stands beside its values."""
+        return _described(self.long_name)
 
 
 @dataclass(frozen=True)
@@ -55,11 +69,17 @@ class Attribute:
         float, int, bool or str.
     optional : bool
         Whether a group may do without it.
+    least : float, optional
+        Below which no number is possible.
+    lines_for : str
+        Dimension that the text has a line for each entry of.
     """
 
     long_name: str
     kind: type = float
     optional: bool = False
+    least: float | None = None
+    lines_for: str = ""
 
 
 @dataclass(frozen=True)
@@ -120,7 +140,7 @@ class Layout:
         data: dict[str, Any] = {}
         for name, one in self.variables.items():
             if name in given:
-                data[name] = (_dims(one.dims, grid), given[name], _described(one.long_name))
+                data[name] = (_dims(one.dims, grid), given[name], one.attributes)
         used = {word for name in given for word in self.variables[name].dims.split()}
         sizes = {
             dim: size
@@ -129,7 +149,7 @@ class Layout:
         }
         for name, one in self.variables.items():
             if one.dims == name and name in sizes and name not in data:
-                data[name] = ((name,), np.arange(sizes[name]), _described(one.long_name))
+                data[name] = ((name,), np.arange(sizes[name]), one.attributes)
         data |= _coordinates(grid, used)
         whole = {name: _words(one) for name, one in data.items()}
         tree = DataTree(Dataset(whole, attrs=attrs).set_coords([n for n in whole if n in sizes]))
@@ -154,14 +174,14 @@ class Layout:
                 return name
         return ""
 
-    def check(self, tree: DataTree, names: tuple[str, ...], place: str) -> None:
+    def check(self, tree: DataTree, cells: Mapping[str, int], place: str) -> None:
         """Compare a tree, of a file from anywhere, with this layout.
 
         Parameters
         ----------
         tree : DataTree
-        names : tuple of str
-            Of the axes.
+        cells : mapping of str to int
+            Cells along each axis, by its name and in their order.
         place : str
             Of the group in its file.
 
@@ -170,26 +190,41 @@ class Layout:
         ValueError
             Naming the first array or attribute that does not fit.
         """
+        sizes = {**cells, **{f"{name}_corner": count + 1 for name, count in cells.items()}}
+        sizes |= dict.fromkeys(COMPONENTS, len(cells))
+        for name, size in tree.sizes.items():
+            if sizes.get(str(name), size) != size:
+                raise ValueError(f"{place}/{name} has {size} entries and not {sizes[str(name)]}")
         for name, one in self.variables.items():
             if name in tree.children:
                 raise ValueError(f"{place}/{name} is not an array")
             if name in tree.variables:
-                _check_variable(tree[name], one, _words_of(one.dims, names), f"{place}/{name}")
+                dims = _words_of(one.dims, tuple(cells))
+                _check_variable(tree[name], one, dims, f"{place}/{name}")
         for name, attribute in self.attributes.items():
-            value = tree.attrs.get(name)
-            if value is not None and not isinstance(value, _KINDS[attribute.kind]):
-                raise ValueError(f"{place}@{name} is {value!r}")
+            if (value := tree.attrs.get(name)) is not None:
+                _check_attribute(value, attribute, tree, f"{place}@{name}")
         if lacking := self.lacking(tree):
             raise ValueError(f"{place}/{lacking} is absent, and what belongs to it is not")
         for name, child in tree.children.items():
             layout = self.child(name)
             if layout is not None:
-                layout.check(child, names, f"{place}/{name}")
+                layout.check(child, cells, f"{place}/{name}")
+
+    @property
+    def renamed(self) -> dict[str, str]:
+        """Names of arrays by those of schema 1."""
+        return {one.formerly: name for name, one in self.variables.items() if one.formerly}
+
+    @property
+    def has_axes(self) -> bool:
+        """Whether the coordinates of the axes stand in this group."""
+        return any(AXES in one.dims.split() for one in self.variables.values())
 
     def names(self) -> Iterator[str]:
         """Every name in this group and in those within it, of groups, arrays and dimensions."""
         for name, one in self.variables.items():
-            yield from (name, *one.dims.split())
+            yield from (name, *({*one.dims.split()} - {AXES, CORNERS}))
         for name, child in self.children.items():
             yield name
             yield from child.names()
@@ -313,12 +348,24 @@ def _coordinates(grid: Grid, used: set[str]) -> dict[str, Any]:
     return found
 
 
+def _check_attribute(value: Any, one: Attribute, tree: DataTree, place: str) -> None:
+    known: Any = value if isinstance(value, _KINDS[one.kind]) else None
+    if known is None or not (one.least is None or known >= one.least):
+        raise ValueError(f"{place} is {value!r}")
+    if one.lines_for in tree.sizes and len(known.splitlines()) != tree.sizes[one.lines_for]:
+        raise ValueError(f"{place} has no line for each of the {tree.sizes[one.lines_for]} entries")
+
+
 def _check_variable(array: Any, one: Variable, dims: tuple[str, ...], place: str) -> None:
     kind, size = array.dtype.kind, array.dtype.itemsize
-    if kind not in ("OUS" if one.text else "iufb"):
+    if kind not in ("OUS" if one.text else "iu" if one.counts else "iufb"):
         raise ValueError(f"{place} holds {array.dtype}")
     if kind == "f" and size not in (4, 8):
         # What linear algebra does not take.
         raise ValueError(f"{place} holds {array.dtype}; float32 and float64 are possible")
     if array.dims != dims:
         raise ValueError(f"{place} runs over ({', '.join(array.dims)}) and not ({', '.join(dims)})")
+    if min(array.shape, default=one.least) < one.least:
+        raise ValueError(f"{place} has fewer than {one.least} entries")
+    if one.counts and array.size and array.min() < 0:
+        raise ValueError(f"{place} has counts below 0")

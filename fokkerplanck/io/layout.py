@@ -76,10 +76,9 @@ _GROUPS = (
 )
 _STATIONARY = (
     "quasi_potential current velocity integrated_potential stream_function angular_momentum "
-    "critical point mode position value eigenvalues index pair side pairs shifts points"
+    "critical point mode position value eigenvalues index pair side pairs shifts points loop_time"
 )
 _SPECTRUM = "real error_real imag relaxation_time residual modes modes_imag left left_imag"
-_ENSEMBLE = "walk_time walker counts absorbed outside lost gradient_norm trajectories loop_time"
 _CONTROL = "interval edges policy values costs history feedback feedback_time"
 _SMOOTHING = "gamma field minimum local_entropy loss_minima flatness knob places depths counts"
 _DISCRETE = (
@@ -88,18 +87,19 @@ _DISCRETE = (
     "scan_excess scan_folded relation relation_source relation_name relation_left relation_right "
     "relation_sampling relation_grid"
 )
+# Of what has no layout; `groups.table.reserved` has all of them.
 RESERVED_NAMES = frozenset(
     [
         *f"{_FIXED} {_GROUPS} {_STATIONARY} {_SPECTRUM}".split(),
-        *f"{_ENSEMBLE} {_CONTROL} {_SMOOTHING} {_DISCRETE}".split(),
+        *f"{_CONTROL} {_SMOOTHING} {_DISCRETE}".split(),
         *OBSERVABLES,
     ]
 )
 
 
-def check_names(header: Header) -> None:
+def check_names(header: Header, reserved: frozenset[str]) -> None:
     """Raise :class:`CaseError` where an axis or attribute would take a name of the file."""
-    taken = RESERVED_NAMES | {f"{name}_bounds" for name in header.names}
+    taken = reserved | {f"{name}_bounds" for name in header.names}
     for name in header.names:
         if name in taken:
             raise CaseError(
@@ -167,17 +167,6 @@ def add_variable(
         variable.dims[dimension].attach_scale(scale)
     set_attributes(variable, {"long_name": long_name, "units": "1"})
     return variable
-
-
-def add_times(group: h5py.Group, values: np.ndarray, long_name: str) -> h5py.Dataset:
-    """Times of walkers: the coordinate ``walk_time``, and ``time`` with the same values.
-
-    A dimension named ``time`` would be taken for that of the frames, of other length, when groups
-    are read as one tree.
-    """
-    scale = add_scale(group, "walk_time", values, long_name)
-    add_variable(group, "time", [scale], long_name, data=values)
-    return scale
 
 
 def add_series(file: h5py.File, observables: Mapping[str, Any]) -> None:

@@ -8,7 +8,6 @@ import numpy as np
 from ..domain import BOUNDARIES, MAX_AXES
 from .groups.discrete import SCAN
 from .groups.discrete_group import SIDES
-from .groups.validation import COMPARED
 from .layout import OBSERVABLES, axis_names
 
 # Dimensions by name: G stands for those of the grid, C for one more along each axis, d for the
@@ -35,11 +34,6 @@ SHAPES: dict[str, dict[str, str]] = {
         **dict.fromkeys(("real", "imag", "relaxation_time", "residual", "error_real"), "m"),
         **dict.fromkeys(("modes", "modes_imag", "left", "left_imag"), "m G"),
     },
-    "/ensemble": {
-        **dict.fromkeys(("time", "walk_time", "outside", "lost", "loss", "gradient_norm"), "n"),
-        **{"counts": "n G", "mean": "n d", "covariance": "n d d", "absorbed": "n *"},
-        "trajectories": "m n d",
-    },
     "/control": {
         **{"edges": "*", "policy": "p", "values": "p k", "costs": "p", "history": "*"},
         **{"feedback_time": "f", "feedback": "f G"},
@@ -57,13 +51,10 @@ SHAPES: dict[str, dict[str, str]] = {
         **{f"scan_{name}": "r" for name in SCAN},
         **{f"relation_{name}": "q" for name in ("source", "name", *SIDES)},
     },
-    "/validation": {name: "n" for name in ("time", "walk_time", *COMPARED)},
 }
 # Arrays without which others of their length mean nothing.
 COORDINATES = {
     "/spectrum": {"m": "real"},
-    "/ensemble": {"n": "time"},
-    "/validation": {"n": "time"},
     "/control": {"p": "policy", "f": "feedback_time"},
     "/smoothing": {"g": "gamma", "f": "field"},
     "/discrete": {"k": "iteration", "r": "learning_rate"},

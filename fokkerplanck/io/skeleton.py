@@ -8,6 +8,7 @@ import h5py
 import numpy as np
 
 from ..errors import StoreError
+from .groups.table import reserved
 from .inputs import fill_inputs
 from .layout import (
     COMPRESSION,
@@ -38,7 +39,7 @@ def write_skeleton(
     StoreError
         If the case text is too long for an attribute.
     """
-    check_names(header)
+    check_names(header, reserved())
     if len(header.case_toml.encode()) > MAX_ATTRIBUTE_BYTES:
         raise StoreError(
             f"the case text of {len(header.case_toml.encode())} bytes does not fit; "

@@ -14,7 +14,6 @@ from .findings import (
     smoothing_rows,
     spectrum_rows,
     stationary_rows,
-    walker_rows,
 )
 from .numbers import free_energy_increase, judged, mass_drift
 from .table import table
@@ -48,7 +47,7 @@ def summary(case: Case, result: Result) -> str:
     if result.spectrum is not None:
         rows += spectrum_rows(result.spectrum)
     rows += rows_of("passage", result)
-    rows += walker_rows(result)
+    rows += rows_of("ensemble", result) + rows_of("validation", result)
     if result.discrete is not None:
         rows += discrete_rows(result.names, result.discrete)
     rows += [("NOT COMPUTED", f"[{key}]: {why}") for key, why in result.failed.items()]

@@ -1,4 +1,4 @@
-"""What was found in stationary states and ensembles, in rows of the closing table."""
+"""What was found in stationary states and analyses, in rows of the closing table."""
 
 from __future__ import annotations
 
@@ -6,7 +6,7 @@ import math
 
 import numpy as np
 
-from ..analyses.text import NAMED, by_axis, measured, place
+from ..analyses.text import NAMED, measured, place
 from ..io import (
     CriticalPoints,
     DiscreteRecord,
@@ -14,10 +14,8 @@ from ..io import (
     RelationRow,
     SpectrumRecord,
     StationaryRecord,
-    ValidationRecord,
 )
 from ..io.result import Result
-from ..validation import dependent
 
 # Modes that are named one by one.
 NAMED_MODES = 4
@@ -96,29 +94,6 @@ def spectrum_rows(spectrum: SpectrumRecord) -> list[tuple[str, str]]:
         if math.isfinite(spectrum.mixing_upper):
             text += f", at most {spectrum.mixing_upper:.4g}"
         rows.append(("mixing time", f"{text} (1/4 in total variation, worst start)"))
-    return rows
-
-
-def walker_rows(result: Result) -> list[tuple[str, str]]:
-    """Rows about the ensemble and its comparison with the density."""
-    rows = []
-    walkers, comparison = result.ensemble, result.validation
-    if walkers is not None:
-        text = f"{walkers.particles:,} by {walkers.method}, step {walkers.step:.4g}"
-        gone = int(walkers.absorbed[-1].sum())
-        text += f", {gone:,} absorbed" if gone else ""
-        rows.append(("walkers", text))
-        # Of independent walkers; those that are gone are in no mean.
-        left = max(int(walkers.particles - gone - walkers.lost[-1]), 1)
-        errors = np.sqrt(np.diagonal(walkers.covariance[-1]) / left)
-        text = f"{by_axis(result.names, walkers.mean[-1], errors)} at t = {walkers.time[-1]:g}"
-        rows.append(("mean of the walkers", f"{text} (standard errors)"))
-    if comparison is not None:
-        rows.append(("validation", _verdict(comparison)))
-        rows += [
-            (f"  t = {time:.4g}", sentence)
-            for time, sentence in zip(comparison.time, comparison.sentences, strict=True)
-        ]
     return rows
 
 
@@ -252,23 +227,6 @@ def _relation_row(row: RelationRow) -> tuple[str, str]:
 def _complex(value: complex) -> str:
     text = f"{value.real:.6g}"
     return text if abs(value.imag) < 1e-9 else f"{text} {value.imag:+.6g}i"
-
-
-def _verdict(comparison: ValidationRecord) -> str:
-    """One of three: agreement, a difference that the budget explains, or one that it does not."""
-    found = f"p = {comparison.p_value:.2g}, level {comparison.level:g}"
-    if comparison.p_value >= comparison.level:
-        return f"walkers and density agree ({found})"
-    remaining = dependent(list(comparison.series["remaining_p_value"]))
-    if comparison.agrees:
-        return (
-            f"explained: walkers and density differ ({found}), but agree once what is measured "
-            f"below is taken out (p = {remaining:.2g})"
-        )
-    return (
-        f"UNEXPLAINED: walkers and density differ ({found}), and not by what is measured below "
-        f"(without it p = {remaining:.2g}); exit status 1"
-    )
 
 
 def _loop(names: tuple[str, ...], loop: Loop) -> str:

@@ -13,7 +13,6 @@ from .findings import (
     smoothing_rows,
     spectrum_rows,
     stationary_rows,
-    walker_rows,
 )
 from .records import PageSection, Picture
 from .tables import (
@@ -22,7 +21,6 @@ from .tables import (
     frame_tables,
     spectrum_tables,
     stationary_tables,
-    walker_tables,
 )
 
 
@@ -57,7 +55,12 @@ def sections_of(result: Result, pictures: Mapping[str, list[Picture]]) -> tuple[
             rows_of("passage", result),
             tables_of("passage", result),
         ),
-        ("walkers", "Walkers and validation", walker_rows(result), walker_tables(result)),
+        (
+            "walkers",
+            "Walkers and validation",
+            rows_of("ensemble", result) + rows_of("validation", result),
+            tables_of("ensemble", result) + tables_of("validation", result),
+        ),
         (
             "control",
             "Control",

@@ -44,17 +44,9 @@ def numbers_of(result: Result) -> dict[str, Any]:
         found |= _prefixed("spectral", result.spectrum.all_numbers())
     for name in ANALYSES:
         found |= _prefixed(name, numbers_of_analysis(name, result) or {})
-    walkers = result.ensemble
-    if walkers is not None:
-        left = walkers.lost[-1] + walkers.outside[-1] + walkers.absorbed[-1].sum()
-        last = {
-            name: getattr(walkers, name)[-1]
-            for name in ("mean", "covariance", "loss", "gradient_norm")
-        }
-        found |= _prefixed("ensemble", {**last, "left": left / walkers.particles})
-    if result.validation is not None:
-        verdict = {"agrees": result.validation.agrees, "p_value": result.validation.p_value}
-        found |= _prefixed("validation", verdict)
+    if "validation_p_value" in found:
+        # In a summary the p-value is that of the verdict.
+        found["validation_p_value"] = found.pop("validation_all_times_p_value")
     if result.control is not None:
         found |= _prefixed("control", result.control.numbers)
     if result.smoothing is not None:

@@ -7,6 +7,7 @@ from pathlib import Path
 import h5py
 
 from ...errors import CaseError, StoreError
+from ..groups.table import GROUPS
 from ..reader import complete_frames
 from ..shapes import check_shapes
 from ..storage.damage import DAMAGE, damaged
@@ -93,6 +94,8 @@ def require_sound(path: Path) -> None:
         try:
             check_shapes(file)
             check_values(file, complete_frames(file))
+            for group in GROUPS.values():
+                group.read(file)
         except DAMAGE as error:
             raise damaged(path, error) from error
 

@@ -12,7 +12,7 @@ from typing import Any
 import h5py
 
 from ..dataset import Layout
-from ..layout import axis_names
+from ..layout import RESERVED_NAMES, axis_names
 from ..trees import read_tree, write_tree
 from .control import (
     fill_control,
@@ -21,11 +21,11 @@ from .control import (
     read_smoothing,
 )
 from .discrete_group import fill_discrete, read_discrete
-from .ensemble_group import fill_ensemble, read_ensemble
+from .ensemble import ENSEMBLE
 from .passage import PASSAGE
 from .spectrum import fill_spectrum, read_spectrum
 from .stationary_group import fill_stationary, read_stationary
-from .validation import fill_validation, read_validation
+from .validation import VALIDATION
 
 
 @dataclass(frozen=True)
@@ -49,10 +49,14 @@ class Group:
         """A group that is a tree of datasets."""
 
         def read(file: h5py.File) -> Any:
-            if name not in file:
+            group = file.get(name)
+            if group is None:
                 return None
-            tree = read_tree(file[name])
-            layout.check(tree, axis_names(file), f"/{name}")
+            if not isinstance(group, h5py.Group):
+                raise ValueError(f"/{name} is not a group")
+            tree = read_tree(group, layout)
+            cells = {axis: file[axis].size for axis in axis_names(file)}
+            layout.check(tree, cells, f"/{name}")
             return tree
 
         return cls(lambda file, tree: write_tree(file, name, tree), read, layout)
@@ -62,9 +66,15 @@ GROUPS: dict[str, Group] = {
     "stationary": Group(fill_stationary, read_stationary),
     "spectrum": Group(fill_spectrum, read_spectrum),
     "passage": Group.of("passage", PASSAGE),
-    "ensemble": Group(fill_ensemble, read_ensemble),
-    "validation": Group(fill_validation, read_validation),
+    "ensemble": Group.of("ensemble", ENSEMBLE),
+    "validation": Group.of("validation", VALIDATION),
     "control": Group(fill_control, read_control),
     "smoothing": Group(fill_smoothing, read_smoothing),
     "discrete": Group(fill_discrete, read_discrete),
 }
+
+
+def reserved() -> frozenset[str]:
+    """Names of the file that an axis cannot have."""
+    layouts = (group.layout for group in GROUPS.values())
+    return RESERVED_NAMES.union(*(one.names() for one in layouts if one and one.has_axes))
