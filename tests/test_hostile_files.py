@@ -292,6 +292,12 @@ def test_tables_of_analyses_are_whole(tmp_path: Path) -> None:
         ("fewer than 1", lambda file: shorten(file, "spectrum", "mode", 0)),
         ("basin names rows", lambda file: file["passage/escape/basin"].__setitem__((0, 0), 3)),
         ("spread", lambda file: file["passage/escape"].__delitem__("spread")),
+        ("counts below 0", lambda file: file["ensemble/counts"].__setitem__((0, 0, 0), -1)),
+        ("particles is 0", lambda file: file["ensemble"].attrs.__setitem__("particles", 0)),
+        ("seed is absent", lambda file: file["ensemble"].attrs.__delitem__("seed")),
+        ("each of the 2", lambda file: file["validation"].attrs.__setitem__("sentences", "a")),
+        ("agrees is 'no'", lambda file: file["validation"].attrs.__setitem__("agrees", "no")),
+        ("fit is absent", lambda file: file["validation"].__delitem__("fit")),
         ("which dimensions", lambda file: file["passage"].__delitem__("side")),
         ("which dimensions", lambda file: file["passage"].__delitem__("delay")),
     ):

@@ -20,6 +20,7 @@ from fokkerplanck.analyses.ensemble import walk
 from fokkerplanck.analyses.start import initial_density
 from fokkerplanck.case import Case, bundled_cases
 from fokkerplanck.errors import CaseError, CaseWarning, StoreError
+from fokkerplanck.io import ENSEMBLE, Arrays
 from fokkerplanck.io.result import Result
 from fokkerplanck.io.storage.parts import folder_of
 from fokkerplanck.pipeline.recorder import Recorder
@@ -237,7 +238,8 @@ def test_sgd_on_data_has_the_moments_that_its_case_states(name: str) -> None:
     case = replace(
         case, ensemble=replace(case.ensemble, particles=particles, seed=71917, trajectories=0)
     )
-    record, _ = walk(case, initial_density(case), np.ones(case.grid.shape, dtype=bool))
+    tree, _ = walk(case, initial_density(case), np.ones(case.grid.shape, dtype=bool))
+    record = Arrays(tree, ENSEMBLE)
     assert record.lost[-1] == 0
     stated = {key: one for key, one in case.expect.items() if key.startswith("ensemble.")}
     assert len(stated) == 5

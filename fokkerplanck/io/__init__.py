@@ -4,13 +4,13 @@ from .dataset import Arrays, Attribute, Layout, Variable
 from .exports.exports import EXPORTS, export
 from .groups.control import CONTROL, Search
 from .groups.discrete import DISCRETE
-from .groups.ensemble import EnsembleRecord
+from .groups.ensemble import ENSEMBLE
 from .groups.passage import PASSAGE
 from .groups.smoothing import SMOOTHING
 from .groups.spectrum import SPECTRUM
 from .groups.stationary import CRITICAL, LOOP, POINTS, STATIONARY
 from .groups.table import reserved
-from .groups.validation import ValidationRecord
+from .groups.validation import COMPARED, VALIDATION
 from .identity import Identity, identity
 from .inputs import INPUT_BYTES, hdf5_version
 from .layout import OBSERVABLES, SCHEMA
@@ -25,9 +25,11 @@ from .sweep import SweepRecord, read_sweep, write_sweep
 from .writer import ResultWriter
 
 __all__ = [
+    "COMPARED",
     "CONTROL",
     "CRITICAL",
     "DISCRETE",
+    "ENSEMBLE",
     "EXPORTS",
     "INPUT_BYTES",
     "LOOP",
@@ -38,11 +40,11 @@ __all__ = [
     "SMOOTHING",
     "SPECTRUM",
     "STATIONARY",
+    "VALIDATION",
     "Arrays",
     "Attribute",
     "Checkpoint",
     "Contents",
-    "EnsembleRecord",
     "Frame",
     "Header",
     "Identity",
@@ -51,7 +53,6 @@ __all__ = [
     "Search",
     "StoredCase",
     "SweepRecord",
-    "ValidationRecord",
     "Variable",
     "check_free",
     "check_target",

@@ -74,11 +74,10 @@ _FIXED = "time density loss sigma drift component component2 row column bound ch
 _GROUPS = (
     "stationary spectrum passage ensemble validation discrete checkpoint control smoothing inputs"
 )
-_ENSEMBLE = "walk_time walker counts absorbed outside lost gradient_norm trajectories"
 # Of what has no layout; `groups.table.reserved` has all of them.
 RESERVED_NAMES = frozenset(
     [
-        *f"{_FIXED} {_GROUPS} {_ENSEMBLE}".split(),
+        *f"{_FIXED} {_GROUPS}".split(),
         *OBSERVABLES,
     ]
 )
@@ -154,17 +153,6 @@ def add_variable(
         variable.dims[dimension].attach_scale(scale)
     set_attributes(variable, {"long_name": long_name, "units": "1"})
     return variable
-
-
-def add_times(group: h5py.Group, values: np.ndarray, long_name: str) -> h5py.Dataset:
-    """Times of walkers: the coordinate ``walk_time``, and ``time`` with the same values.
-
-    A dimension named ``time`` would be taken for that of the frames, of other length, when groups
-    are read as one tree.
-    """
-    scale = add_scale(group, "walk_time", values, long_name)
-    add_variable(group, "time", [scale], long_name, data=values)
-    return scale
 
 
 def add_series(file: h5py.File, observables: Mapping[str, Any]) -> None:
