@@ -15,7 +15,6 @@ from store_samples import make_header, make_passage
 from test_page import check_page, relaxing, with_everything
 from test_plots import ornstein_uhlenbeck
 
-from fokkerplanck.analyses.regrid import common_edges, regrid, same_edges
 from fokkerplanck.cli.main import main
 from fokkerplanck.cli.reading import labels_of
 from fokkerplanck.errors import StoreError
@@ -30,6 +29,7 @@ from fokkerplanck.report.compare import (
     text_of,
 )
 from fokkerplanck.report.numbers import number_of
+from fokkerplanck.report.regrid import common_edges, regrid, same_edges
 
 
 def gaussian(cells: int, mean: float, spread: float, ends: tuple[float, float]) -> Result:

@@ -22,7 +22,7 @@ LAYERS = (
     "operators high_order linear_solvers spectrum timestepping stationary passage transfer "
     "fractional particles control smoothing validation gallery",
     "case analyses io",
-    "pipeline",
+    "pipeline library",
     "figures interactive report sweep",
     "cli __main__",
 )
@@ -32,8 +32,8 @@ LAYER = {name: number for number, names in enumerate(LAYERS) for name in names.s
 HOMES = {
     # `io` only makes a canvas for what xarray draws in a notebook.
     "matplotlib": {"figures", "io"},
-    # `interactive` and `analyses` name its types.
-    "xarray": {"io", "analyses", "interactive"},
+    # `interactive`, `analyses` and `library` name its types.
+    "xarray": {"io", "analyses", "interactive", "library"},
     "h5py": {"io"},
     # In `runtime` the clock listens to how long numba compiles, and `compiling` to when.
     "numba": {

@@ -63,7 +63,7 @@ def test_variance_at_rest_of_a_quadratic(name: str, percent: float) -> None:
     sgd = Problem("x**2", 1.5, domain={"x": (-0.8, 0.8)}, batch_size=BATCH, learning_rate=eta)
     problem = EQUATIONS[name](sgd)
     grid = problem.grid(256)
-    density = fp.stationary(fp.generator(problem, grid), problem).density
+    density = fp.stationary(fp.generator(problem, grid)).density
     variance = grid.integrate(density * grid.points[0] ** 2)
     assert 100.0 * (variance / recursion - 1.0) == pytest.approx(percent, abs=0.03)
 

@@ -20,10 +20,10 @@ from measures import compiled_only, distance
 
 import fokkerplanck as fp
 from fokkerplanck import gallery
-from fokkerplanck.analyses.numerical_diffusion import AddedVariance
 from fokkerplanck.gallery import ExactProblem
 from fokkerplanck.io.result import Result
 from fokkerplanck.pipeline.error_estimate import fitted_error, number_errors
+from fokkerplanck.pipeline.numerical_diffusion import AddedVariance
 from fokkerplanck.pipeline.resampling import resampled
 from fokkerplanck.problem import Problem
 from fokkerplanck.timestepping.evolve import evolve

@@ -360,7 +360,7 @@ def test_modes_have_the_promised_scale_and_phase() -> None:
             first = mode[np.flatnonzero(size > 0.5 * size.max())[0]]
             assert first.real > 0.0
             assert abs(first.imag) < 1e-12
-        rest = fp.stationary(made, problem)
+        rest = fp.stationary(made)
         np.testing.assert_allclose(found.modes[0], rest.density, atol=1e-12)
         np.testing.assert_allclose(found.left[0], 1.0, rtol=1e-12)
 

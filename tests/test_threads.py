@@ -84,7 +84,7 @@ def walked(of: fp.Problem) -> Callable[[], np.ndarray]:
 
 def at_rest(of: fp.Problem) -> Callable[[], np.ndarray]:
     def solve() -> np.ndarray:
-        return np.asarray(fp.stationary(fp.generator(of, of.grid(24)), of).density)
+        return np.asarray(fp.stationary(fp.generator(of, of.grid(24))).density)
 
     return solve
 

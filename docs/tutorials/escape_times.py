@@ -45,7 +45,7 @@ case = fp.load_case("sharp_flat")
 problem = case.problem
 grid = problem.grid((80, 104))
 generator = fp.generator(problem, grid)
-rest = fp.stationary(generator, problem)
+rest = fp.stationary(generator)
 wells = fp.escape(generator)
 names = ["sharp" if place[0] < 0 else "flat" for place in wells.position.values]
 for i, name in enumerate(names):

@@ -27,7 +27,7 @@ problem = fp.Problem(
 )
 grid = problem.grid(64)
 generator = fp.generator(problem, grid)
-rest = fp.stationary(generator, problem)
+rest = fp.stationary(generator)
 print("detailed balance:", rest.detailed_balance)
 
 # %%

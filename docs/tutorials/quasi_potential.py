@@ -26,7 +26,7 @@ problem = fp.Problem(
 )
 grid = problem.grid(256)
 generator = fp.generator(problem, grid)
-rest = fp.stationary(generator, problem)
+rest = fp.stationary(generator)
 tree, _ = fp.analyse(generator)
 
 x = grid.centers[0]
@@ -74,7 +74,7 @@ special = fp.Problem(
     domain={"x": (-1.5, 1.5), "y": (-1.2, 1.2)},
 )
 square = special.grid(48)
-flat = fp.stationary(fp.generator(special, square), special)
+flat = fp.stationary(fp.generator(special, square))
 difference = flat.quasi_potential - special.loss_at(square.points)
 print(
     "detailed balance: %s, largest |Phi~ - Phi|: %.1e" % (flat.detailed_balance, np.ptp(difference))
@@ -94,7 +94,7 @@ turning = fp.Problem(
 )
 square = turning.grid(72)
 generator = fp.generator(turning, square)
-rest = fp.stationary(generator, turning)
+rest = fp.stationary(generator)
 tree, _ = fp.analyse(generator)
 print("detailed balance:", rest.detailed_balance)
 print("largest |curl A|: %.3f" % tree.attrs["largest_curl"])

@@ -11,12 +11,19 @@ from ..case import Case
 from ..errors import CaseError
 from ..io import SMOOTHING, Arrays
 from ..smoothing import local_entropy, minima_table
+from .context import Context
 from .text import Rows, Solved, place
 
 if TYPE_CHECKING:
     from xarray import DataTree
 
 _WORDS = {"loss": "Phi", "quasi_potential": "Phi~", "local_entropy": "Phi_ent"}
+
+
+def compute(context: Context) -> list[str]:
+    """What [smoothing] asks for."""
+    context.record.take("smoothing", smooth(context.case))
+    return []
 
 
 def smooth(case: Case) -> DataTree:

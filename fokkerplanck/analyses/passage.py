@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
+from dataclasses import replace
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -16,6 +17,8 @@ from ..passage.escape import Escape, escape
 from ..passage.passage import Passage, passage, read_region, target_region
 from ..passage.targets import kill
 from ..stationary.stationary import StationaryState
+from ..timestepping.system import System
+from .context import Coarse, Context, generator_of
 from .text import (
     NAMED,
     ROWS,
@@ -58,6 +61,34 @@ def check_regions(case: Case, generator: Generator) -> None:
         raise CaseError('needs a target inside the box; the target is "boundary"', "passage.source")
     source = read_region(generator, case.problem, asked.source, "passage.source")
     kill(generator, (target, source))
+
+
+def compute(context: Context) -> list[str]:
+    """First passage and escape, each without the other where that fails."""
+    case, chain, asked = context.case, context.chain, context.case.passage
+    assert asked is not None
+    assert chain is not None
+    found: Passage | None = None
+    wells: Escape | None = None
+    errors: dict[str, Any] = {}
+
+    def arrive() -> None:
+        nonlocal found, errors
+        found = transit(case, chain.generator, chain.rest)
+        errors = {} if found is None else _errors(chain.coarse, found)
+
+    def leave() -> list[str]:
+        nonlocal wells
+        wells, notes = wells_of(case, chain.generator, chain.rest)
+        return notes
+
+    notes = context.record.attempt("passage", arrive)
+    if asked.escape:
+        notes += context.record.attempt("passage.escape", leave)
+    if found is not None or wells is not None:
+        given = ("", "") if found is None else (asked.target or "", asked.source or "")
+        context.record.take("passage", passage_tree(case.grid, found, given, errors, wells))
+    return notes
 
 
 def transit(case: Case, generator: Generator, rest: StationaryState | None) -> Passage | None:
@@ -113,6 +144,34 @@ def rates_of(found: Passage) -> dict[str, float]:
     if committor is None or not np.isfinite(committor.rate):
         return {}
     return {"transition_rate": committor.rate, "reactive_flux": committor.flux}
+
+
+def _errors(coarse: Coarse, found: Passage) -> dict[str, Any]:
+    """Estimated errors of mean times from the starts, and of the rate between two regions.
+
+    They go by the names that the group ``/passage`` has for them.
+    """
+    places = tuple(tuple(float(x) for x in place) for place in found.starts)
+    rates = tuple(rates_of(found))
+
+    def listed(one: Passage | None) -> np.ndarray:
+        assert one is not None
+        return np.append(one.start_mean_time, [rates_of(one)[name] for name in rates])
+
+    def arrived(case: Case, system: System, rest: StationaryState | None) -> np.ndarray:
+        assert case.passage is not None
+        generator = generator_of(system, rest)
+        asked = replace(case.passage, start=places, times=None)
+        return listed(transit(replace(case, passage=asked), generator, rest))
+
+    errors = coarse.errors(listed(found), arrived)
+    if errors is None:
+        return {}
+    of_rates = zip(rates, errors[len(places) :], strict=True)
+    return {
+        "error_start_mean_time": errors[: len(places)],
+        **{f"error_{name}": float(error) for name, error in of_rates},
+    }
 
 
 def passage_tree(

@@ -7,11 +7,14 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
+from ..case import Case
 from ..grid import Grid
 from ..io import SPECTRUM, Arrays
 from ..operators.generator import Generator
 from ..spectrum.spectrum import Spectrum, spectrum
 from ..stationary.stationary import StationaryState
+from ..timestepping.system import System
+from .context import Coarse, Context, rest_of_chain
 from .text import PageTable, Rows, Solved, measured, number
 
 if TYPE_CHECKING:
@@ -19,6 +22,32 @@ if TYPE_CHECKING:
 
 # Modes that are named one by one.
 NAMED_MODES = 4
+
+
+def compute(context: Context) -> list[str]:
+    """What [spectrum] asks for."""
+    assert context.case.spectrum is not None
+    assert context.chain is not None
+    system, rest = context.chain.system, context.chain.rest
+    found, notes = spectrum_of(
+        system.at(0.0), context.case.spectrum.count, rest_of_chain(system, rest)
+    )
+    errors = _errors(context.chain.coarse, found)
+    context.record.take("spectrum", spectrum_tree(context.case.grid, found, errors))
+    return notes
+
+
+def _errors(coarse: Coarse, found: Spectrum) -> np.ndarray | None:
+    """Estimated errors of the eigenvalues, each by its absolute value."""
+    values = found.eigenvalues
+
+    def moved(case: Case, system: System, rest: StationaryState | None) -> np.ndarray:
+        generator, known = system.at(0.0), rest_of_chain(system, rest)
+        return spectrum(
+            generator, values.size, None if known is None else known.log_density
+        ).eigenvalues
+
+    return coarse.errors(values, moved)
 
 
 def spectrum_of(

@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
+from ..case import Case
 from ..grid import Grid
 from ..io import CRITICAL, LOOP, POINTS, STATIONARY, Arrays
 from ..operators.currents import cell_current, circulation, entropy_rates
@@ -19,6 +20,8 @@ from ..stationary.critical_points import CriticalPoint, CriticalTable, critical_
 from ..stationary.decomposition import decompose
 from ..stationary.loops import Cycle, current_cycles, limit_cycles
 from ..stationary.stationary import StationaryState
+from ..timestepping.system import System
+from .context import Coarse
 from .observables import entropy_production
 from .text import (
     NAMED,
@@ -157,6 +160,21 @@ def examine(
             for name in ("frequency", "decay", "quality")
         }
     return notes
+
+
+def stationary_errors(
+    coarse: Coarse, rest: StationaryState, parts: StationaryParts
+) -> dict[str, float]:
+    """Estimated error of the entropy production, by its name in the group, where there is any."""
+    value = parts.attributes["entropy_production"]
+    if rest.detailed_balance or not np.isfinite(value):
+        return {}
+
+    def produced(case: Case, system: System, rest: StationaryState | None) -> np.ndarray:
+        return np.array([] if rest is None else [entropy_production(rest.generator, rest.density)])
+
+    found = coarse.errors(np.array([value]), produced)
+    return {} if found is None else {"error_entropy_production": float(found[0])}
 
 
 def _critical(grid: Grid, table: CriticalTable) -> DataTree:

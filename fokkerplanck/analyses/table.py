@@ -1,6 +1,6 @@
-"""The analyses that a case may ask for: what each leaves in a result, and how it is told.
+"""The analyses that a case may ask for: how each is done, what it leaves, how it is told.
 
-Reports, comparisons, sweeps and ``[expect]`` go through this table, in its order.
+Runs, reports, comparisons, sweeps and ``[expect]`` go through this table, in its order.
 """
 
 from __future__ import annotations
@@ -21,15 +21,14 @@ from ..io import (
     Arrays,
     Layout,
 )
+from . import local_entropy, passage, spectrum, transfer, validation
+from .context import Context
 from .control import control_numbers, control_rows, control_tables
 from .ensemble import ensemble_numbers, ensemble_rows, ensemble_tables
-from .local_entropy import smoothing_numbers, smoothing_rows
-from .passage import passage_numbers, passage_rows, passage_tables
-from .spectrum import spectrum_numbers, spectrum_rows, spectrum_tables
 from .stationary import stationary_numbers, stationary_rows, stationary_tables
 from .text import PageTable, Rows, Solved
 from .transfer_findings import discrete_numbers, discrete_rows, discrete_tables
-from .validation import validation_numbers, validation_rows, validation_tables
+from .validation_findings import validation_numbers, validation_rows, validation_tables
 
 
 def _no_tables(result: Solved, found: Arrays) -> tuple[PageTable, ...]:
@@ -52,6 +51,11 @@ class Analysis:
         From result and arrays to rows of the closing table.
     tables : callable
         Likewise to tables of the page.
+    stage : str
+        Of the run's clock.
+    compute : callable, optional
+        Leaves the tree in the record of the context, and returns notes. None of those that the frames
+        need first, and of the ensemble, which the run itself takes care of.
     """
 
     title: str
@@ -59,15 +63,31 @@ class Analysis:
     numbers: Callable[[Arrays], dict[str, Any]]
     rows: Callable[[Solved, Arrays], Rows]
     tables: Callable[[Solved, Arrays], tuple[PageTable, ...]] = _no_tables
+    stage: str = ""
+    compute: Callable[[Context], list[str]] | None = None
 
 
 ANALYSES: dict[str, Analysis] = {
     "stationary": Analysis(
         "At rest", STATIONARY, stationary_numbers, stationary_rows, stationary_tables
     ),
-    "spectrum": Analysis("Spectrum", SPECTRUM, spectrum_numbers, spectrum_rows, spectrum_tables),
+    "spectrum": Analysis(
+        "Spectrum",
+        SPECTRUM,
+        spectrum.spectrum_numbers,
+        spectrum.spectrum_rows,
+        spectrum.spectrum_tables,
+        stage="modes",
+        compute=spectrum.compute,
+    ),
     "passage": Analysis(
-        "First passage and escape", PASSAGE, passage_numbers, passage_rows, passage_tables
+        "First passage and escape",
+        PASSAGE,
+        passage.passage_numbers,
+        passage.passage_rows,
+        passage.passage_tables,
+        stage="passage",
+        compute=passage.compute,
     ),
     "ensemble": Analysis("Walkers", ENSEMBLE, ensemble_numbers, ensemble_rows, ensemble_tables),
     "validation": Analysis(
@@ -76,11 +96,26 @@ ANALYSES: dict[str, Analysis] = {
         validation_numbers,
         validation_rows,
         validation_tables,
+        stage="validate",
+        compute=validation.compute,
     ),
     "control": Analysis("Control", CONTROL, control_numbers, control_rows, control_tables),
-    "smoothing": Analysis("Local entropy", SMOOTHING, smoothing_numbers, smoothing_rows),
+    "smoothing": Analysis(
+        "Local entropy",
+        SMOOTHING,
+        local_entropy.smoothing_numbers,
+        local_entropy.smoothing_rows,
+        stage="smooth",
+        compute=local_entropy.compute,
+    ),
     "discrete": Analysis(
-        "Steps of SGD", DISCRETE, discrete_numbers, discrete_rows, discrete_tables
+        "Steps of SGD",
+        DISCRETE,
+        discrete_numbers,
+        discrete_rows,
+        discrete_tables,
+        stage="discrete",
+        compute=transfer.compute,
     ),
 }
 

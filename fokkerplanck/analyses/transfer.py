@@ -21,9 +21,11 @@ from ..stationary.stationary import stationary
 from ..transfer.invariant import Invariant, invariant, multipliers
 from ..transfer.transfer import TransferOperator, transfer_operator
 from ..validation import FurtherRuns, cell_masses, coarsened, extrapolated, judge
+from .context import Context
 from .observables import grid_moments
 from .relations import Field, Relation, coarse_grid, relation_sides, relations, with_grid_error
 from .stability import stability_edge
+from .start import initial_density
 
 if TYPE_CHECKING:
     from xarray import DataTree
@@ -34,6 +36,16 @@ EXCESS_NOTED, FOLDED_NOTED = 1e-3, 1e-9
 FOLDED_MOST = 1e-2
 # Largest grid whose rho_ss of (48) is solved for without detailed balance, to compare with.
 COMPARED_CELLS = 150_000
+
+
+def compute(context: Context) -> list[str]:
+    """What [discrete] asks for."""
+    assert context.chain is not None
+    rest = context.chain.rest
+    start, density = initial_density(context.case, rest), None if rest is None else rest.density
+    tree, notes = discretise(context.case, start, context.chain.generator, density, context.walkers)
+    context.record.take("discrete", tree)
+    return notes
 
 
 def discretise(

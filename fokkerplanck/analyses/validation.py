@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from ..case import Case, EnsembleRequest, ValidationRequest
-from ..errors import CaseError, StoreError
+from ..errors import CaseError, NumericalFailure, StoreError
 from ..grid import Grid
 from ..io import COMPARED, ENSEMBLE, VALIDATION, Arrays
 from ..particles import METHODS
@@ -27,9 +27,9 @@ from ..validation import (
     extrapolated,
     judge,
 )
+from .context import Context
 from .ensemble import chosen_method, walk
 from .start import densities_of, initial_density, scheme_of, system_of
-from .text import PageTable, Rows, Solved, columns, number
 
 if TYPE_CHECKING:
     from xarray import DataTree
@@ -72,6 +72,18 @@ class Others:
     def explain(self) -> bool:
         """Whether there is one, so that a difference may be explained."""
         return any(isinstance(one, list) for one in (self.halved, self.symmetric, self.sides))
+
+
+def compute(context: Context) -> list[str]:
+    """What [validation] asks for, where there are walkers to be had."""
+    if context.case.ensemble is None:
+        return []
+    if context.walkers is None:
+        raise NumericalFailure("there are no walkers to compare with")
+    record = context.record
+    found = validate(context.case, context.walkers, record.kept, record.density, context.progress)
+    record.take("validation", found)
+    return []
 
 
 def validate(
@@ -368,41 +380,3 @@ def _series(verdicts: list[Verdict]) -> dict[str, np.ndarray]:
         for budget in (verdict.budget,)
     ]
     return {name: np.array([row[name] for row in rows], dtype=np.float64) for name in COMPARED}
-
-
-def validation_numbers(found: Arrays) -> dict[str, Any]:
-    """Numbers of the last time by name, and the verdict on all times."""
-    last = {name: values[-1] for name, values in found.some(*COMPARED).items()}
-    return {**last, "all_times_p_value": found.p_value, "agrees": float(found.agrees)}
-
-
-def validation_rows(result: Solved, found: Arrays) -> Rows:
-    """The verdict on all times, and a sentence on each."""
-    sentences = zip(found.time, found.sentences.splitlines(), strict=True)
-    return [
-        ("validation", _verdict(found)),
-        *((f"  t = {time:.4g}", sentence) for time, sentence in sentences),
-    ]
-
-
-def _verdict(found: Arrays) -> str:
-    """One of three: agreement, a difference that the budget explains, or one that it does not."""
-    chance = f"p = {found.p_value:.2g}, level {found.level:g}"
-    if found.p_value >= found.level:
-        return f"walkers and density agree ({chance})"
-    remaining = dependent(list(found.remaining_p_value))
-    if found.agrees:
-        return (
-            f"explained: walkers and density differ ({chance}), but agree once what is measured "
-            f"below is taken out (p = {remaining:.2g})"
-        )
-    return (
-        f"UNEXPLAINED: walkers and density differ ({chance}), and not by what is measured below "
-        f"(without it p = {remaining:.2g}); exit status 1"
-    )
-
-
-def validation_tables(result: Solved, found: Arrays) -> tuple[PageTable, ...]:
-    """The tests and the error budget."""
-    heads = [f"t = {number(time)}" for time in found.time]
-    return (columns("Tests and error budget", "quantity", heads, found.some(*COMPARED)),)

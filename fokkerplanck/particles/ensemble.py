@@ -100,20 +100,6 @@ def ensemble(
     - Roessler. SIAM J. Numer. Anal. 47 (2009) 1713: the method "weak-2".
     - Chambers, Mallows and Stuck. J. Am. Stat. Assoc. 71 (1976) 340: heavy-tailed
       variables.
-
-    Examples
-    --------
-    >>> import fokkerplanck as fp
-    >>> problem = fp.Problem("x**2/2", beta=2.0, domain={"x": (-6, 6)})
-    >>> grid = problem.grid(32)
-    >>> start = fp.gaussian_density(grid, [1.0], [[0.25]])
-    >>> walkers = fp.ensemble(
-    ...     problem, grid, start, [0.0, 1.0], method="langevin", particles=1000, seed=7
-    ... )
-    >>> walkers.counts.sum(axis=1)
-    array([1000, 1000])
-    >>> bool(abs(walkers.mean[1, 0] - 0.37) < 0.1)
-    True
     """
     times = [float(time) for time in times]
     if not times or times[0] != 0.0 or any(not b > a for a, b in itertools.pairwise(times)):

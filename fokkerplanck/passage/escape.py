@@ -138,21 +138,6 @@ def escape(generator: Generator, problem: Problem, state: StationaryState) -> Es
       formula.
     - Bouchet and Reygner. Ann. Henri Poincare 17 (2016) 3499: what the formula lacks without
       detailed balance.
-
-    Examples
-    --------
-    >>> import fokkerplanck as fp
-    >>> problem = fp.Problem("(x**2 - 1)**2", beta=4.0, domain={"x": (-2.5, 2.5)})
-    >>> generator = fp.generator(problem, problem.grid(64))
-    >>> wells = fp.escape(generator, problem, fp.stationary(generator, problem))
-    >>> wells.minima.ravel()
-    array([-1.,  1.])
-    >>> wells.times.round(1)  # from row to column
-    array([[ 0. , 67.9],
-           [67.9,  0. ]])
-    >>> wells.kramers_times.round(1)
-    array([[ 0. , 60.6],
-           [60.6,  0. ]])
     """
     grid = generator.grid
     if min(grid.shape) < STENCIL:

@@ -111,17 +111,6 @@ def passage(
       Multiscale Model. Simul. 7 (2009) 1192: committor and reactive current.
     - Grassmann, Taksar and Heyman. Oper. Res. 33 (1985) 1107: elimination without
       subtraction.
-
-    Examples
-    --------
-    >>> import fokkerplanck as fp
-    >>> problem = fp.Problem("(x**2 - 1)**2", beta=4.0, domain={"x": (-2.5, 2.5)})
-    >>> generator = fp.generator(problem, problem.grid(64))
-    >>> found = fp.passage(generator, problem, target="x > 0.9", source="x < -0.9", start=[[-1.0]])
-    >>> found.start_mean_time.round(1)
-    array([68.5])
-    >>> found.committor.forward[[0, 31, 32, 63]].round(3)  # at both ends and in the middle
-    array([0.   , 0.442, 0.558, 1.   ])
     """
     grid = generator.grid
     if problem.time_dependent:

@@ -5,25 +5,17 @@ from __future__ import annotations
 from collections.abc import Callable
 from dataclasses import dataclass, replace
 from functools import cached_property
-from typing import Any
 
 import numpy as np
 
-from ..analyses.observables import entropy_production
-from ..analyses.passage import rates_of, transit
+from ..analyses.context import Numbers
 from ..analyses.start import system_of
-from ..analyses.stationary import StationaryParts
 from ..case import Case
 from ..errors import CaseError, CaseWarning, NumericalFailure
-from ..passage.passage import Passage
 from ..runtime.silence import ignoring
-from ..spectrum.spectrum import Spectrum, spectrum
 from ..stationary.stationary import StationaryState
 from ..timestepping.system import System
 from .error_estimate import LOW_ORDER, coarser_grids, factor_of, number_errors
-from .stationary_state import generator_of, rest_of_chain
-
-Numbers = Callable[[Case, System, StationaryState | None], np.ndarray]
 
 
 @dataclass(frozen=True)
@@ -88,59 +80,3 @@ class CoarseAnalyses:
                 for i in range(values.size)
             ]
         )
-
-
-def stationary_errors(
-    coarse: CoarseAnalyses, rest: StationaryState, parts: StationaryParts
-) -> dict[str, float]:
-    """Estimated error of the entropy production, by its name in the group, where there is any."""
-    value = parts.attributes["entropy_production"]
-    if rest.detailed_balance or not np.isfinite(value):
-        return {}
-
-    def produced(case: Case, system: System, rest: StationaryState | None) -> np.ndarray:
-        return np.array([] if rest is None else [entropy_production(rest.generator, rest.density)])
-
-    found = coarse.errors(np.array([value]), produced)
-    return {} if found is None else {"error_entropy_production": float(found[0])}
-
-
-def spectrum_errors(coarse: CoarseAnalyses, found: Spectrum) -> np.ndarray | None:
-    """Estimated errors of the eigenvalues, each by its absolute value."""
-    values = found.eigenvalues
-
-    def moved(case: Case, system: System, rest: StationaryState | None) -> np.ndarray:
-        generator, known = system.at(0.0), rest_of_chain(system, rest)
-        return spectrum(
-            generator, values.size, None if known is None else known.log_density
-        ).eigenvalues
-
-    return coarse.errors(values, moved)
-
-
-def passage_errors(coarse: CoarseAnalyses, found: Passage) -> dict[str, Any]:
-    """Estimated errors of mean times from the starts, and of the rate between two regions.
-
-    They go by the names that the group ``/passage`` has for them.
-    """
-    places = tuple(tuple(float(x) for x in place) for place in found.starts)
-    rates = tuple(rates_of(found))
-
-    def listed(one: Passage | None) -> np.ndarray:
-        assert one is not None
-        return np.append(one.start_mean_time, [rates_of(one)[name] for name in rates])
-
-    def arrived(case: Case, system: System, rest: StationaryState | None) -> np.ndarray:
-        assert case.passage is not None
-        generator = generator_of(system, rest)
-        asked = replace(case.passage, start=places, times=None)
-        return listed(transit(replace(case, passage=asked), generator, rest))
-
-    errors = coarse.errors(listed(found), arrived)
-    if errors is None:
-        return {}
-    of_rates = zip(rates, errors[len(places) :], strict=True)
-    return {
-        "error_start_mean_time": errors[: len(places)],
-        **{f"error_{name}": float(error) for name, error in of_rates},
-    }

@@ -10,7 +10,6 @@ import numpy as np
 
 from ..analyses.cautions import cautions, given
 from ..analyses.ensemble import visited_cells, walk, walkers_notes
-from ..analyses.numerical_diffusion import AddedVariance
 from ..analyses.observables import Observer, moments
 from ..analyses.start import initial_density
 from ..case import Case
@@ -27,6 +26,7 @@ from ..timestepping.schemes import Scheme, SchemeIntegrator, make_integrator
 from ..timestepping.system import System
 from .ensemble_checkpoint import EnsembleCheckpoint
 from .error_estimate import ErrorEstimate, estimate_for
+from .numerical_diffusion import AddedVariance
 from .recorder import Recorder
 
 # Share of the high-order fluxes that the limiter may take away without a word.

@@ -4,40 +4,34 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 from functools import partial
-from typing import Any
 
 import numpy as np
 
 from ..analyses.cautions import coefficient_cautions, given, levy_cautions
+from ..analyses.context import Chain, Context
 from ..analyses.control import objective_of, steer
-from ..analyses.local_entropy import smooth
 from ..analyses.observables import Observer, measure_levy
-from ..analyses.passage import check_regions, passage_tree, transit, wells_of
-from ..analyses.spectrum import spectrum_of, spectrum_tree
+from ..analyses.passage import check_regions
 from ..analyses.start import initial_density, levy_system_of, scheme_of, system_of
-from ..analyses.stationary import at_rest, examine
-from ..analyses.transfer import discretise
-from ..analyses.validation import validate
+from ..analyses.stationary import at_rest, examine, stationary_errors
+from ..analyses.table import ANALYSES
 from ..case import Case
 from ..control.controlled import ControlledSystem
-from ..errors import CaseError, NumericalFailure
+from ..errors import CaseError
 from ..fractional.levy import LEVY
 from ..fractional.levy_integrator import LevyIntegrator
-from ..io import CONTROL, ENSEMBLE, Arrays
-from ..operators.generator import Generator
+from ..io import CONTROL, Arrays
 from ..particles import Client
-from ..passage.escape import Escape
-from ..passage.passage import Passage
 from ..runtime.clock import Clock
 from ..runtime.progress import COUNT
 from ..stationary.stationary import StationaryState
 from ..timestepping.schemes import SCHEME_TABLE, Scheme
 from ..timestepping.system import System
-from .coarse_analyses import CoarseAnalyses, passage_errors, spectrum_errors, stationary_errors
+from .coarse_analyses import CoarseAnalyses
 from .error_estimate import estimate_for
 from .evolution import cautioned, march_density, march_frames, move_walkers, series
 from .recorder import Recorder
-from .stationary_state import UNRESTED, generator_of, rest_of_chain, rest_state
+from .stationary_state import UNRESTED, rest_state
 
 
 @dataclass(frozen=True)
@@ -57,28 +51,6 @@ class Job:
     recorder: Recorder
     clock: Clock
     client: Client | None = None
-
-
-@dataclass(frozen=True)
-class Chain:
-    """The operators that analyses ask.
-
-    Attributes
-    ----------
-    system : System
-    rest : StationaryState or None
-    coarse : CoarseAnalyses
-        The same on coarser grids.
-    """
-
-    system: System
-    rest: StationaryState | None
-    coarse: CoarseAnalyses
-
-    @property
-    def generator(self) -> Generator:
-        """That of the stationary state where there is one, else the system's own at time 0."""
-        return generator_of(self.system, self.rest)
 
 
 def solve(job: Job) -> list[str]:
@@ -124,72 +96,22 @@ def _solve_gaussian(job: Job) -> list[str]:
             if case.density is None:
                 notes += cautioned(case, rest.generator, rest.density)
             recorder.take("stationary", parts.tree(case.grid))
-    notes += _smoothing(job)
-    if case.spectrum is not None:
-        with clock("modes"):
-            notes += recorder.attempt("spectrum", partial(_spectrum, job, chain))
-    if case.passage is not None:
-        with clock("passage"):
-            notes += _passage(job, chain)
-    notes += _walk(job, rest, steered)
-    if case.discrete is not None:
-        with clock("discrete"):
-            notes += recorder.attempt("discrete", partial(_discrete, job, chain))
-    return notes
+    return notes + _analyses(job, chain, steered)
 
 
-def _smoothing(job: Job) -> list[str]:
-    if job.case.smoothing is None:
-        return []
-    with job.clock("smooth"):
-        return job.recorder.attempt(
-            "smoothing", lambda: job.recorder.take("smoothing", smooth(job.case))
-        )
-
-
-def _spectrum(job: Job, chain: Chain) -> list[str]:
-    assert job.case.spectrum is not None
-    known = rest_of_chain(chain.system, chain.rest)
-    found, notes = spectrum_of(chain.system.at(0.0), job.case.spectrum.count, known)
-    errors = spectrum_errors(chain.coarse, found)
-    job.recorder.take("spectrum", spectrum_tree(job.case.grid, found, errors))
-    return notes
-
-
-def _passage(job: Job, chain: Chain) -> list[str]:
-    """First passage and escape, each without the other where that fails."""
+def _analyses(job: Job, chain: Chain | None, system: System | None) -> list[str]:
+    """One analysis after the other, in the order of the table; each fails for itself."""
     case, recorder = job.case, job.recorder
-    assert case.passage is not None
-    found: Passage | None = None
-    wells: Escape | None = None
-    errors: dict[str, Any] = {}
-
-    def arrive() -> None:
-        nonlocal found, errors
-        found = transit(case, chain.generator, chain.rest)
-        errors = {} if found is None else passage_errors(chain.coarse, found)
-
-    def leave() -> list[str]:
-        nonlocal wells
-        wells, notes = wells_of(case, chain.generator, chain.rest)
-        return notes
-
-    notes = recorder.attempt("passage", arrive)
-    if case.passage.escape:
-        notes += recorder.attempt("passage.escape", leave)
-    if found is not None or wells is not None:
-        regions = (
-            ("", "") if found is None else (case.passage.target or "", case.passage.source or "")
-        )
-        recorder.take("passage", passage_tree(case.grid, found, regions, errors, wells))
-    return notes
-
-
-def _discrete(job: Job, chain: Chain) -> list[str]:
-    recorder, rest = job.recorder, chain.rest
-    start, density = initial_density(job.case, rest), None if rest is None else rest.density
-    tree, notes = discretise(job.case, start, chain.generator, density, _walkers(recorder))
-    recorder.take("discrete", tree)
+    context = Context(case, recorder, job.clock.progress, chain)
+    rest = None if chain is None else chain.rest
+    notes: list[str] = []
+    for name, analysis in ANALYSES.items():
+        if name == "ensemble" and case.ensemble is not None:
+            walk = partial(move_walkers, case, recorder, job.clock, rest, system, job.client)
+            notes += recorder.attempt("ensemble", walk)
+        elif analysis.compute is not None and getattr(case, name) is not None:
+            with job.clock(analysis.stage):
+                notes += recorder.attempt(name, partial(analysis.compute, context))
     return notes
 
 
@@ -212,34 +134,7 @@ def _solve_levy(job: Job) -> list[str]:
         assert rates is not None
         cares = given(levy_cautions(system, (time, rates)))
         notes = [f"stepper {LEVY.name}: {LEVY.summary}", *missing, *cares]
-    return notes + _smoothing(job) + _walk(job, None, None)
-
-
-def _walkers(recorder: Recorder) -> Arrays | None:
-    """The ensemble, where it was done."""
-    tree = None if "ensemble" in recorder.failed else recorder.found.get("ensemble")
-    return None if tree is None else Arrays(tree, ENSEMBLE)
-
-
-def _walk(job: Job, rest: StationaryState | None, system: System | None) -> list[str]:
-    """Walkers and their comparison with the density, where the case asks for them."""
-    case, recorder, clock = job.case, job.recorder, job.clock
-    notes = []
-    if case.ensemble is not None:
-        walk = partial(move_walkers, case, recorder, clock, rest, system, job.client)
-        notes = recorder.attempt("ensemble", walk)
-
-    def compare() -> None:
-        walkers = _walkers(recorder)
-        if walkers is None:
-            raise NumericalFailure("there are no walkers to compare with")
-        found = validate(case, walkers, recorder.kept, recorder.density, clock.progress)
-        recorder.take("validation", found)
-
-    if case.validation is not None and case.ensemble is not None:
-        with clock("validate"):
-            notes += recorder.attempt("validation", compare)
-    return notes
+    return notes + _analyses(job, None, None)
 
 
 def _steered(job: Job, observer: Observer) -> ControlledSystem:

@@ -8,7 +8,6 @@ import numpy as np
 
 from ..case import Case
 from ..errors import CaseError, CaseWarning, NumericalFailure
-from ..operators.generator import Generator
 from ..stationary.stationary import StationaryState, stationary
 from ..timestepping.schemes import Scheme
 from ..timestepping.system import System
@@ -62,20 +61,6 @@ def rest_state(
         if absent is not None:
             absent.append(why)
         return None
-
-
-def generator_of(system: System, rest: StationaryState | None) -> Generator:
-    """The generator of the stationary state where there is one, else the system's at time 0."""
-    return system.at(0.0) if rest is None else rest.generator
-
-
-def rest_of_chain(system: System, rest: StationaryState | None) -> StationaryState | None:
-    """The stationary state if it is that of the generator, and not that of a high-order scheme.
-
-    Such a state makes the generator's rates those of another chain, which on grids that do not
-    resolve the density have slow modes that no iteration finds.
-    """
-    return rest if rest is not None and rest.generator is system.at(0.0) else None
 
 
 def _finite(rest: StationaryState) -> StationaryState:

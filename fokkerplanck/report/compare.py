@@ -10,7 +10,6 @@ from typing import Any
 
 import numpy as np
 
-from ..analyses.regrid import common_edges, regrid, same_edges
 from ..analyses.table import ANALYSES
 from ..analyses.table import numbers_of as numbers_of_analysis
 from ..case import stored_settings
@@ -18,6 +17,7 @@ from ..errors import CaseError, StoreError
 from ..io.result import Result
 from ..validation import cell_masses
 from .numbers import free_energy_increase, mass_drift
+from .regrid import common_edges, regrid, same_edges
 
 # Times of frames this close, relative, are the same up to rounding.
 SAME = 1e-9
@@ -88,7 +88,7 @@ def differences(first: Result, second: Result) -> Difference:
 
     Axes are matched in their order. Densities are compared by the masses of their cells, on
     different grids of the wider cells along each axis, see
-    :func:`~fokkerplanck.analyses.regrid.regrid`.
+    :func:`~fokkerplanck.report.regrid.regrid`.
 
     Raises
     ------

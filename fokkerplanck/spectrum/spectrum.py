@@ -134,14 +134,6 @@ def spectrum(
     - Zhou and Saad. SIAM J. Matrix Anal. Appl. 29 (2007) 954: slow modes by products alone.
     - Levin and Peres. Markov Chains and Mixing Times, 2nd edition (2017); Fill. Ann. Appl. Probab.
       1 (1991) 62: bounds on the mixing time.
-
-    Examples
-    --------
-    >>> import fokkerplanck as fp
-    >>> problem = fp.Problem("x**2/2", beta=2.0, domain={"x": (-6, 6)})
-    >>> found = fp.spectrum(fp.generator(problem, problem.grid(64)), 4)
-    >>> -found.real[1:].round(3)  # 1, 2, 3 but for the error of the grid
-    array([0.988, 1.965, 2.931])
     """
     size = generator.grid.size
     if isinstance(count, bool) or not isinstance(count, int | np.integer) or count < 1:

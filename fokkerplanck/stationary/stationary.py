@@ -96,19 +96,6 @@ def stationary(
       subtraction.
     - Horton and Leutenegger. SIGMETRICS (1994); De Sterck et al. SIAM J. Sci. Comput. 30 (2008)
       2235: multilevel aggregation.
-
-    Examples
-    --------
-    >>> import numpy as np
-    >>> import fokkerplanck as fp
-    >>> problem = fp.Problem("x**2/2", beta=2.0, domain={"x": (-6, 6)})
-    >>> grid = problem.grid(64)
-    >>> state = fp.stationary(fp.generator(problem, grid), problem)
-    >>> state.detailed_balance
-    True
-    >>> gibbs = np.exp(-(grid.points[0] ** 2)) / np.sqrt(np.pi)
-    >>> bool(abs(state.density - gibbs).max() < 1e-12)
-    True
     """
     grid = generator.grid
     if not grid.domain.closed:

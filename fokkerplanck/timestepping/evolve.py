@@ -97,20 +97,6 @@ def evolve(
     ----------
     - Scharfetter and Gummel. IEEE Trans. Electron Devices 16 (1969) 64: the rates.
     - Zalesak. J. Comput. Phys. 31 (1979) 335: the flux limiter of "high-order".
-
-    Examples
-    --------
-    >>> import fokkerplanck as fp
-    >>> problem = fp.Problem("x**2/2", beta=2.0, domain={"x": (-6, 6)})
-    >>> grid = problem.grid(64)
-    >>> start = fp.gaussian_density(grid, [1.0], [[0.25]])
-    >>> path = fp.evolve(problem, grid, start, times=[0.0, 1.0, 2.0])
-    >>> path.density.shape
-    (3, 64)
-    >>> grid.integrate(path.density).round(12)  # mass
-    array([1., 1., 1.])
-    >>> grid.integrate(grid.points[0] * path.density).round(4)  # mean, exp(-t)
-    array([1.    , 0.3679, 0.1353])
     """
     initial = real_array(initial, "initial")
     times = _increasing(times)

@@ -11,10 +11,10 @@ from dataclasses import dataclass, field
 
 import numpy as np
 
+from ..analyses.observables import grid_moments
 from ..grid import Grid
 from ..operators.generator import Generator
 from ..problem import Problem
-from .observables import grid_moments
 
 # Largest exponent of decay or growth between two frames that is told from any larger one.
 MOST_DECAY = 50.0

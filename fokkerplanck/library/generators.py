@@ -1,4 +1,4 @@
-"""The analyses as functions of a problem or a generator, for use without a case."""
+"""What a generator tells: its state at rest, its modes, first passage and escape, as trees."""
 
 from __future__ import annotations
 
@@ -8,8 +8,9 @@ from weakref import WeakKeyDictionary
 
 import numpy as np
 
-from ..grid import Grid
-from ..io import Layout, Variable
+from ..analyses.passage import escape_tree, passage_tree
+from ..analyses.spectrum import spectrum_of, spectrum_tree
+from ..analyses.stationary import at_rest, examine
 from ..operators.generator import Generator
 from ..passage.escape import escape as find_wells
 from ..passage.passage import BOUNDARY
@@ -18,100 +19,158 @@ from ..passage.targets import Membership
 from ..problem import Problem
 from ..stationary.stationary import StationaryState
 from ..stationary.stationary import stationary as rest_of
-from ..timestepping.evolve import evolve as march
-from .passage import escape_tree, passage_tree
-from .stationary import at_rest, examine
 
 if TYPE_CHECKING:
-    from xarray import Dataset, DataTree
+    from xarray import DataTree
 
-EVOLUTION = Layout(
-    {
-        "time": Variable("time", "time"),
-        "density": Variable("time axes", "probability density at the cell centre"),
-        "limited": Variable("time", "share of the cell faces whose flux the limiter scaled down"),
-        "limited_flux": Variable("time", "share of the flux corrections taken away"),
-    }
-)
 # Stationary states of generators that were asked for; each lives as long as its generator.
 _STATES: WeakKeyDictionary[Generator, StationaryState] = WeakKeyDictionary()
 
 
-def evolve(
-    problem: Problem,
-    grid: Grid,
-    initial: np.ndarray,
-    times: Sequence[float],
-    *,
-    scheme: str = "auto",
-    stepper: str = "auto",
-    rtol: float = 1e-6,
-    breakpoints: Sequence[float] = (),
-) -> Dataset:
-    """Solve (48) from an initial density and return it at given times.
+def stationary(generator: Generator, scheme: str = "scharfetter-gummel") -> DataTree:
+    """Stationary state of a generator in a closed box.
 
     Parameters
     ----------
-    problem : Problem
-    grid : Grid
-    initial : ndarray of the grid's shape
-        Non-negative density per unit volume at ``times[0]``; its mass is kept.
-    times : increasing floats
-        Output times; they are met exactly.
+    generator : Generator
+        Of a problem whose coefficients are constant in time.
     scheme : str
-        "scharfetter-gummel" is of order 2 in the cell width, "high-order" of order 6; "auto" takes
-        high order where it can be had at a bearable cost.
-    stepper : str
-        "auto" or the name of a stepper.
-    rtol : float
-        Bound on the time error in L1 relative to the mass, for steppers that have one.
-    breakpoints : sequence of float
-        Times at which coefficients jump that a Python function does not show for long enough to
-        be seen; those of formulas are found.
+        "high-order" solves for the rest state of the high-order operator, of order 6; under
+        detailed balance both schemes rest at the Gibbs state.
 
     Returns
     -------
-    xarray.Dataset
-        ``density`` over (time, axes); ``limited`` and ``limited_flux``, what the limiter did on
-        the way to each time. Attributes: ``scheme``, ``stepper``, ``reason``, and counts of
-        products, solves, steps and assemblies.
+    xarray.DataTree
+        The group ``/stationary`` of a result as every run with a stationary state has it:
+        ``density``, ``quasi_potential``, ``current``, and as attributes ``detailed_balance``,
+        ``entropy_production``, ``residual`` and ``curl``. :func:`analyse` gives the rest.
 
     Raises
     ------
     CaseError
-        For input that cannot be: shapes, order of times, negative densities, names.
+        If a side is absorbing or the coefficients depend on time: there is none. Under detailed
+        balance also if the noise vanishes at a point that cuts the box apart, as for Sigma = x^2;
+        without it if Sigma is singular in a part of the box, as for diag(max(x, 0), 1).
     NumericalFailure
-        If the stepper cannot keep its promise.
+        If the null vector is not found, or the grid is too large for high order.
 
     References
     ----------
-    - Scharfetter and Gummel. IEEE Trans. Electron Devices 16 (1969) 64: the rates.
-    - Zalesak. J. Comput. Phys. 31 (1979) 335: the flux limiter of "high-order".
+    Without detailed balance:
+
+    - Grassmann, Taksar and Heyman. Oper. Res. 33 (1985) 1107: elimination without
+      subtraction.
+    - Horton and Leutenegger. SIGMETRICS (1994); De Sterck et al. SIAM J. Sci. Comput. 30 (2008)
+      2235: multilevel aggregation.
+
+    Examples
+    --------
+    >>> import numpy as np
+    >>> import fokkerplanck as fp
+    >>> problem = fp.Problem("x**2/2", beta=2.0, domain={"x": (-6, 6)})
+    >>> rest = fp.stationary(fp.generator(problem, problem.grid(64)))
+    >>> rest.attrs["detailed_balance"]
+    True
+    >>> gibbs = np.exp(-(rest.x**2)) / np.sqrt(np.pi)
+    >>> bool(abs(rest.density - gibbs).max() < 1e-12)
+    True
+    """
+    problem = problem_of(generator)
+    if isinstance(scheme, Problem):
+        raise ValueError("scheme: a Problem; the generator knows its problem, so leave it out")
+    usual = scheme == "scharfetter-gummel"
+    state = state_of(generator) if usual else rest_of(generator, problem, scheme)
+    return at_rest(problem, state).tree(generator.grid)
+
+
+def analyse(generator: Generator) -> tuple[DataTree, list[str]]:
+    """The state at rest with everything that [stationary] asks for.
+
+    Both sides of (50) with their checks, measures of circulation, critical points of Phi and Phi~,
+    closed loops of the current and of the drift, and the slowest oscillation.
+
+    Parameters
+    ----------
+    generator : Generator
+        Of a problem whose coefficients are constant in time, in a closed box.
+
+    Returns
+    -------
+    tree : xarray.DataTree
+        The group ``/stationary`` of a result.
+    notes : list of str
+        What was left out, and what to read with care.
+
+    Raises
+    ------
+    CaseError
+        If there is no stationary state.
+
+    References
+    ----------
+    G.-H. Liu and E. A. Theodorou. Deep Learning Theory Review: An Optimal Control and Dynamical
+    Systems Perspective. arXiv:1908.10920 (2019), equation (50).
+
+    Examples
+    --------
+    >>> import fokkerplanck as fp
+    >>> problem = fp.Problem("(x**2 - 1)**2", beta=4.0, domain={"x": (-2.5, 2.5)})
+    >>> found, notes = fp.analyse(fp.generator(problem, problem.grid(64)))
+    >>> notes  # nothing was left out
+    []
+    >>> points = found["critical/loss"].to_dataset()
+    >>> points.position[points["index"] == 0].values.ravel()  # the minima
+    array([-1.,  1.])
+    """
+    problem, state = problem_of(generator), state_of(generator)
+    parts = at_rest(problem, state)
+    notes = examine(problem, generator, state, parts)
+    return parts.tree(generator.grid), notes
+
+
+def spectrum(generator: Generator, count: int = 6) -> DataTree:
+    """Leading modes of a generator.
+
+    Parameters
+    ----------
+    generator : Generator
+        Of a problem whose coefficients are constant in time.
+    count : int
+        Modes, the zero included; a complex pair at the end is kept whole, which makes it one more.
+
+    Returns
+    -------
+    xarray.DataTree
+        The group ``/spectrum`` of a result: real and imaginary parts of the eigenvalues by
+        decreasing real part, right and left modes, residuals, relaxation times; bounds on the
+        mixing time among the attributes. Order 2 in the cell width.
+
+    Raises
+    ------
+    CaseError
+        If ``count`` is less than one or more than the cells, or if the grid is too large.
+    NumericalFailure
+        If modes, or the stationary density they need, do not converge.
+
+    References
+    ----------
+    - Demmel and Veselic. SIAM J. Matrix Anal. Appl. 13 (1992) 1204; Drmac and Veselic. Ibid. 29
+      (2008) 1322: accurate small rates.
+    - Zhou and Saad. SIAM J. Matrix Anal. Appl. 29 (2007) 954: slow modes by products alone.
+    - Levin and Peres. Markov Chains and Mixing Times, 2nd edition (2017); Fill. Ann. Appl. Probab.
+      1 (1991) 62: bounds on the mixing time.
 
     Examples
     --------
     >>> import fokkerplanck as fp
     >>> problem = fp.Problem("x**2/2", beta=2.0, domain={"x": (-6, 6)})
-    >>> grid = problem.grid(64)
-    >>> start = fp.gaussian_density(grid, [1.0], [[0.25]])
-    >>> path = fp.evolve(problem, grid, start, times=[0.0, 1.0, 2.0])
-    >>> dict(path.density.sizes)
-    {'time': 3, 'x': 64}
-    >>> mass = path.density.sum("x") * grid.cell_volume
-    >>> mass.values.round(12)
-    array([1., 1., 1.])
-    >>> mean = (path.x * path.density).sum("x") * grid.cell_volume
-    >>> mean.values.round(4)  # exp(-t)
-    array([1.    , 0.3679, 0.1353])
+    >>> modes = fp.spectrum(fp.generator(problem, problem.grid(64)), 4)
+    >>> -modes.real[1:].values.round(3)  # 1, 2, 3 but for the error of the grid
+    array([0.988, 1.965, 2.931])
     """
-    found = march(
-        *(problem, grid, initial, times),
-        scheme=scheme, stepper=stepper, rtol=rtol, breakpoints=breakpoints,
-    )  # fmt: skip
-    arrays = {name: getattr(found, name) for name in EVOLUTION.variables}
-    dataset = EVOLUTION.build(grid, arrays).to_dataset()
-    named = {name: getattr(found, name) for name in ("scheme", "stepper", "reason")}
-    return dataset.assign_attrs({**named, **found.counts})
+    problem_of(generator)
+    found, _ = spectrum_of(generator, count, _STATES.get(generator))
+    return spectrum_tree(generator.grid, found)
 
 
 def passage(
@@ -216,51 +275,6 @@ def escape(generator: Generator) -> DataTree:
     """
     problem = problem_of(generator)
     return escape_tree(generator.grid, find_wells(generator, problem, state_of(generator)))
-
-
-def analyse(generator: Generator) -> tuple[DataTree, list[str]]:
-    """The state at rest with everything that [stationary] asks for.
-
-    Both sides of (50) with their checks, measures of circulation, critical points of Phi and Phi~,
-    closed loops of the current and of the drift, and the slowest oscillation.
-
-    Parameters
-    ----------
-    generator : Generator
-        Of a problem whose coefficients are constant in time, in a closed box.
-
-    Returns
-    -------
-    tree : xarray.DataTree
-        The group ``/stationary`` of a result.
-    notes : list of str
-        What was left out, and what to read with care.
-
-    Raises
-    ------
-    CaseError
-        If there is no stationary state.
-
-    References
-    ----------
-    G.-H. Liu and E. A. Theodorou. Deep Learning Theory Review: An Optimal Control and Dynamical
-    Systems Perspective. arXiv:1908.10920 (2019), equation (50).
-
-    Examples
-    --------
-    >>> import fokkerplanck as fp
-    >>> problem = fp.Problem("(x**2 - 1)**2", beta=4.0, domain={"x": (-2.5, 2.5)})
-    >>> found, notes = fp.analyse(fp.generator(problem, problem.grid(64)))
-    >>> notes  # nothing was left out
-    []
-    >>> points = found["critical/loss"].to_dataset()
-    >>> points.position[points["index"] == 0].values.ravel()  # the minima
-    array([-1.,  1.])
-    """
-    problem, state = problem_of(generator), state_of(generator)
-    parts = at_rest(problem, state)
-    notes = examine(problem, generator, state, parts)
-    return parts.tree(generator.grid), notes
 
 
 def problem_of(generator: Any) -> Problem:
