@@ -54,8 +54,8 @@ class Analysis:
     stage : str
         Of the run's clock.
     compute : callable, optional
-        Leaves the tree in the record of the context, and returns notes. None of those that the frames
-        need first, and of the ensemble, which the run itself takes care of.
+        Leaves the tree in the record of its context, and returns notes. None of those that the
+        frames need first, and of the ensemble, which the run itself takes care of.
     """
 
     title: str
