@@ -38,8 +38,5 @@ RESULT_ATTRIBUTES = 1_000
 RESULT_ATTRIBUTE_BYTES = 2**20
 RESULT_STRINGS = 10_000
 
-# A file of the journal beside a result that is being written; there are two.
-JOURNAL_BYTES = 16 * 2**20
-
 # Of losses, drifts and Sigma: their differences, and axes that show them, stay numbers.
 LARGEST_VALUE = 1e303

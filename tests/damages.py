@@ -10,11 +10,13 @@ import h5py
 import numpy as np
 from store_samples import (
     grid_of,
+    make_ensemble,
     make_frame,
     make_header,
     make_passage,
     make_spectrum,
     make_stationary,
+    make_validation,
 )
 
 from fokkerplanck.io import ResultWriter
@@ -24,6 +26,7 @@ ARRAYS = (
     *("stationary/density", "stationary/current", "stationary/quasi_potential"),
     *("spectrum/real", "spectrum/modes", "spectrum/left", "passage/mean_time", "passage/arrival"),
     *("passage/escape/times", "passage/escape/basin"),
+    *("ensemble/counts", "ensemble/mean", "ensemble/trajectories", "validation/p_value"),
 )
 # What is read without these is still a result: an observable that is absent, a part left out.
 OPTIONAL = ("mean", "mass", "covariance", "passage/mean_time", "passage/arrival")
@@ -39,6 +42,9 @@ def write_good(path: Path) -> None:
         writer.write("stationary", make_stationary(header))
         writer.write("spectrum", make_spectrum(grid_of(header), turning=True))
         writer.write("passage", make_passage(header))
+        grid, times, paths = grid_of(header), np.arange(3.0), np.ones((2, 3, 2))
+        writer.write("ensemble", make_ensemble(grid, times, paths))
+        writer.write("validation", make_validation(grid, times[1:], ["a", "b"]))
         writer.close("complete", timings={"solve": 1.0}, notes=["a note"])
 
 

@@ -7,11 +7,14 @@ import numpy as np
 from fokkerplanck.domain import Axis, Domain
 from fokkerplanck.grid import Grid
 from fokkerplanck.io import (
+    COMPARED,
+    ENSEMBLE,
     OBSERVABLES,
     PASSAGE,
     POINTS,
     SPECTRUM,
     STATIONARY,
+    VALIDATION,
     Frame,
     Header,
     ResultWriter,
@@ -146,3 +149,29 @@ def make_passage(header, escape=True, full=True, wells=3):
     numbers = {name: 0.5 for name in PASSAGE.attributes if name not in texts}
     arrays = {"side": ("x lower", "target"), "delay": np.linspace(0.0, 1.0, 5)}
     return PASSAGE.build(grid, filled(PASSAGE) | arrays, numbers | texts, children)
+
+
+def make_ensemble(grid, time, trajectories=None, method="weak-2", particles=1000, **arrays):
+    """Walkers at some times; what is not given is 0."""
+    sizes = {"walk_time": len(time), "side": 2 * grid.ndim}
+    sizes |= dict.fromkeys(("component", "component2"), grid.ndim)
+    found = {"walk_time": time, "time": time, "trajectories": trajectories}
+    found["side"] = [f"{name} {end}" for name in grid.names for end in ("lower", "upper")]
+    for name, one in ENSEMBLE.variables.items():
+        if one.dims != name and name not in found:
+            words = one.dims.split()
+            shape = [n for w in words for n in (grid.shape if w == "axes" else [sizes[w]])]
+            found[name] = np.zeros(shape, dtype=int if one.counts else float)
+    numbers = {"particles": particles, "method": method, "step": 0.1, "seed": 77}
+    return ENSEMBLE.build(grid, found | arrays, numbers)
+
+
+def make_validation(grid, time, sentences, verdict=(0.5, True), **series):
+    """A comparison at some times with (p-value, agrees); what is not given is 0.5."""
+    found = {name: np.full(len(time), 0.5) for name in COMPARED}
+    numbers = {"p_value": verdict[0], "level": 1e-3, "agrees": verdict[1]}
+    return VALIDATION.build(
+        grid,
+        {"walk_time": time, "time": time, **found, **series},
+        numbers | {"sentences": "\n".join(sentences)},
+    )

@@ -25,7 +25,7 @@ from fokkerplanck.analyses.transfer_findings import (
 from fokkerplanck.case import Case
 from fokkerplanck.errors import CaseError
 from fokkerplanck.figures.discrete import discrete_figures
-from fokkerplanck.io import DISCRETE, Arrays
+from fokkerplanck.io import DISCRETE, ENSEMBLE, Arrays
 from fokkerplanck.io.result import Result
 from fokkerplanck.report.closing_table import summary
 from fokkerplanck.report.numbers import expectations, number_of
@@ -229,8 +229,9 @@ def test_walkers_with_mini_batches_tell_grid_error_from_sampling() -> None:
     assert asked.ensemble is not None
     asked = replace(asked, ensemble=replace(asked.ensemble, particles=30_000, trajectories=0))
     start = initial_density(asked)
-    record, _ = walk(asked, start, np.ones(asked.grid.shape, dtype=bool))
-    numbers = _against_walkers(asked, _operator(asked, asked.grid, None), start, record)
+    tree, _ = walk(asked, start, np.ones(asked.grid.shape, dtype=bool))
+    walkers = Arrays(tree, ENSEMBLE)
+    numbers = _against_walkers(asked, _operator(asked, asked.grid, None), start, walkers)
     # On 64^2 cells some 3 % of the walkers are in a wrong bin, on 128^2 less than 1 %.
     assert 1.2 * numbers["walkers_sampling"] < numbers["walkers_distance"] < 0.05
     assert numbers["walkers_noise"] < numbers["walkers_grid"] < 0.1

@@ -22,7 +22,7 @@ from fokkerplanck import StoreError, export, load_case, open_result, run, write_
 from fokkerplanck.cli.main import main
 from fokkerplanck.figures import draw
 from fokkerplanck.io import Checkpoint, ResultWriter, check_free, settle
-from fokkerplanck.io.storage import disk
+from fokkerplanck.io.storage.parts import folder_of
 from fokkerplanck.report.page import write_page
 from fokkerplanck.runtime.files import whole_file
 
@@ -195,11 +195,8 @@ def test_one_writer_under_two_names() -> None:
     assert sorted(os.listdir(".")) == ["a.h5", "b"]
 
 
-def test_readers_through_a_link_see_the_journal(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(disk, "FREE_SYNC_S", 1e9)
+def test_readers_through_a_link_see_the_parts() -> None:
     writer = begun(Path("a.h5"), 2)
-    # What comes now waits in the journal.
-    monkeypatch.setattr(disk, "FREE_SYNC_S", -1e9)
     link = linked(Path("a.h5"), os.symlink)
     result = open_result(link)
     assert len(result.time) == 2
@@ -212,7 +209,8 @@ def test_settling_through_a_link() -> None:
     with begun(Path("a.h5"), 2):
         pass
     link = linked(Path("a.h5"), os.symlink)
-    Path("a.h5.walkers").write_bytes(b"left")
+    Path("a.h5.part").mkdir()
+    Path("a.h5.part/walkers.npz").write_bytes(b"left")
     settle(link)
     assert sorted(os.listdir(".")) == ["a.h5", "b"]
 
@@ -266,7 +264,7 @@ PLACED = ("report.html", "zoomable.html", "density.png", "free_energy.png", "obs
 def test_no_link_is_written_through(good: Path, kind: Callable[..., None]) -> None:
     names = [
         *PLACED,
-        *(f"quick.h5{end}" for end in (".part", ".journal-a", ".journal-b", ".walkers.part")),
+        "quick.h5.part",
         *("quick.vtkhdf.part", "quick_xdmf.h5.part", "quick.xdmf.part", "report.html.part"),
     ]
     for name in names:
@@ -286,6 +284,29 @@ def test_no_link_is_written_through(good: Path, kind: Callable[..., None]) -> No
         assert Path(name).stat().st_size > len(VICTIM)
     assert not list(Path().glob(".*"))
     assert Path("report.html").stat().st_mode == Path("quick.toml").stat().st_mode
+
+
+def test_a_folder_of_parts_that_is_a_link_is_replaced() -> None:
+    """What is in the folder it leads to stays, whatever its names."""
+    Path("victim").mkdir()
+    for name in ("frame-00000001.npz", "walkers.npz", "result.new"):
+        Path("victim", name).write_text("precious")
+    os.symlink("victim", "a.h5.part")
+    with begun(Path("a.h5"), 3):
+        assert not folder_of(Path("a.h5")).is_symlink()
+    assert [Path("victim", name).read_text() for name in os.listdir("victim")] == ["precious"] * 3
+    assert sorted(os.listdir(".")) == ["a.h5", "victim"]
+
+
+def test_no_part_is_written_through_a_link() -> None:
+    Path("victim").write_text("precious")
+    Path("a.h5.part").mkdir()
+    for name in ("frame-00000001.npz", "frame-00000001.npz.new", "result.new", "walkers.npz"):
+        os.symlink("../victim", f"a.h5.part/{name}")
+    with begun(Path("a.h5"), 3):
+        assert len(open_result("a.h5").time) == 3
+    assert Path("victim").read_text() == "precious"
+    assert sorted(os.listdir(".")) == ["a.h5", "victim"]
 
 
 @pytest.mark.parametrize("kind", [os.symlink, os.link])

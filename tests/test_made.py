@@ -236,7 +236,7 @@ def test_data_in_a_table(beans: Path, tmp_path: Path, standardise: bool) -> None
     assert result.ensemble is not None
     assert result.ensemble.method == "sgd"
     assert result.validation is not None
-    assert not np.isnan(result.validation.series["diffusion_gap"]).all()
+    assert not np.isnan(result.validation.diffusion_gap).all()
     beans.unlink()
     again = fp.load_case(tmp_path / "out" / "beans.h5")
     assert again.problem.model is not None

@@ -15,8 +15,6 @@ from fokkerplanck.io.notebook import ROWS, record_html
 RESULT = with_everything()
 RECORDS = [
     RESULT,
-    RESULT.ensemble,
-    RESULT.validation,
 ]
 
 

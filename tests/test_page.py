@@ -16,8 +16,15 @@ import browser
 import numpy as np
 import pytest
 from PIL import Image
-from store_samples import make_header, make_passage, make_spectrum
+from store_samples import (
+    make_ensemble,
+    make_header,
+    make_passage,
+    make_spectrum,
+    make_validation,
+)
 from test_plots import ornstein_uhlenbeck
+from xarray import DataTree
 
 from fokkerplanck.analyses.text import number
 from fokkerplanck.case import Expect, toml_value
@@ -27,8 +34,6 @@ from fokkerplanck.figures.film import FRAMES, FilmPanel
 from fokkerplanck.io import (
     CONTROL,
     DISCRETE,
-    EnsembleRecord,
-    ValidationRecord,
 )
 from fokkerplanck.io.result import Result
 from fokkerplanck.report.checks import checks_of
@@ -64,31 +69,36 @@ def relaxing(**fields: object) -> Result:
     return replace(result, **(values | {"attrs": attrs} | fields))
 
 
+def with_verdict(result: Result, p_value: float, agrees: bool) -> DataTree:
+    """A comparison of its last two times."""
+    series = {
+        name: np.random.default_rng(6203).random(2)
+        for name in ("p_value", "fit", "remaining_p_value")
+    }
+    series["noise_shape"] = np.full(2, np.nan)
+    sentences = ("they agree", EVIL)
+    return make_validation(result.grid, result.time[2:], sentences, (p_value, agrees), **series)
+
+
 def with_everything() -> Result:
     """The same with a record of every analysis."""
     result = relaxing(notes=[f"caution {EVIL}", "scheme high-order: well", "stepper fast: it is"])
     shape, times, rng = result.shape, len(result.time), np.random.default_rng(5077)
     result.analyses["spectrum"] = make_spectrum(result.grid, turning=True)
     result.analyses["passage"] = make_passage(make_header(shape))
-    result.analyses["ensemble"] = EnsembleRecord(
+    result.analyses["ensemble"] = make_ensemble(
+        result.grid,
         result.time,
-        rng.integers(0, 9, (times, *shape)),
-        *(np.zeros((times, *more), dtype=int) for more in ((), (4,), ())),
-        rng.random((times, 2)),
-        rng.random((times, 2, 2)),
-        *rng.random((2, times)),
-        1000,
-        EVIL,
-        0.1,
-        77,
-    )
-    series = {name: rng.random(2) for name in ("p_value", "fit", "remaining_p_value")}
-    series["noise_shape"] = np.full(2, np.nan)
-    result.analyses["validation"] = ValidationRecord(
-        result.time[2:], series, 0.5, 1e-3, True, ("they agree", EVIL)
+        method=EVIL,
+        counts=rng.integers(0, 9, (times, *shape)),
+        mean=rng.random((times, 2)),
+        covariance=rng.random((times, 2, 2)),
+        loss=rng.random(times),
+        gradient_norm=rng.random(times),
     )
     schedules = {"policy": ("optimal", EVIL), "values": rng.random((2, 3)), "costs": [1.0, 2.0]}
     ends = {"edges": np.linspace(0, 1, 4), "interval": np.linspace(0, 1, 7)[1::2]}
+    result.analyses["validation"] = with_verdict(result, 0.5, True)
     result.analyses["control"] = CONTROL.build(
         result.grid, {**schedules, **ends}, {"of": "learning-rate", "hjb": 0.5}
     )
@@ -218,8 +228,8 @@ def test_whatever_a_case_says_is_text(figures: list[Path]) -> None:
 def test_every_analysis_has_its_part() -> None:
     parts = {a["id"] for a in check_page(report_page(with_everything())).all("section")}
     assert parts == {
-        *("case", "checks", "evolution", "stationary", "spectrum", "passage", "walkers"),
-        *("control", "discrete", "costs", "again"),
+        *("case", "checks", "evolution", "stationary", "spectrum", "passage", "ensemble"),
+        *("validation", "control", "discrete", "costs", "again"),
     }
     bare = replace(relaxing(), analyses={}, observables={}, time=np.zeros(0))
     bare.density = bare.density[:0]
@@ -287,8 +297,7 @@ def test_mass_may_leave_by_absorbing_sides_but_not_enter() -> None:
 )
 def test_verdict_of_the_walkers(agrees: bool, p_value: float, state: str) -> None:
     result = with_everything()
-    assert result.validation is not None
-    result.validation.agrees, result.validation.p_value = agrees, p_value
+    result.analyses["validation"] = with_verdict(result, p_value, agrees)
     [check] = [check for check in checks_of(result, {}) if "Walkers" in check.what]
     assert check.state == state
 

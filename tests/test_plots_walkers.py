@@ -6,12 +6,12 @@ from pathlib import Path
 
 import numpy as np
 import pytest
+from store_samples import make_ensemble
 
 from fokkerplanck.domain import Axis, Domain
 from fokkerplanck.figures import draw
 from fokkerplanck.figures.walkers import BINS, pooled, walkers_figures
 from fokkerplanck.grid import Grid
-from fokkerplanck.io import EnsembleRecord
 from fokkerplanck.io.result import Result
 from fokkerplanck.validation import cell_masses
 
@@ -38,22 +38,12 @@ def with_walkers(
     grid = Grid.of(Domain(tuple(Axis(name, -4.0, 4.0) for name in "xyz"[:d])), cells)
     chances = [cell_masses(grid, gaussian(1.5 - 0.5 * t + shift)) for t in time[:seen]]
     counts = np.stack([rng.multinomial(PARTICLES, p.ravel()).reshape(cells) for p in chances])
-    zeros = np.zeros(seen)
-    walkers = EnsembleRecord(
-        time=time[:seen],
-        counts=counts,
-        outside=zeros.astype(int),
-        absorbed=np.zeros((seen, 2 * d), dtype=int),
-        lost=zeros.astype(int),
-        mean=np.zeros((seen, d)),
-        covariance=np.zeros((seen, d, d)),
-        loss=zeros,
-        gradient_norm=zeros,
+    walkers = make_ensemble(
+        grid,
+        time[:seen],
+        rng.normal(size=(kept, seen, d)) if kept else None,
         particles=PARTICLES,
-        method="weak-2",
-        step=0.01,
-        seed=1,
-        trajectories=rng.normal(size=(kept, seen, d)) if kept else None,
+        counts=counts,
     )
     return Result(
         title="",

@@ -20,8 +20,9 @@ from fokkerplanck.analyses.ensemble import walk
 from fokkerplanck.analyses.start import initial_density
 from fokkerplanck.case import Case, bundled_cases
 from fokkerplanck.errors import CaseError, CaseWarning, StoreError
+from fokkerplanck.io import ENSEMBLE, Arrays
 from fokkerplanck.io.result import Result
-from fokkerplanck.io.storage.journal import journal_files
+from fokkerplanck.io.storage.parts import folder_of
 from fokkerplanck.pipeline.recorder import Recorder
 from fokkerplanck.report.closing_table import summary
 from fokkerplanck.report.numbers import free_energy_increase, mass_drift, number_of
@@ -237,7 +238,8 @@ def test_sgd_on_data_has_the_moments_that_its_case_states(name: str) -> None:
     case = replace(
         case, ensemble=replace(case.ensemble, particles=particles, seed=71917, trajectories=0)
     )
-    record, _ = walk(case, initial_density(case), np.ones(case.grid.shape, dtype=bool))
+    tree, _ = walk(case, initial_density(case), np.ones(case.grid.shape, dtype=bool))
+    record = Arrays(tree, ENSEMBLE)
     assert record.lost[-1] == 0
     stated = {key: one for key, one in case.expect.items() if key.startswith("ensemble.")}
     assert len(stated) == 5
@@ -330,9 +332,9 @@ def test_resumed_run_equals_an_uninterrupted_one(
     copied = tmp_path / "copied.h5"
 
     def copy_and_die(recorder: Recorder) -> None:
-        # What a kill without warning leaves: the open file as it is on disk, and its journal.
-        for file in (recorder.path, *journal_files(recorder.path)):
-            shutil.copy(file, file.with_name(file.name.replace("cut", "copied")))
+        # What a kill without warning leaves: the file as it is on disk, and its parts.
+        shutil.copy(recorder.path, copied)
+        shutil.copytree(folder_of(recorder.path), folder_of(copied))
         raise Killed
 
     with monkeypatch.context() as patch:

@@ -6,12 +6,19 @@ from dataclasses import replace
 import h5py
 import numpy as np
 import pytest
-from store_samples import make_frame, make_grid, make_header, make_spectrum, write
+from store_samples import (
+    make_frame,
+    make_grid,
+    make_header,
+    make_spectrum,
+    make_stationary,
+    write,
+)
 
 from fokkerplanck.errors import CaseError, StoreError
 from fokkerplanck.io import SCHEMA, SPECTRUM, Arrays, Checkpoint, ResultWriter, read
 from fokkerplanck.io.layout import CHUNK_BYTES, density_chunk
-from fokkerplanck.io.storage.slots import read_slots
+from fokkerplanck.io.storage.checkpoint import read_checkpoint
 
 xarray = pytest.importorskip("xarray")
 pytest.importorskip("h5netcdf")
@@ -70,14 +77,13 @@ def test_h5py_finds_plain_names_and_every_dimension_has_a_scale(tmp_path):
         file.visititems(check)
 
 
-def test_every_frame_is_on_disk_when_append_returns(tmp_path, monkeypatch):
-    # A disk slower than this share of a run gets several frames at a time, from the journal.
-    monkeypatch.setattr("fokkerplanck.io.storage.disk.FREE_SYNC_S", 1e9)
+def test_every_frame_is_on_disk_when_append_returns(tmp_path):
     header = make_header()
     with ResultWriter.create(tmp_path / "a.h5", header) as writer:
         for index in range(3):
             writer.append(make_frame(header, index))
             shutil.copy(tmp_path / "a.h5", tmp_path / "copy.h5")
+            shutil.copytree(tmp_path / "a.h5.part", tmp_path / "copy.h5.part", dirs_exist_ok=True)
             contents = read(tmp_path / "copy.h5")
             assert (contents.status, len(contents.time)) == ("running", index + 1)
             expected = make_frame(header, index).density
@@ -101,14 +107,13 @@ def test_single_precision_is_of_the_density_alone(tmp_path):
     header = make_header()
     frame = make_frame(header, 0)
     with ResultWriter.create(tmp_path / "a.h5", header, precision="float32") as writer:
-        writer.append(frame)
-        writer.checkpoint(Checkpoint(0, 0.0, frame.density))
+        writer.append(frame, Checkpoint(0, 0.0, frame.density))
     contents = read(tmp_path / "a.h5")
     assert contents.density.dtype == np.float32
     np.testing.assert_array_equal(contents.density[0], frame.density.astype(np.float32))
     assert contents.observables["mass"][0] == frame.observables["mass"]
     with h5py.File(tmp_path / "a.h5") as file:
-        np.testing.assert_array_equal(read_slots(file)[0][2].density, frame.density)
+        np.testing.assert_array_equal(read_checkpoint(file).density, frame.density)
 
 
 def test_only_first_and_last_density_kept(tmp_path):
@@ -167,7 +172,37 @@ def test_full_disk_is_told_before_the_file_breaks(tmp_path, monkeypatch):
     monkeypatch.setattr("shutil.disk_usage", lambda path: type("", (), {"free": 1000}))
     with pytest.raises(StoreError, match="disk is full"), writer:
         writer.append(make_frame(header, 1))
-    assert (read(tmp_path / "a.h5").status, len(read(tmp_path / "a.h5").time)) == ("interrupted", 1)
+    # There is no room either for the last words of a run, which need the file once more.
+    assert (read(tmp_path / "a.h5").status, len(read(tmp_path / "a.h5").time)) == ("running", 1)
+    monkeypatch.undo()
+    assert not list(tmp_path.glob("*.lock"))
+    with ResultWriter.resume(tmp_path / "a.h5", header)[0] as writer:
+        writer.append(make_frame(header, 0))
+    assert read(tmp_path / "a.h5").status == "complete"
+    assert list(tmp_path.iterdir()) == [tmp_path / "a.h5"]
+
+
+def test_an_end_that_does_not_fit_is_made_up_for_by_resume(tmp_path, monkeypatch):
+    """Nothing that was reported is lost, and the frames need not be computed again."""
+    header = make_header()
+    writer = ResultWriter.create(tmp_path / "a.h5", header)
+    for index in range(4):
+        frame = make_frame(header, index)
+        writer.append(frame, Checkpoint(index, frame.time, frame.density))
+    writer.write("stationary", make_stationary(header))
+    with monkeypatch.context() as patch:
+        patch.setattr("shutil.disk_usage", lambda path: type("", (), {"free": 1000}))
+        with pytest.raises(StoreError, match="the disk is full: the result takes"):
+            writer.close("complete")
+    contents = read(tmp_path / "a.h5")
+    assert (contents.status, len(contents.time)) == ("running", 4)
+    expected = make_stationary(header).density
+    np.testing.assert_array_equal(contents.analyses["stationary"].density, expected)
+    resumed, checkpoint = ResultWriter.resume(tmp_path / "a.h5", header)
+    assert (checkpoint.frame, resumed.frames) == (3, 4)
+    resumed.close("complete")
+    np.testing.assert_array_equal(read(tmp_path / "a.h5").density, contents.density)
+    assert list(tmp_path.iterdir()) == [tmp_path / "a.h5"]
 
 
 @pytest.mark.parametrize("name", ["time", "mass", "stationary", "row"])

@@ -12,9 +12,11 @@ import numpy as np
 import pytest
 from store_samples import make_frame, make_header, make_stationary, write
 
+from fokkerplanck import open_result
 from fokkerplanck.errors import StoreError
-from fokkerplanck.io import OBSERVABLES, Checkpoint, ResultWriter, read
-from fokkerplanck.io.storage.slots import read_slots
+from fokkerplanck.io import Checkpoint, ResultWriter, identity, read
+from fokkerplanck.io.storage.checkpoint import read_checkpoint
+from fokkerplanck.io.storage.parts import frame_name
 
 xarray = pytest.importorskip("xarray")
 pytest.importorskip("h5netcdf")
@@ -25,10 +27,9 @@ def interrupted(path, header, frames, checkpoint, **options):
     writer = ResultWriter.create(path, header, **options)
     for index in range(frames):
         frame = make_frame(header, index)
-        writer.append(frame)
-        if index <= checkpoint:
-            counters = {"steps": 3 * index, "matvecs": np.int64(2**40), "norm": 0.1, "by": "auto"}
-            writer.checkpoint(Checkpoint(index, frame.time, frame.density, index / 7, counters))
+        counters = {"steps": 3 * index, "matvecs": np.int64(2**40), "norm": 0.1, "by": "auto"}
+        state = Checkpoint(index, frame.time, frame.density, index / 7, counters)
+        writer.append(frame, state if index <= checkpoint else None)
     writer.close("interrupted")
 
 
@@ -66,41 +67,108 @@ def test_interrupted_again_at_once_keeps_the_last_density(tmp_path):
     np.testing.assert_array_equal(read(tmp_path / "a.h5").density[4], make_frame(header, 4).density)
 
 
-def test_checkpoints_alternate_and_a_torn_one_falls_back(tmp_path):
+def test_frames_after_the_checkpoint_are_dropped(tmp_path):
     header = make_header()
-    interrupted(tmp_path / "a.h5", header, 4, checkpoint=3)
-    with h5py.File(tmp_path / "a.h5", "r+") as file:
-        (newest, slot, state), (older, other, _) = read_slots(file)
-        assert (newest, older) == (4, 3)
-        assert {slot, other} == {"a", "b"}
-        assert state.frame == 3
-        file[f"checkpoint/{slot}/density"][0, 0] += 1e-16 + 1e-9
-    writer, checkpoint = ResultWriter.resume(tmp_path / "a.h5", header)
-    assert checkpoint.frame == 2
-    # The torn slot is the one to be overwritten, so that the good one stays.
-    writer.checkpoint(replace(checkpoint, step=0.5))
-    writer.close("interrupted")
+    interrupted(tmp_path / "a.h5", header, 5, checkpoint=2)
     with h5py.File(tmp_path / "a.h5") as file:
-        (_, first, newest_state), (_, second, _) = read_slots(file)
-        assert (first, second, newest_state.step) == (slot, other, 0.5)
+        assert read_checkpoint(file).frame == 2
+        assert len(file["time"]) == 5
+    writer, checkpoint = ResultWriter.resume(tmp_path / "a.h5", header)
+    assert (checkpoint.frame, writer.frames) == (2, 3)
+    assert len(read(tmp_path / "a.h5").time) == 3
+    frame = make_frame(header, 3)
+    for other in (replace(checkpoint, frame=3), replace(checkpoint, density=frame.density)):
+        with pytest.raises(ValueError, match="not that of the frame"):
+            writer.append(frame, other)
+    writer.close("interrupted")
 
 
-@pytest.mark.parametrize("every_frame", [True, False])
-def test_unequal_lengths_are_cut_to_whole_frames(tmp_path, every_frame):
-    header = make_header()
-    interrupted(tmp_path / "a.h5", header, 5, checkpoint=2, every_frame=every_frame)
-    with h5py.File(tmp_path / "a.h5", "r+") as file:
-        file["density"].resize(6, axis=0)
-        file["time"].resize(6, axis=0)
-        file["mass"].resize(4, axis=0)
-    contents = read(tmp_path / "a.h5")
-    assert len(contents.time) == len(contents.density) == len(contents.observables["mean"]) == 4
-    with h5py.File(tmp_path / "a.h5", "r+") as file:
-        for name in OBSERVABLES:
-            file[name].resize(6, axis=0)
-        file["mass"][4:] = 1.0
-    assert len(read(tmp_path / "a.h5").time) == 5  # the time of frame 5 was never written
-    assert ResultWriter.resume(tmp_path / "a.h5", header)[1].frame == 2
+def killed(path, header, frames):
+    """What a kill leaves: the file with its first frame, and a part for each of the others."""
+    writer = ResultWriter.create(path, header)
+    for index in range(frames):
+        frame = make_frame(header, index)
+        writer.append(frame, Checkpoint(index, frame.time, frame.density, index / 7))
+    writer.write("stationary", make_stationary(header))
+    writer._store._lock.release()
+    return path.with_name(path.name + ".part")
+
+
+@pytest.mark.parametrize("damage", ["cut", "flipped", "gone", "empty", "of another run", "text"])
+def test_frames_count_up_to_a_part_that_is_damaged(tmp_path, damage):
+    header, path = make_header(), tmp_path / "a.h5"
+    folder = killed(path, header, 8)
+    part = folder / frame_name(5)
+    data = part.read_bytes()
+    if damage == "cut":
+        part.write_bytes(data[:-100])
+    elif damage == "flipped":
+        place = len(data) // 2
+        part.write_bytes(data[:place] + bytes([data[place] ^ 4]) + data[place + 1 :])
+    elif damage == "gone":
+        part.unlink()
+    elif damage == "empty":
+        part.write_bytes(b"")
+    elif damage == "text":
+        part.write_bytes(b"PK" + bytes(200))
+    else:
+        other = killed(tmp_path / "b.h5", header, 6)
+        (other / frame_name(5)).rename(part)
+    assert len(read(path).time) == 5
+    writer, checkpoint = ResultWriter.resume(path, header)
+    assert (checkpoint.frame, writer.frames) == (4, 5)
+    place = f"5 whole frames are there, and the run goes on at time {make_frame(header, 4).time!r}"
+    if damage == "gone":
+        assert writer.recovered == ""
+    else:
+        assert writer.recovered.startswith(str(part))
+        assert writer.recovered.endswith(place)
+    with writer:
+        for index in range(5, 8):
+            writer.append(make_frame(header, index))
+    for index in range(8):
+        np.testing.assert_array_equal(read(path).density[index], make_frame(header, index).density)
+    assert not folder.exists()
+
+
+def test_a_file_with_its_parts_is_one_result(tmp_path):
+    """Analyses and states as well; nothing is written, and a copy of both goes on."""
+    header, path = make_header(), tmp_path / "a.h5"
+    folder = killed(path, header, 6)
+    before = {file: file.read_bytes() for file in (path, *folder.iterdir())}
+    with h5py.File(path) as file:
+        assert (len(file["time"]), file.attrs["status"]) == (1, "running")
+        assert "stationary" not in file
+    contents = read(path)
+    assert (contents.status, len(contents.time)) == ("running", 6)
+    expected = make_stationary(header)
+    np.testing.assert_array_equal(contents.analyses["stationary"].current, expected.current)
+    assert {file: file.read_bytes() for file in before} == before
+    with ResultWriter.resume(path, header)[0] as writer:
+        assert writer.found("stationary").entropy_production == expected.entropy_production
+    assert read(path).status == "complete"
+
+
+def test_an_interrupted_file_goes_on_without_its_folder(tmp_path):
+    header, path = make_header(), tmp_path / "a.h5"
+    interrupted(path, header, 5, checkpoint=4)
+    assert [file.name for file in tmp_path.iterdir()] == ["a.h5"]
+    assert ResultWriter.resume(path, header)[1].frame == 4
+
+
+def test_parts_go_into_the_file_from_time_to_time(tmp_path):
+    """It doubles each time, so that little is written twice, and parts stay few."""
+    header, path = make_header((5,)), tmp_path / "a.h5"
+    writer, found = ResultWriter.create(path, header), []
+    for index in range(300):
+        writer.append(make_frame(header, index))
+        with h5py.File(path) as file:
+            found.append(len(file["time"]))
+            parts = len(list(path.with_name("a.h5.part").iterdir()))
+            assert parts == index + 1 - found[-1] <= max(64, found[-1])
+    assert len(set(found)) <= 5
+    writer.close("complete")
+    assert len(read(path).time) == 300
 
 
 def other_cell_count(header):
@@ -140,6 +208,24 @@ def test_resume_refuses_complete_and_absent_runs(tmp_path):
         ResultWriter.resume(tmp_path / "b.h5", header)
 
 
+def test_files_that_no_run_of_this_version_began_are_told(tmp_path):
+    header = make_header()
+    interrupted(tmp_path / "a.h5", header, 3, checkpoint=2)
+    open_result(tmp_path / "a.h5").save(tmp_path / "saved.h5")
+    with pytest.raises(StoreError, match=r"not begun by a run.*--overwrite"):
+        ResultWriter.resume(tmp_path / "saved.h5", header)
+    with h5py.File(tmp_path / "a.h5", "r+") as file:
+        for slot in "ab":
+            for name in ("density", "step", "frame", "reached", "counters"):
+                file[f"checkpoint/{slot}/{name}"] = file[f"checkpoint/{name}"][()]
+        for name in ("density", "step", "frame", "reached", "counters"):
+            del file[f"checkpoint/{name}"]
+    assert len(open_result(tmp_path / "a.h5").time) == 3
+    assert not identity(tmp_path / "a.h5").resumable
+    with pytest.raises(StoreError, match=r"by an earlier version.*--overwrite"):
+        ResultWriter.resume(tmp_path / "a.h5", header)
+
+
 def test_a_run_stopped_before_its_first_checkpoint_begins_anew(tmp_path):
     header = make_header()
     interrupted(tmp_path / "c.h5", header, 2, checkpoint=-1)
@@ -159,8 +245,7 @@ header = make_header((16, 20))
 with ResultWriter.create(sys.argv[1], header) as writer:
     for index in range(100_000):
         frame = make_frame(header, index)
-        writer.append(frame)
-        writer.checkpoint(Checkpoint(index, frame.time, frame.density, 0.5, {"n": index}))
+        writer.append(frame, Checkpoint(index, frame.time, frame.density, 0.5, {"n": index}))
         if index == 0:
             sys.stdout.write("begun")
             sys.stdout.flush()

@@ -56,6 +56,7 @@ def test_numbers_are_those_of_the_result() -> None:
     assert result.ensemble is not None
     assert result.validation is not None
     walkers = result.ensemble
+    assert found["validation_fit"] == result.validation.fit[-1]
     result.timings["compile"] = 1e6
     walkers.lost[-1], walkers.outside[-1], walkers.absorbed[-1] = 2, 3, [4, 1]
     found = numbers_of(result)

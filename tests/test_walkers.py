@@ -14,9 +14,11 @@ from scipy import stats
 from fokkerplanck import load_case, open_result, run
 from fokkerplanck.analyses.ensemble import chosen_method, walk
 from fokkerplanck.analyses.validation import compare, validate
+from fokkerplanck.case import Case
 from fokkerplanck.case.choices import METHODS as NAMES
 from fokkerplanck.cli.main import main
 from fokkerplanck.errors import CaseError, CaseWarning, StoreError
+from fokkerplanck.io import ENSEMBLE, Arrays
 from fokkerplanck.io.result import Result
 from fokkerplanck.particles import METHODS
 from fokkerplanck.report.closing_table import summary
@@ -51,6 +53,12 @@ trajectories = 3
 """
 
 
+def walked(case: Case, start: np.ndarray, visited: np.ndarray) -> Arrays:
+    """The walkers of a case."""
+    tree, _ = walk(case, start, visited)
+    return Arrays(tree, ENSEMBLE)
+
+
 @pytest.fixture
 def file(tmp_path: Path) -> Path:
     path = tmp_path / "case.toml"
@@ -78,12 +86,12 @@ def test_walkers_and_density_agree_and_the_file_has_both(file: Path, tmp_path: P
     assert (np.abs(walkers.mean - result.mean) < spread + 5e-3).all()
     assert comparison.agrees
     assert comparison.p_value > 1e-3
-    assert (comparison.series["grid_error"] > 0.0).all()
+    assert (comparison.grid_error > 0.0).all()
     text = summary(case, result)
     assert "40,000 by weak-2" in text
     assert "walkers and density agree" in text
     assert number_of("ensemble.mean[1]", result) == walkers.mean[-1, 1]
-    assert number_of("validation.p_value", result) == comparison.series["p_value"][-1]
+    assert number_of("validation.p_value", result) == comparison.some("p_value")["p_value"][-1]
     for name, words in (("ensemble.sum", "gradient_norm"), ("validation.p", "total_variation")):
         with pytest.raises(CaseError, match=words):
             number_of(name, result)
@@ -95,14 +103,7 @@ def test_memory_file_and_copy_hold_the_same(file: Path, tmp_path: Path) -> None:
     again = open_result(written.save(tmp_path / "b.h5"))
     for other in (written, again):
         for name in ("ensemble", "validation"):
-            for key, value in vars(getattr(memory, name)).items():
-                theirs = getattr(getattr(other, name), key)
-                if key == "series":
-                    assert value.keys() == theirs.keys()
-                    for series, ours in value.items():
-                        np.testing.assert_array_equal(ours, theirs[series])
-                else:
-                    np.testing.assert_array_equal(value, theirs, err_msg=key)
+            assert memory.analyses[name].identical(other.analyses[name]), name
 
 
 def wrong(result: Result, factor: float) -> Any:
@@ -124,10 +125,10 @@ def test_a_density_of_too_little_variance_is_found(file: Path) -> None:
     result = run(case)
     assert result.ensemble is not None
     kept = [0, 6]
-    assert validate(case, result.ensemble, kept, lambda k: wrong(result, 1.0)).agrees
+    assert validate(case, result.ensemble, kept, lambda k: wrong(result, 1.0)).attrs["agrees"]
     found = validate(case, result.ensemble, kept, lambda k: wrong(result, 0.94))
-    assert not found.agrees
-    assert found.series["unexplained"][0] > 0.0
+    assert not found.attrs["agrees"]
+    assert found.unexplained[0] > 0.0
 
 
 def test_compare_needs_no_case(file: Path, tmp_path: Path) -> None:
@@ -137,7 +138,7 @@ def test_compare_needs_no_case(file: Path, tmp_path: Path) -> None:
     found = compare(open_result(tmp_path / "case.h5"))
     direct = run(replace(case, validation=replace(case.validation, budget=False))).validation
     assert direct is not None
-    assert found.p_value == direct.p_value
+    assert found.attrs["p_value"] == direct.p_value
     alone = run(replace(case, ensemble=None, validation=None))
     with pytest.raises(StoreError, match=r"\[ensemble\]"):
         compare(alone)
@@ -236,14 +237,13 @@ def test_gap_of_sgd_is_split_into_shape_and_learning_rate(skewed: Path) -> None:
     assert comparison is not None
     assert comparison.p_value < 1e-9
     assert comparison.agrees
-    last = comparison.last
     # At rest the third moment is eta^2 K/(3 h) and sigma^2 = eta S/(2 h); a skewness s makes
     # s/sqrt(6) in the masses, a variance too large by eta h/2 makes eta h/(2 sqrt(2)).
     data = np.loadtxt(skewed.parent / "data.csv", delimiter=",", skiprows=1)[:, 1]
     pulls = data - data.mean()
     skewness = 0.1**2 * np.mean(pulls**3) / 3.0 / (0.1 * pulls.var() / 2.0) ** 1.5
-    assert last["noise_shape"] == pytest.approx(skewness / np.sqrt(6.0), rel=0.25)
-    assert last["diffusion_gap"] == pytest.approx(0.05 / np.sqrt(2.0), rel=0.35)
+    assert comparison.noise_shape[-1] == pytest.approx(skewness / np.sqrt(6.0), rel=0.25)
+    assert comparison.diffusion_gap[-1] == pytest.approx(0.05 / np.sqrt(2.0), rel=0.35)
     alone = load_case(skewed, {"validation.budget": False})
     assert not run(alone).validation.agrees
 
@@ -283,10 +283,10 @@ def test_p_values_of_solver_against_walkers_are_uniform(file: Path) -> None:
     for seed in range(200):
         asked = replace(case.ensemble, seed=470_000 + seed, step=0.05, trajectories=0)
         one = replace(case, ensemble=asked)
-        walkers, _ = walk(one, start, visited)
-        record = validate(one, walkers, [0, 1], lambda k: density[k])
+        walkers = walked(one, start, visited)
+        compared = validate(one, walkers, [0, 1], lambda k: density[k])
         for name in names:
-            found[name].append(float(record.series[name][-1]))
+            found[name].append(float(compared.variables[name][-1]))
     for name, values in found.items():
         assert stats.kstest(values, "uniform").pvalue > 0.001, name
         assert np.mean(values) == pytest.approx(0.5, abs=0.08), name
@@ -301,9 +301,9 @@ def test_two_percent_in_sigma_is_found_from_case_to_verdict(file: Path) -> None:
         run(replace(load_case(file, {**changes, "noise.sigma": size}), ensemble=None)).density
         for size in (1.0, 1.02)
     )
-    walkers, _ = walk(case, right[0], np.ones(case.grid.shape, dtype=bool))
-    assert validate(case, walkers, [0, 1], lambda k: right[k]).agrees
+    walkers = walked(case, right[0], np.ones(case.grid.shape, dtype=bool))
+    assert validate(case, walkers, [0, 1], lambda k: right[k]).attrs["agrees"]
     planted = load_case(file, {**changes, "noise.sigma": 1.02})
     found = validate(planted, walkers, [0, 1], lambda k: wrong[k])
-    assert not found.agrees
-    assert found.p_value < 1e-4
+    assert not found.attrs["agrees"]
+    assert found.attrs["p_value"] < 1e-4

@@ -5,6 +5,7 @@ from __future__ import annotations
 import errno
 import json
 import os
+import re
 import subprocess
 import sys
 import warnings
@@ -28,8 +29,9 @@ from fokkerplanck.case import Case
 from fokkerplanck.errors import CaseWarning, StoreError
 from fokkerplanck.io import read_walkers, walkers_file, write_walkers
 from fokkerplanck.io.result import Result
+from fokkerplanck.io.storage import parts
 from fokkerplanck.io.storage import walkers as files
-from fokkerplanck.io.storage.session import Session
+from fokkerplanck.io.storage.parts import FRESH, Folder
 from fokkerplanck.particles import EnsembleFrames, Form, Gaussian, State, ensemble, walkers
 from fokkerplanck.pipeline import ensemble_checkpoint as checkpoints
 from fokkerplanck.pipeline.recorder import Recorder
@@ -282,6 +284,17 @@ def whole(tmp_path_factory: pytest.TempPathFactory) -> Path:
     return folder / "whole.h5"
 
 
+def leave(path: Path) -> None:
+    """A state of walkers that nothing is known of."""
+    walkers_file(path).parent.mkdir(parents=True, exist_ok=True)
+    walkers_file(path).write_bytes(b"left")
+
+
+def beside(path: Path) -> list[str]:
+    """Names of all that is there."""
+    return [file.name for file in sorted(path.parent.rglob("*"))]
+
+
 def finish(case: Case, path: Path, whole: Path) -> Result:
     """Resume; the result is as if nothing had happened, and alone in its folder."""
     result = run(case, path, resume=True)
@@ -302,7 +315,7 @@ def test_an_interrupted_run_goes_on_where_its_walkers_stood(
 ) -> None:
     interrupted(case, path, monkeypatch, number)
     assert open_result(path).status == "interrupted"
-    assert sorted(file.name for file in path.parent.iterdir()) == ["case.h5", "case.h5.walkers"]
+    assert beside(path) == ["case.h5", "case.h5.part", "walkers.npz"]
     finish(case, path, whole)
     # A call and a frame after each other; the times of whole intervals.
     assert begun[1] == 0.25 * ((number - 1) // 2)
@@ -386,7 +399,7 @@ def test_an_ensemble_that_is_in_the_file_is_not_walked_again(
         with pytest.raises(KeyboardInterrupt):
             run(case, path)
     assert open_result(path).status == "interrupted"
-    walkers_file(path).write_bytes(b"left")
+    leave(path)
     assert len(begun) == 1
     result = finish(case, path, whole)
     assert len(begun) == 1
@@ -397,11 +410,16 @@ def test_an_ensemble_that_is_in_the_file_is_not_walked_again(
 def test_walkers_are_kept_until_their_ensemble_is_on_the_disk(
     case: Case, path: Path, whole: Path, at_once: None, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    def lost(self: Session) -> None:
-        raise StoreError("the disk does not take it", self.path)
+    real = Folder.put
+
+    def lost(self: Folder, name: str, data: bytes, wait: bool = True) -> None:
+        if name == "ensemble.h5":
+            assert wait
+            raise OSError(errno.EIO, "the disk does not take it")
+        real(self, name, data, wait)
 
     with monkeypatch.context() as patch:
-        patch.setattr(Session, "secure", lost)
+        patch.setattr(Folder, "put", lost)
         with pytest.raises(StoreError, match="does not take it"):
             run(case, path)
     assert walkers_file(path).exists()
@@ -414,7 +432,7 @@ def cut(data: bytes) -> Iterator[tuple[str, bytes]]:
 
 
 def torn(data: bytes) -> Iterator[tuple[str, bytes]]:
-    for place in (0, 20, 76, 90, 300, len(data) // 3, len(data) - 2):
+    for place in (0, 10, 20, 76, 90, 300, len(data) // 3, len(data) - 40, len(data) - 8):
         yield f"byte {place}", data[:place] + bytes([data[place] ^ 64]) + data[place + 1 :]
     yield "noise", np.random.default_rng(40961).bytes(len(data))
     yield "longer", data + b"\0"
@@ -434,11 +452,26 @@ def test_a_damaged_file_is_told_in_a_sentence(tmp_path: Path) -> None:
     assert found is not None
     assert found[0] == {"time": 0.1}
     assert all(np.array_equal(found[1][name], values) for name, values in arrays.items())
+    unseen = []
     for name, changed in (*cut(data), *torn(data)):
         file.write_bytes(changed)
-        with pytest.raises(StoreError, match=r"a\.walkers: (this file is damaged: |these)") as told:
-            read_walkers(tmp_path / "a", "a" * 64, form)
-        assert "\n" not in str(told.value), name
+        told = ""
+        try:
+            found = read_walkers(tmp_path / "a", "a" * 64, form)
+        except StoreError as error:
+            told = str(error)
+        if told:
+            assert re.search(r"a\.part/walkers\.npz: (this file is damaged: |these)", told)
+            assert "\n" not in told, name
+            continue
+        unseen.append(name)
+        assert found is not None
+        assert all(np.array_equal(found[1][name], values) for name, values in arrays.items())
+    # Heads of members stand twice in an archive, and the one read is that at its end; there a time
+    # stands, too. What follows the end does not belong to it.
+    assert unseen[:2] == ["byte 10", "byte 20"]
+    assert unseen[-1] == "longer"
+    assert len(unseen) <= 4
     file.unlink()
     file.mkdir()
     with pytest.raises(StoreError, match="a file is needed"):
@@ -495,8 +528,7 @@ def test_stale_walkers_go_with_their_result(
     file = walkers_file(path)
     interrupted(case, path, monkeypatch, 6)
     # Killed while it was written.
-    partial_file = file.with_name(file.name + ".part")
-    partial_file.write_bytes(b"half")
+    file.with_name(file.name + FRESH).write_bytes(b"half")
     monkeypatch.setattr(checkpoints, "INTERVAL_S", 1e9)
     with monkeypatch.context() as patch:
         # An end that no analysis is forgiven for.
@@ -506,13 +538,13 @@ def test_stale_walkers_go_with_their_result(
     assert [one.name for one in path.parent.iterdir()] == [path.name]
     # The same where the result was removed by hand, and beside a result that is complete.
     path.unlink()
-    file.write_bytes(b"left")
+    leave(path)
     run(case, path)
     assert not file.exists()
-    file.write_bytes(b"left")
+    leave(path)
     run(case, path, resume=True)
     assert [one.name for one in path.parent.iterdir()] == [path.name]
-    file.write_bytes(b"left")
+    leave(path)
     open_result(path).save(path, overwrite=True)
     assert not file.exists()
 
@@ -538,7 +570,7 @@ def test_a_full_disk_does_not_end_the_walkers(
 
     def full(*arguments: Any) -> None:
         count.append(1)
-        if len(count) > 70:
+        if len(count) > 5:
             raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC))
         real(*arguments)
 
@@ -547,9 +579,9 @@ def test_a_full_disk_does_not_end_the_walkers(
         with pytest.warns(CaseWarning, match="No space left on device; they go on") as told:
             interrupted(case, path, patch, 8)
     assert len([one for one in told if "they go on" in str(one.message)]) == 1
-    assert len(count) > 72
+    assert len(count) > 6
     # The last one that the disk took.
-    assert sorted(file.name for file in path.parent.iterdir()) == ["case.h5", "case.h5.walkers"]
+    assert beside(path) == ["case.h5", "case.h5.part", "walkers.npz"]
     finish(case, path, whole)
     assert 0.0 < begun[1] < 0.75
 
@@ -623,7 +655,7 @@ def test_arrays_of_another_size_are_not_read(
     found = read_walkers(tmp_path / "a", "a" * 64, lambda numbers: {"x": ((4, 2), np.dtype(float))})
     assert found is not None
     assert found[0] == {"n": 1}
-    monkeypatch.setattr(files.np, "empty", lambda *arguments: 1 / 0)
+    monkeypatch.setattr(parts.np, "frombuffer", lambda *arguments: 1 / 0)
     for shape, kind in (((2, 4), float), ((4, 2), np.int64)):
         with pytest.raises(StoreError, match="its arrays are not those"):
             read_walkers(tmp_path / "a", "a" * 64, lambda numbers: {"x": (shape, np.dtype(kind))})  # noqa: B023
@@ -644,9 +676,9 @@ def told(self, identity, form):
             file.write("once more\\n")
     return state
 checkpoints.EnsembleCheckpoint.last = told
-small = ("domain.x.cells=24", "domain.y.cells=24", "density.frames=4", "ensemble.particles=3000",
+small = ("domain.x.cells=24", "domain.y.cells=24", "density.frames=16", "ensemble.particles=3000",
          "validation.budget=false")
-tally, span = measure(Part("ensemble", "quadratic", small), 4, Path(sys.argv[1]), timed=False)
+tally, span = measure(Part("ensemble", "quadratic", small), 6, Path(sys.argv[1]), timed=False)
 more = begun.read_text().splitlines() if begun.exists() else []
 print(json.dumps({**vars(tally), "calls": span.calls, "begun": len(more)}))
 """
@@ -659,10 +691,10 @@ def test_a_run_killed_while_it_keeps_its_walkers_loses_nothing(tmp_path: Path) -
         capture_output=True, text=True, check=True,
     )  # fmt: skip
     tally = json.loads(done.stdout)
-    assert tally["kills"] == tally["in_write"] == 4
+    assert tally["kills"] == tally["in_write"] == 6
     # Most of them write walkers.
     assert tally["calls"] > 100
-    assert tally["ends"] >= 2
+    assert tally["ends"] >= 1
     assert tally["begun"] >= 2
     for name in ("lost_files", "lost_frames", "differing"):
         assert tally[name] == 0, tally["complaints"]

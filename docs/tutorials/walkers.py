@@ -25,8 +25,7 @@ small = {
     "expect": {},
 }
 result = fp.run(fp.load_case("double_well_1d", small))
-for sentence in result.validation.sentences:
-    print(sentence)
+print(result.validation.sentences)
 print("p = %.2f, agrees: %s" % (result.validation.p_value, result.validation.agrees))
 
 # %%
@@ -54,7 +53,7 @@ large = small | {
     "ensemble": {"method": "sgd-gaussian", "particles": 100_000},
 }
 result = fp.run(fp.load_case("double_well_1d", large))
-last = result.validation.last
+last = result["validation"].isel(walk_time=-1)
 for name in ("observed", "sampling", "grid_error", "diffusion_gap", "unexplained"):
     print("%-14s %6.2f %%" % (name, 100 * last[name]))
 print("p of the difference:   %.1e" % last["p_value"])

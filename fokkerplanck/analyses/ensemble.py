@@ -1,17 +1,22 @@
-"""The ensemble of a case: which walkers, from where, and what to say of them."""
+"""The ensemble of a case: which walkers, from where, as a tree, as numbers and in words."""
 
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable
-from dataclasses import fields
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
 from ..case import Case
-from ..io import EnsembleRecord
-from ..particles import METHODS, Client, Gaussian, Keeper, ensemble
+from ..grid import Grid
+from ..io import ENSEMBLE, Arrays
+from ..particles import METHODS, Client, EnsembleFrames, Gaussian, Keeper, ensemble
 from ..particles.ensemble import Pieces, require_steerable
 from ..particles.methods import DEFAULT_STEP, fastest_rate, longest_step, settings
+from .text import PageTable, Rows, Solved, by_axis, number, spread_out
+
+if TYPE_CHECKING:
+    from xarray import DataTree
 
 # Share of the sampling noise 1/sqrt(particles) that the error of the time steps may take, for an
 # error constant of one in units of the drift's fastest rate.
@@ -30,7 +35,7 @@ def walk(
     pieces: Pieces | None = None,
     client: Client | None = None,
     keeper: Keeper | None = None,
-) -> tuple[EnsembleRecord, list[str]]:
+) -> tuple[DataTree, list[str]]:
     """Run the ensemble that a case asks for, at output times of its density.
 
     Parameters
@@ -51,7 +56,8 @@ def walk(
 
     Returns
     -------
-    record : EnsembleRecord
+    tree : DataTree
+        The group ``/ensemble``.
     notes : list of str
         What to read with care.
 
@@ -79,9 +85,17 @@ def walk(
         client=client,
         keeper=keeper,
     )
-    names = [field.name for field in fields(EnsembleRecord)]
-    record = EnsembleRecord(**{name: getattr(found, name) for name in names})
-    return record, walkers_notes(case, record)
+    tree = ensemble_tree(case.grid, found)
+    return tree, walkers_notes(case, Arrays(tree, ENSEMBLE))
+
+
+def ensemble_tree(grid: Grid, found: EnsembleFrames) -> DataTree:
+    """The group ``/ensemble``."""
+    sides = [f"{name} {end}" for name in grid.names for end in ("lower", "upper")]
+    own = {"walk_time": found.time, "side": sides, "walker": None}
+    arrays = {name: getattr(found, name) for name in ENSEMBLE.variables if name not in own}
+    numbers = {name: getattr(found, name) for name in ENSEMBLE.attributes}
+    return ENSEMBLE.build(grid, own | arrays, numbers)
 
 
 def check_walkers(case: Case) -> None:
@@ -142,7 +156,7 @@ def step_of(case: Case, method: str, visited: np.ndarray) -> float | None:
     return min(step, longest_step(case.problem, case.grid, visited))
 
 
-def walkers_notes(case: Case, found: EnsembleRecord) -> list[str]:
+def walkers_notes(case: Case, found: Arrays) -> list[str]:
     """What to read with care in the ensemble of a case."""
     notes = []
     rate = case.problem.learning_rate
@@ -161,3 +175,42 @@ def walkers_notes(case: Case, found: EnsembleRecord) -> list[str]:
     if found.outside[-1]:
         notes.append(f"{int(found.outside[-1])} of {found.particles} walkers are outside the box")
     return notes
+
+
+def ensemble_numbers(found: Arrays) -> dict[str, Any]:
+    """Numbers of the last time by name, moments and the walkers taken by each side among them."""
+    gone = found.lost[-1] + found.outside[-1] + found.absorbed[-1].sum()
+    last = ("mean", "covariance", "loss", "gradient_norm", "outside", "absorbed", "lost")
+    return {
+        **{name: getattr(found, name) for name in ("particles", "step")},
+        **{name: getattr(found, name)[-1] for name in last},
+        "left": gone / found.particles,
+    }
+
+
+def ensemble_rows(result: Solved, found: Arrays) -> Rows:
+    """How many walkers, by which method, and their mean at the last time."""
+    text = f"{found.particles:,} by {found.method}, step {found.step:.4g}"
+    gone = int(found.absorbed[-1].sum())
+    text += f", {gone:,} absorbed" if gone else ""
+    # Of independent walkers; those that are gone are in no mean.
+    left = max(int(found.particles - gone - found.lost[-1]), 1)
+    errors = np.sqrt(np.diagonal(found.covariance[-1]) / left)
+    mean = f"{by_axis(result.names, found.mean[-1], errors)} at t = {found.time[-1]:g}"
+    return [("walkers", text), ("mean of the walkers", f"{mean} (standard errors)")]
+
+
+def ensemble_tables(result: Solved, found: Arrays) -> tuple[PageTable, ...]:
+    """Moments of the walkers, and how many are gone, at some of the times."""
+    head = ("time", *(f"mean {name}" for name in result.names), "mean loss", "outside", "gone")
+    rows = tuple(
+        (
+            number(found.time[k]),
+            *(number(x) for x in found.mean[k]),
+            number(found.loss[k]),
+            f"{int(found.outside[k]):,}",
+            f"{int(found.absorbed[k].sum() + found.lost[k]):,}",
+        )
+        for k in spread_out(len(found.time))
+    )
+    return (PageTable(f"{found.particles:,} walkers by {found.method}", head, rows),)

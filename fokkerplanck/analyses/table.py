@@ -12,20 +12,24 @@ from typing import Any
 from ..io import (
     CONTROL,
     DISCRETE,
+    ENSEMBLE,
     PASSAGE,
     SMOOTHING,
     SPECTRUM,
     STATIONARY,
+    VALIDATION,
     Arrays,
     Layout,
 )
 from .control import control_numbers, control_rows, control_tables
+from .ensemble import ensemble_numbers, ensemble_rows, ensemble_tables
 from .local_entropy import smoothing_numbers, smoothing_rows
 from .passage import passage_numbers, passage_rows, passage_tables
 from .spectrum import spectrum_numbers, spectrum_rows, spectrum_tables
 from .stationary import stationary_numbers, stationary_rows, stationary_tables
 from .text import PageTable, Rows, Solved
 from .transfer_findings import discrete_numbers, discrete_rows, discrete_tables
+from .validation import validation_numbers, validation_rows, validation_tables
 
 
 def _no_tables(result: Solved, found: Arrays) -> tuple[PageTable, ...]:
@@ -64,6 +68,14 @@ ANALYSES: dict[str, Analysis] = {
     "spectrum": Analysis("Spectrum", SPECTRUM, spectrum_numbers, spectrum_rows, spectrum_tables),
     "passage": Analysis(
         "First passage and escape", PASSAGE, passage_numbers, passage_rows, passage_tables
+    ),
+    "ensemble": Analysis("Walkers", ENSEMBLE, ensemble_numbers, ensemble_rows, ensemble_tables),
+    "validation": Analysis(
+        "Density against walkers",
+        VALIDATION,
+        validation_numbers,
+        validation_rows,
+        validation_tables,
     ),
     "control": Analysis("Control", CONTROL, control_numbers, control_rows, control_tables),
     "smoothing": Analysis("Local entropy", SMOOTHING, smoothing_numbers, smoothing_rows),

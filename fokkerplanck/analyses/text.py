@@ -16,6 +16,8 @@ Rows = list[tuple[str, str]]
 NAMED = 4
 # Rows of points, wells and relations that a table shows.
 ROWS = 12
+# Times that a table shows; all of them are in the file.
+TIMES = 6
 
 
 class Solved(Protocol):
@@ -112,6 +114,11 @@ def number_table(
     """Numbers with what they mean, folded; empty where there are none."""
     rows = tuple((words.get(k, k.replace("_", " ")), number(v)) for k, v in values.items())
     return [PageTable(caption, ("quantity", "value"), rows, folded=True)] if rows else []
+
+
+def spread_out(count: int, most: int = TIMES) -> list[int]:
+    """Some of the numbers below ``count``, both ends among them."""
+    return sorted({round(k) for k in np.linspace(0, count - 1, min(count, most))}) if count else []
 
 
 def columns(

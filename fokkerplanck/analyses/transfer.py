@@ -11,7 +11,7 @@ import numpy as np
 from ..case import Case
 from ..errors import CaseError, NumericalFailure
 from ..grid import Grid
-from ..io import DISCRETE, EnsembleRecord
+from ..io import DISCRETE, Arrays
 from ..operators.generator import Generator, generator
 from ..particles import METHODS
 from ..problem.expressions.field import FormulaField
@@ -41,7 +41,7 @@ def discretise(
     start: np.ndarray,
     system: Generator,
     rest: np.ndarray | None,
-    walkers: EnsembleRecord | None,
+    walkers: Arrays | None,
 ) -> tuple[DataTree, list[str]]:
     """Everything that [discrete] asks for.
 
@@ -55,7 +55,8 @@ def discretise(
         Of the diffusion (48).
     rest : ndarray of the grid's shape, optional
         rho_ss of (48), where it is known.
-    walkers : EnsembleRecord, optional
+    walkers : Arrays, optional
+        Of the group ``/ensemble``.
 
     Returns
     -------
@@ -258,7 +259,7 @@ def _relations(
     operator: TransferOperator,
     state: Invariant,
     rest: np.ndarray | None,
-    walkers: EnsembleRecord | None,
+    walkers: Arrays | None,
 ) -> list[tuple[str, Relation]]:
     """Both sides of every relation with their errors, after the density that they are of."""
     if not case.grid.domain.closed:
@@ -317,7 +318,7 @@ def _observables(case: Case) -> dict[str, Field]:
 
 
 def _against_walkers(
-    case: Case, operator: TransferOperator, start: np.ndarray, walkers: EnsembleRecord
+    case: Case, operator: TransferOperator, start: np.ndarray, walkers: Arrays
 ) -> dict[str, float]:
     """The walkers of the last output time against the density after as many steps.
 

@@ -5,15 +5,14 @@ from __future__ import annotations
 import math
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
 from ..case import Case, EnsembleRequest, ValidationRequest
 from ..errors import CaseError, StoreError
 from ..grid import Grid
-from ..io import EnsembleRecord, ValidationRecord
-from ..io.result import Result
+from ..io import COMPARED, ENSEMBLE, VALIDATION, Arrays
 from ..particles import METHODS
 from ..particles.methods import REFLECTED
 from ..problem import Problem
@@ -30,6 +29,10 @@ from ..validation import (
 )
 from .ensemble import chosen_method, walk
 from .start import densities_of, initial_density, scheme_of, system_of
+from .text import PageTable, Rows, Solved, columns, number
+
+if TYPE_CHECKING:
+    from xarray import DataTree
 
 # Output times compared: the frames share their walkers, so more of them tell little more.
 FRAMES = 3
@@ -73,12 +76,12 @@ class Others:
 
 def validate(
     case: Case,
-    walkers: EnsembleRecord,
+    walkers: Arrays,
     kept: Sequence[int],
     density: Callable[[int], np.ndarray],
     progress: Progress | None = None,
-) -> ValidationRecord:
-    """Compare the density of a case with its ensemble.
+) -> DataTree:
+    """Compare the density of a case with its ensemble: the group ``/validation``.
 
     The grid error is taken out by Richardson's extrapolation from a grid of half as many cells
     along every axis. For SGD the gap to the diffusion is measured: what mini-batches have beyond
@@ -90,7 +93,8 @@ def validate(
     ----------
     case : Case
         With what its [validation] asks for.
-    walkers : EnsembleRecord
+    walkers : Arrays
+        Of the group ``/ensemble``.
     kept : sequence of int
         Numbers of the frames whose density is known.
     density : callable
@@ -124,10 +128,14 @@ def with_validation(case: Case) -> Case:
     )
 
 
-def compare(
-    result: Result, significance: float = ValidationRequest().significance
-) -> ValidationRecord:
-    """Compare density and ensemble of a result as they are, without an error budget.
+def compare(result: Any, significance: float = ValidationRequest().significance) -> DataTree:
+    """The group ``/validation`` of a result as it is, without an error budget.
+
+    Parameters
+    ----------
+    result : Result
+    significance : float
+        Below it they are said to differ.
 
     Raises
     ------
@@ -142,28 +150,28 @@ def compare(
 
 
 def _judged(
-    walkers: EnsembleRecord,
+    walkers: Arrays,
     frames: list[int],
     masses: Masses,
     others: Others,
     level: float,
-) -> ValidationRecord:
+) -> DataTree:
     """The tests of every frame, and of all together."""
     verdicts = []
-    for number, frame in enumerate(frames):
+    for k, frame in enumerate(frames):
         counts = coarsened(walkers.counts[frame], masses.grid.shape)
         inside = int(counts.sum()) == walkers.particles
         verdicts.append(
             judge(
                 masses.grid,
                 counts,
-                masses.values[number],
+                masses.values[k],
                 walkers.particles,
                 FurtherRuns(
-                    better=None if masses.better is None else masses.better[number],
-                    halved=None if others.halved is None else others.halved[number],
-                    symmetric=None if others.symmetric is None else others.symmetric[number],
-                    sides=others.sides[number] if isinstance(others.sides, list) else others.sides,
+                    better=None if masses.better is None else masses.better[k],
+                    halved=None if others.halved is None else others.halved[k],
+                    symmetric=None if others.symmetric is None else others.symmetric[k],
+                    sides=others.sides[k] if isinstance(others.sides, list) else others.sides,
                     sides_order=others.sides_order,
                 ),
                 mean=walkers.mean[frame] if inside else None,
@@ -173,18 +181,21 @@ def _judged(
         )
     p_value = dependent([verdict.p_value for verdict in verdicts])
     remaining = dependent([verdict.budget.p_value for verdict in verdicts])
-    return ValidationRecord(
-        time=walkers.time[frames],
-        series=_series(verdicts),
-        p_value=p_value,
-        level=level,
-        # A gap that is measured and accounted for is no disagreement.
-        agrees=max(p_value, remaining if others.explain else 0.0) >= level,
-        sentences=tuple(verdict.sentence for verdict in verdicts),
+    time = walkers.time[frames]
+    return VALIDATION.build(
+        masses.grid,
+        {"walk_time": time, "time": time, **_series(verdicts)},
+        {
+            "p_value": float(p_value),
+            "level": float(level),
+            # A gap that is measured and accounted for is no disagreement.
+            "agrees": bool(max(p_value, remaining if others.explain else 0.0) >= level),
+            "sentences": "\n".join(verdict.sentence for verdict in verdicts),
+        },
     )
 
 
-def _chosen(kept: Sequence[int], walkers: EnsembleRecord) -> list[int]:
+def _chosen(kept: Sequence[int], walkers: Arrays) -> list[int]:
     """Numbers of the frames compared: the last and some before it, after the start.
 
     Raises
@@ -232,7 +243,7 @@ def _masses(
 
 
 def _others(
-    case: Case, walkers: EnsembleRecord, masses: Masses, frames: list[int], progress: Progress
+    case: Case, walkers: Arrays, masses: Masses, frames: list[int], progress: Progress
 ) -> Others:
     """The ensembles that tell what steps at sides do, and the gap between SGD and its diffusion."""
     method = chosen_method(case)
@@ -244,14 +255,15 @@ def _others(
         own = replace(held, seed=held.seed + number)
         assert other.density is not None
         with progress.bar(f"walkers {words}", own.times(other.density)[-1]) as bar:
-            record, _ = walk(
+            tree, _ = walk(
                 replace(other, ensemble=own),
                 initial_density(other),
                 np.ones(other.grid.shape, dtype=bool),
                 advanced(bar),
             )
+        found = Arrays(tree, ENSEMBLE)
         return [
-            Halved(coarsened(record.counts[k], masses.grid.shape), values, record.particles)
+            Halved(coarsened(found.counts[k], masses.grid.shape), values, found.particles)
             for k, values in zip(frames, masses.values, strict=True)
         ]
 
@@ -332,27 +344,65 @@ def _slower(case: Case, epochs: bool) -> Case | None:
 
 
 def _series(verdicts: list[Verdict]) -> dict[str, np.ndarray]:
-    rows = []
-    for verdict in verdicts:
-        budget = verdict.budget
-        rows.append(
-            {
-                "p_value": verdict.p_value,
-                "fit": verdict.fit.p_value,
-                "energy": verdict.energy.p_value,
-                "moments": math.nan if verdict.moments is None else verdict.moments.p_value,
-                "distance": verdict.energy.energy,
-                "detectable": verdict.fit.effect,
-                "observed": budget.observed,
-                "sampling": budget.sampling,
-                "grid_error": math.nan if budget.grid is None else budget.grid,
-                "noise_shape": math.nan if budget.shape is None else budget.shape,
-                "sides": math.nan if budget.sides is None else budget.sides,
-                "diffusion_gap": math.nan if budget.diffusion is None else budget.diffusion,
-                "unexplained": budget.unexplained,
-                "remaining_p_value": budget.p_value,
-                "total_variation": budget.total_variation,
-                "expected_total_variation": budget.expected_total_variation,
-            }
+    """The numbers of each time by name; NaN where there is none."""
+    rows = [
+        {
+            "p_value": verdict.p_value,
+            "fit": verdict.fit.p_value,
+            "energy": verdict.energy.p_value,
+            "moments": None if verdict.moments is None else verdict.moments.p_value,
+            "distance": verdict.energy.energy,
+            "detectable": verdict.fit.effect,
+            "observed": budget.observed,
+            "sampling": budget.sampling,
+            "grid_error": budget.grid,
+            "noise_shape": budget.shape,
+            "sides": budget.sides,
+            "diffusion_gap": budget.diffusion,
+            "unexplained": budget.unexplained,
+            "remaining_p_value": budget.p_value,
+            "total_variation": budget.total_variation,
+            "expected_total_variation": budget.expected_total_variation,
+        }
+        for verdict in verdicts
+        for budget in (verdict.budget,)
+    ]
+    return {name: np.array([row[name] for row in rows], dtype=np.float64) for name in COMPARED}
+
+
+def validation_numbers(found: Arrays) -> dict[str, Any]:
+    """Numbers of the last time by name, and the verdict on all times."""
+    last = {name: values[-1] for name, values in found.some(*COMPARED).items()}
+    return {**last, "all_times_p_value": found.p_value, "agrees": float(found.agrees)}
+
+
+def validation_rows(result: Solved, found: Arrays) -> Rows:
+    """The verdict on all times, and a sentence on each."""
+    sentences = zip(found.time, found.sentences.splitlines(), strict=True)
+    return [
+        ("validation", _verdict(found)),
+        *((f"  t = {time:.4g}", sentence) for time, sentence in sentences),
+    ]
+
+
+def _verdict(found: Arrays) -> str:
+    """One of three: agreement, a difference that the budget explains, or one that it does not."""
+    chance = f"p = {found.p_value:.2g}, level {found.level:g}"
+    if found.p_value >= found.level:
+        return f"walkers and density agree ({chance})"
+    remaining = dependent(list(found.remaining_p_value))
+    if found.agrees:
+        return (
+            f"explained: walkers and density differ ({chance}), but agree once what is measured "
+            f"below is taken out (p = {remaining:.2g})"
         )
-    return {name: np.array([row[name] for row in rows]) for name in rows[0]}
+    return (
+        f"UNEXPLAINED: walkers and density differ ({chance}), and not by what is measured below "
+        f"(without it p = {remaining:.2g}); exit status 1"
+    )
+
+
+def validation_tables(result: Solved, found: Arrays) -> tuple[PageTable, ...]:
+    """The tests and the error budget."""
+    heads = [f"t = {number(time)}" for time in found.time]
+    return (columns("Tests and error budget", "quantity", heads, found.some(*COMPARED)),)

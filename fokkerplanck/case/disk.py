@@ -6,21 +6,19 @@ from glob import escape
 from pathlib import Path
 
 from ..errors import CaseError
-from ..limits import JOURNAL_BYTES
 from ..runtime.machine import disk_available, readable
 from .memory import FLOAT_BYTES, GENERATOR_BYTES
 from .records import Case
 
 SINGLE_BYTES = 4
-# Arrays of the grid besides frames: loss, two checkpoints, and of the stationary state density,
+# Arrays of the grid besides frames: loss, a checkpoint, and of the stationary state density,
 # two potentials, stream function, and current and velocity per axis.
-FIXED_ARRAYS = 7
+FIXED_ARRAYS = 6
 # Right and left modes, with their imaginary parts.
 MODE_ARRAYS = 4
-# What the journal takes for one change besides its data: pages of names and tables.
-CHANGE_BYTES = 128 * 2**10
-# Changes besides those of the frames: the skeleton, analyses, the end.
-MORE_CHANGES = 8
+# What a result takes besides its data, names and tables; and what a part does.
+STRUCTURE_BYTES = 256 * 2**10
+PART_BYTES = 8 * 2**10
 
 
 def disk_needed(case: Case) -> int:
@@ -49,17 +47,18 @@ def disk_needed(case: Case) -> int:
 
 
 def side_bytes(case: Case) -> int:
-    """Bytes of the files beside the result while it is written: its journal, and the walkers'.
+    """Bytes of the files beside the result while it is written: its parts, and the walkers'.
 
-    The state of the walkers is written twice, the new one before the old one goes.
+    The result is written anew beside the old one, which the parts are at most as large as. The
+    state of the walkers is written twice, too, the new one before the old one goes.
     """
     grid, frames = case.grid, 0
     array = grid.size * FLOAT_BYTES
     if case.density is not None:
         frames = case.density.frames
-    # Each file of the journal takes a turn, and then the change that it is at.
-    turns = 2 * (JOURNAL_BYTES + array + CHANGE_BYTES)
-    size = min(turns, (frames + MORE_CHANGES) * CHANGE_BYTES + disk_needed(case))
+    whole = disk_needed(case)
+    parts = min(whole + STRUCTURE_BYTES + 2 * array, frames * array + whole)
+    size = whole + 2 * STRUCTURE_BYTES + parts + frames * PART_BYTES
     if case.ensemble is not None and case.density is not None:
         seen = len(case.ensemble.times(case.density))
         each = grid.ndim * FLOAT_BYTES + GENERATOR_BYTES

@@ -204,9 +204,9 @@ def _validate(options: argparse.Namespace) -> int:
         return _validate_file(options)
     set_threads(options.threads)
     case = _load(options)
+    from ..analyses.table import rows_of
     from ..analyses.validation import with_validation
     from ..pipeline.run import run
-    from ..report.findings import walker_rows
     from ..report.numbers import disagreement, expectations
     from ..report.table import table
 
@@ -218,14 +218,14 @@ def _validate(options: argparse.Namespace) -> int:
     case = replace(with_validation(case), expect=stated)
     with _naming(case):
         result = run(case, progress=sys.stderr.isatty() and not options.quiet)
-    print(table(walker_rows(result)))
+    print(table(rows_of("ensemble", result) + rows_of("validation", result)))
     return _judged(expectations(case, result) + disagreement(case, result), result.failed)
 
 
 def _validate_file(options: argparse.Namespace) -> int:
+    from ..analyses.table import rows_of
     from ..analyses.validation import compare
     from ..io.result import open_result
-    from ..report.findings import walker_rows
     from ..report.table import table
 
     if options.set:
@@ -233,7 +233,7 @@ def _validate_file(options: argparse.Namespace) -> int:
     result = open_result(options.case)
     if result.validation is None:
         result.analyses["validation"] = compare(result)
-    print(table(walker_rows(result)))
+    print(table(rows_of("ensemble", result) + rows_of("validation", result)))
     return SUCCESS if result.validation.agrees else MISSED
 
 

@@ -13,7 +13,7 @@ from matplotlib.cm import ScalarMappable
 from matplotlib.colors import Normalize
 from matplotlib.figure import Figure
 
-from ..io import EnsembleRecord
+from ..io import Arrays
 from ..io.result import Result
 from ..validation import band, cell_masses, coarsened, wilson
 from .frames import chosen_frames
@@ -56,11 +56,11 @@ def walkers_figures(result: Result) -> dict[str, Figure]:
     figures = {"walkers": _marginals(result, walkers)}
     if walkers.trajectories is not None and len(walkers.trajectories):
         painter = _paths_in_time if result.ndim == 1 else _paths
-        figures["walkers_paths"] = painter(result, walkers.trajectories[:PATHS])
+        figures["walkers_paths"] = painter(result, walkers)
     return figures
 
 
-def _frames(result: Result, walkers: EnsembleRecord) -> list[int]:
+def _frames(result: Result, walkers: Arrays) -> list[int]:
     """Numbers of some frames of both after the start, the last one last."""
     kept = [int(k) for k in result.kept_frames if 0 < k < len(walkers.time)]
     chosen = [int(k) for k in chosen_frames(result, TIMES + 1) if k in kept[:-1]]
@@ -97,7 +97,7 @@ def pooled(
     )
 
 
-def _marginals(result: Result, walkers: EnsembleRecord) -> Figure:
+def _marginals(result: Result, walkers: Arrays) -> Figure:
     """A column for each axis: densities at some times, and the last difference in its band."""
     grid = result.grid
     frames = _frames(result, walkers)
@@ -174,7 +174,7 @@ def _difference(
         axes.set_ylim(-reach, reach)
 
 
-def _paths_in_time(result: Result, paths: np.ndarray) -> Figure:
+def _paths_in_time(result: Result, walkers: Arrays) -> Figure:
     """1-D: the density over time and place, with paths through it."""
     figure = new_figure(COLUMN * 1.3, 2.9)
     axes = figure.subplots()
@@ -192,15 +192,16 @@ def _paths_in_time(result: Result, paths: np.ndarray) -> Figure:
         cmap=DENSITY_MAP,
         rasterized=True,
     )
-    for color, path in zip(_colors(), paths, strict=False):
-        axes.plot(result.time[: len(path)], path[:, 0], color=color, **DOTS)
+    for color, path in zip(_colors(), walkers.trajectories[:PATHS], strict=False):
+        axes.plot(walkers.time, path[:, 0], color=color, **DOTS)
     axes.set(xlabel=TIME_LABEL, ylabel=symbol(result.names[0]), ylim=(low, high))
     figure.colorbar(shown, ax=axes, label=r"$\rho\,/\,$max $\rho$ at each time")
     return figure
 
 
-def _paths(result: Result, paths: np.ndarray) -> Figure:
+def _paths(result: Result, walkers: Arrays) -> Figure:
     """Paths over the last density, on every pair of axes."""
+    paths = walkers.trajectories[:PATHS]
     kept = [int(k) for k in result.kept_frames if k < paths.shape[1]]
     last = result.density[kept[-1]]
     pairs = list(combinations(range(result.ndim), 2))

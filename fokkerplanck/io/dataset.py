@@ -42,6 +42,8 @@ class Variable:
         Those that it holds in every file.
     least : int
         Fewest entries along each of its own dimensions.
+    counts : bool
+        Whether it counts something: whole numbers from 0 on.
     indexes : str
         The dimension whose rows its values number, ``"well"``, in a group within this one
         ``"loss/point"``; of several each is for one entry of its last dimension.
@@ -55,6 +57,7 @@ class Variable:
     text: bool = False
     words: tuple[str, ...] = ()
     least: int = 0
+    counts: bool = False
     indexes: str = ""
     bounds_of: str = ""
     formerly: str = ""
@@ -77,11 +80,17 @@ class Attribute:
         float, int, bool or str; ndarray for a number along each axis.
     optional : bool
         Whether a group may do without it.
+    least : float, optional
+        Below which no number is possible.
+    lines_for : str
+        Dimension that the text has a line for each entry of.
     """
 
     long_name: str
     kind: type = float
     optional: bool = False
+    least: float | None = None
+    lines_for: str = ""
 
 
 @dataclass(frozen=True)
@@ -211,9 +220,8 @@ class Layout:
                 if tree.sizes[name] != count + 1:
                     raise ValueError(f"{place}/{name} has {tree.sizes[name]} ends of {count}")
         for name, attribute in self.attributes.items():
-            value = tree.attrs.get(name)
-            if value is not None and not _fits(value, attribute, len(cells)):
-                raise ValueError(f"{place}@{name} is {value!r}")
+            if (value := tree.attrs.get(name)) is not None:
+                _check_attribute(value, attribute, tree, len(cells), f"{place}@{name}")
         if lacking := self.lacking(tree):
             raise ValueError(f"{place}/{lacking} is absent, and what belongs to it is not")
         for name, child in tree.children.items():
@@ -228,6 +236,11 @@ class Layout:
     def renamed(self) -> dict[str, str]:
         """Names of arrays by those of schema 1."""
         return {one.formerly: name for name, one in self.variables.items() if one.formerly}
+
+    @property
+    def has_axes(self) -> bool:
+        """Whether the coordinates of the axes stand in this group."""
+        return any(AXES in one.dims.split() for one in self.variables.values())
 
     def names(self) -> Iterator[str]:
         """Every name in this group and in those within it, of groups, arrays and dimensions."""
@@ -322,12 +335,6 @@ _KINDS: dict[type, tuple[type, ...]] = {
 }
 
 
-def _fits(value: Any, attribute: Attribute, ndim: int) -> bool:
-    if attribute.kind is np.ndarray and isinstance(value, np.ndarray):
-        return value.shape == (ndim,) and value.dtype.kind in "iuf"
-    return isinstance(value, _KINDS[attribute.kind])
-
-
 def _described(long_name: str) -> dict[str, str]:
     return {"long_name": long_name, "units": "1"}
 
@@ -370,9 +377,23 @@ def _coordinates(grid: Grid, used: set[str]) -> dict[str, Any]:
     return found
 
 
+def _check_attribute(value: Any, one: Attribute, tree: DataTree, ndim: int, place: str) -> None:
+    known: Any = value
+    if one.kind is np.ndarray and isinstance(value, np.ndarray):
+        fits = value.shape == (ndim,) and value.dtype.kind in "iuf"
+    else:
+        fits = isinstance(value, _KINDS[one.kind])
+    known = value if fits else None
+    if known is None or not (one.least is None or known >= one.least):
+        raise ValueError(f"{place} is {value!r}")
+    if one.lines_for in tree.sizes and len(known.splitlines()) != tree.sizes[one.lines_for]:
+        raise ValueError(f"{place} has no line for each of the {tree.sizes[one.lines_for]} entries")
+
+
 def _check_variable(array: Any, one: Variable, dims: tuple[str, ...], place: str) -> None:
     kind, size = array.dtype.kind, array.dtype.itemsize
-    if kind not in ("OUS" if one.text or one.words else "iu" if one.indexes else "iufb"):
+    whole = one.indexes or one.counts
+    if kind not in ("OUS" if one.text or one.words else "iu" if whole else "iufb"):
         raise ValueError(f"{place} holds {array.dtype}")
     if kind == "f" and size not in (4, 8):
         # What linear algebra does not take.
@@ -383,6 +404,8 @@ def _check_variable(array: Any, one: Variable, dims: tuple[str, ...], place: str
         raise ValueError(f"{place} does not hold {', '.join(one.words)}")
     if min(array.shape, default=one.least) < one.least:
         raise ValueError(f"{place} has fewer than {one.least} entries")
+    if one.counts and array.size and array.min() < 0:
+        raise ValueError(f"{place} has counts below 0")
 
 
 def _check_numbers(tree: Any, name: str, counted: list[str], place: str) -> None:

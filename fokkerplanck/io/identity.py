@@ -7,10 +7,10 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from .reader import complete_frames
+from .layout import complete_frames
+from .storage.checkpoint import read_checkpoint
 from .storage.damage import DAMAGE, damaged
 from .storage.opening import reading
-from .storage.slots import read_slots
 
 
 @dataclass(frozen=True)
@@ -44,13 +44,13 @@ def identity(path: str | Path) -> Identity:
     target = Path(path)
     with reading(target) as file:
         try:
-            reached = complete_frames(file)
+            state = read_checkpoint(file)
             return Identity(
                 status=str(file.attrs["status"]),
                 case_toml=str(file.attrs["case_toml"]),
                 source=str(file.attrs["source"]),
                 overrides=json.loads(file.attrs.get("overrides", "{}")),
-                resumable=any(item[2].frame < reached for item in read_slots(file)),
+                resumable=state is not None and state.frame < complete_frames(file),
             )
         except DAMAGE as error:
             raise damaged(target, error) from error

@@ -74,11 +74,10 @@ _FIXED = "time density loss sigma drift component component2 row column bound ch
 _GROUPS = (
     "stationary spectrum passage ensemble validation discrete checkpoint control smoothing inputs"
 )
-_ENSEMBLE = "walk_time walker counts absorbed outside lost gradient_norm trajectories"
 # Of what has no layout; `groups.table.reserved` has all of them.
 RESERVED_NAMES = frozenset(
     [
-        *f"{_FIXED} {_GROUPS} {_ENSEMBLE}".split(),
+        *f"{_FIXED} {_GROUPS}".split(),
         *OBSERVABLES,
     ]
 )
@@ -156,17 +155,6 @@ def add_variable(
     return variable
 
 
-def add_times(group: h5py.Group, values: np.ndarray, long_name: str) -> h5py.Dataset:
-    """Times of walkers: the coordinate ``walk_time``, and ``time`` with the same values.
-
-    A dimension named ``time`` would be taken for that of the frames, of other length, when groups
-    are read as one tree.
-    """
-    scale = add_scale(group, "walk_time", values, long_name)
-    add_variable(group, "time", [scale], long_name, data=values)
-    return scale
-
-
 def add_series(file: h5py.File, observables: Mapping[str, Any]) -> None:
     """Make room for observables that grow with time, from the values of the first frame."""
     components = (file["component"], file["component2"])
@@ -224,6 +212,11 @@ def series_names(file: h5py.File) -> list[str]:
         and isinstance(item, h5py.Dataset)
         and item.maxshape[:1] == (None,)
     ]
+
+
+def complete_frames(file: h5py.File) -> int:
+    """Number of frames of which every array is there; earlier versions could be killed in one."""
+    return min(len(file[name]) for name in ("time", "density", *series_names(file)))
 
 
 def plain(value: Any) -> Any:

@@ -10,19 +10,15 @@ from typing import Any
 import h5py
 import numpy as np
 
-from ..errors import StoreError, one_line
+from ..errors import one_line
 from .groups.table import GROUPS
 from .inputs import read_inputs
-from .layout import ROOT_ATTRIBUTES, axis_names, series_names
+from .layout import ROOT_ATTRIBUTES, axis_names, complete_frames, series_names
 from .records import Header
 from .shapes import check_shapes
 from .storage.damage import DAMAGE, damaged
-from .storage.opening import reading, signature
+from .storage.opening import reading
 from .values import check_values
-
-# A run that writes frames faster than they can be read leaves no quiet moment; then whole frames
-# have to do.
-ATTEMPTS = 5
 
 
 @dataclass(frozen=True)
@@ -46,9 +42,9 @@ class Contents:
 
 
 def read(path: str | Path) -> Contents:
-    """Read everything; a torn last frame of a killed run is left out.
+    """Read everything, of a run that goes on or was killed with the parts beside the file.
 
-    A run may write the file meanwhile: what was read while it changed is read again.
+    A run may go on meanwhile.
 
     Raises
     ------
@@ -56,20 +52,6 @@ def read(path: str | Path) -> Contents:
         If the file is missing, is not a result file, or is damaged.
     """
     target = Path(path)
-    for _ in range(ATTEMPTS):
-        before = signature(target)
-        try:
-            contents = _read(target)
-        except StoreError:
-            if signature(target) == before:
-                raise
-            continue
-        if signature(target) == before:
-            return contents
-    return _read(target)
-
-
-def _read(target: Path) -> Contents:
     with reading(target) as file:
         try:
             check_shapes(file)
@@ -96,23 +78,6 @@ def _read(target: Path) -> Contents:
             )
         except DAMAGE as error:
             raise damaged(target, error) from error
-
-
-def complete_frames(file: h5py.File) -> int:
-    """Number of frames of which every part is there.
-
-    A kill during the flush of a frame can leave the lengths unequal, or a length without its data.
-    """
-    time, density = file["time"], file["density"]
-    series = [file[name] for name in series_names(file)]
-    frames = min(len(item) for item in (time, density, *series))
-    reached = time[:frames]
-    while frames and (
-        np.isnan(reached[frames - 1])
-        or (density.attrs["every_frame"] and np.isnan(density[frames - 1]).any())
-    ):
-        frames -= 1
-    return frames
 
 
 def _header(file: h5py.File, attributes: dict[str, Any]) -> Header:

@@ -2,21 +2,24 @@
 
 from __future__ import annotations
 
-import os
 from dataclasses import dataclass, field
 from functools import cached_property
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+import h5py
 import numpy as np
 
 from ..domain import Axis, Domain
 from ..errors import CaseError
 from ..grid import Grid
-from . import OBSERVABLES, Arrays, Frame, Header, ResultWriter, check_target, read, replacing
+from . import OBSERVABLES, Arrays, Frame, Header, check_target, read, replacing
 from .groups.table import GROUPS
 from .notebook import result_html
 from .picture import plot_density
+from .skeleton import write_ending, write_skeleton
+from .storage.contents import add_frames
+from .storage.sink import write_result
 from .tree import tree_of
 
 if TYPE_CHECKING:
@@ -266,32 +269,27 @@ class Result:
         target = Path(path)
         check_target(target, overwrite)
         with replacing(target):
-            self._save(target, target.with_name(target.name + ".saving"))
+            write_result(target, target.with_name(target.name + ".saving"), self._fill)
         return target
 
-    def _save(self, target: Path, partial: Path) -> None:
+    def _fill(self, file: h5py.File) -> None:
         kept, last = self.kept_frames, len(self.time) - 1
         only_ends = len(kept) < len(self.time) and set(kept) <= {0, last}
-        try:
-            with ResultWriter.create(
-                partial,
-                self._header(),
-                overwrite=True,
-                precision=self.density.dtype.name,
-                every_frame=not only_ends,
-                resumable=False,
-            ) as writer:
-                for index, time in enumerate(self.time):
-                    values = {name: series[index] for name, series in self.observables.items()}
-                    writer.append(Frame(index, float(time), self.density[index], values))
-                for name in GROUPS:
-                    if (found := self.analyses.get(name)) is not None:
-                        writer.write(name, found)
-                status = "complete" if self.status == "complete" else "interrupted"
-                writer.close(status, timings=self.timings, notes=self.notes, failed=self.failed)
-            os.replace(partial, target)
-        finally:
-            partial.unlink(missing_ok=True)
+        precision = self.density.dtype.name
+        write_skeleton(file, self._header(), precision, not only_ends, resumable=False)
+        values = [
+            {name: series[index] for name, series in self.observables.items()}
+            for index in range(len(self.time))
+        ]
+        frames = map(Frame, range(last + 1), map(float, self.time), self.density, values)
+        add_frames(file, frames)
+        if only_ends and last in kept:
+            file["density"][last] = self.density[last]
+        for name, group in GROUPS.items():
+            if (found := self.analyses.get(name)) is not None:
+                group.fill(file, found)
+        status = "complete" if self.status == "complete" else "interrupted"
+        write_ending(file, status, self.timings, self.notes, self.failed)
 
     def _header(self) -> Header:
         return Header(

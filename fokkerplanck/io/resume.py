@@ -10,6 +10,7 @@ import numpy as np
 from ..errors import StoreError
 from .layout import axis_names
 from .records import Header
+from .storage.checkpoint import EARLIER, GROUP, run_of
 
 
 def check_same_run(file: h5py.File, header: Header, path: Path) -> None:
@@ -30,6 +31,10 @@ def check_same_run(file: h5py.File, header: Header, path: Path) -> None:
             f"the file was begun by {attributes['source']!r} and this is {header.source!r}, so "
             "it cannot be continued bit for bit"
         )
+    if not run_of(file):
+        refuse("this file was not begun by a run, so it cannot be continued")
+    if EARLIER in file[GROUP]:
+        refuse("this file was begun by an earlier version, which kept its checkpoints otherwise")
     names = axis_names(file)
     if names != header.names:
         refuse(f"the file has the axes {list(names)} and this case {list(header.names)}")

@@ -6,7 +6,6 @@ import h5py
 import numpy as np
 
 from ..domain import BOUNDARIES, MAX_AXES
-from .groups.validation import COMPARED
 from .layout import OBSERVABLES, axis_names
 
 # Dimensions by name: G stands for those of the grid, d for the number of axes, * for any. Other
@@ -18,18 +17,7 @@ SHAPES: dict[str, dict[str, str]] = {
         **dict.fromkeys(("covariance", "error_covariance"), "* d d"),
         **{"density": "* G", "loss": "G", "sigma": "d d G", "drift": "d G", "bound": "p"},
     },
-    "/ensemble": {
-        **dict.fromkeys(("time", "walk_time", "outside", "lost", "loss", "gradient_norm"), "n"),
-        **{"counts": "n G", "mean": "n d", "covariance": "n d d", "absorbed": "n *"},
-        "trajectories": "m n d",
-    },
     "/control/search": {"control": "*", "history": "*"},
-    "/validation": {name: "n" for name in ("time", "walk_time", *COMPARED)},
-}
-# Arrays without which others of their length mean nothing.
-COORDINATES = {
-    "/ensemble": {"n": "time"},
-    "/validation": {"n": "time"},
 }
 TEXTS = ("bound", "component", "component2", "row", "column", "side")
 
@@ -68,9 +56,6 @@ def check_shapes(file: h5py.File) -> None:
         for name, dimensions in table.items():
             if name in group:
                 _check(group, name, dimensions, shape, known)
-        for letter, name in COORDINATES.get(place, {}).items():
-            if letter in known and name not in group:
-                raise ValueError(f"{place}/{name} is absent, and what belongs to it is not")
 
 
 def _dataset(group: h5py.Group, name: str) -> h5py.Dataset:

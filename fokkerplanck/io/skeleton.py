@@ -1,7 +1,8 @@
-"""The parts of a result file that do not grow."""
+"""What of a result file does not grow: how it begins, and how it ends."""
 
 from __future__ import annotations
 
+from collections.abc import Mapping, Sequence
 from datetime import UTC, datetime
 
 import h5py
@@ -20,17 +21,16 @@ from .layout import (
     add_variable,
     check_names,
     density_chunk,
+    encode_attribute,
     set_attributes,
 )
 from .precision import density_storage
 from .records import Header
-from .storage.slots import create_slots
+from .storage.checkpoint import name_run
 
 
-def write_skeleton(
-    file: h5py.File, header: Header, precision: str, every_frame: bool, resumable: bool
-) -> None:
-    """Write attributes, scales, loss, Sigma, and an empty density.
+def check_header(header: Header) -> None:
+    """Raise for a header that no file can hold.
 
     Raises
     ------
@@ -45,11 +45,23 @@ def write_skeleton(
             f"the case text of {len(header.case_toml.encode())} bytes does not fit; "
             f"{MAX_ATTRIBUTE_BYTES} are possible"
         )
-    now = datetime.now(UTC).strftime("%Y-%m-%dT%H:%M:%SZ")
+
+
+def write_skeleton(
+    file: h5py.File, header: Header, precision: str, every_frame: bool, resumable: bool = True
+) -> None:
+    """Write attributes, scales, loss, Sigma, and an empty density; name the run that goes on.
+
+    Raises
+    ------
+    CaseError, StoreError
+        As :func:`check_header`.
+    """
+    check_header(header)
     attributes = {
         "Conventions": CONVENTIONS,
         "title": header.title,
-        "history": f"{now} created by {header.source}".rstrip(),
+        "history": f"{now()} created by {header.source}".rstrip(),
         "source": header.source,
         "case_toml": header.case_toml,
         "beta": float(header.beta),
@@ -101,7 +113,29 @@ def write_skeleton(
     fill = np.array([np.nan], dtype)
     set_attributes(density, {"_FillValue": fill, "every_frame": every_frame, **marks})
     if resumable:
-        create_slots(file, axes)
+        name_run(file)
+
+
+def write_ending(
+    file: h5py.File,
+    status: str,
+    timings: Mapping[str, float] | None,
+    notes: Sequence[str] | None,
+    failed: Mapping[str, str] | None,
+) -> None:
+    """Write the status, and what is known of the run as a whole."""
+    if timings:
+        file.attrs["timings"] = encode_attribute(dict(timings))
+    if notes:
+        file.attrs["notes"] = "\n".join(notes)
+    if failed:
+        file.attrs["failed"] = encode_attribute(dict(failed))
+    file.attrs["status"] = status
+
+
+def now() -> str:
+    """The time, as the history of a file tells it."""
+    return datetime.now(UTC).strftime("%Y-%m-%dT%H:%M:%SZ")
 
 
 def _write_sigma(file: h5py.File, header: Header, scales: list[h5py.Dataset]) -> None:

@@ -14,10 +14,12 @@ import numpy as np
 from ..errors import StoreError
 from ..runtime.files import whole_file
 from .brief import brief
+from .groups.ensemble import ENSEMBLE
 from .groups.passage import PASSAGE
 from .groups.stationary import STATIONARY
+from .groups.validation import COMPARED
 from .layout import CONVENTIONS, LIBVER, OBSERVABLES, add_scale, add_variable, set_attributes
-from .storage.guard import inspect, refuse_endless
+from .storage.guard import guarded
 
 SCHEMA = 1
 COMPLETE, FAILED, MISSING = "complete", "failed", "missing"
@@ -35,6 +37,9 @@ LONG_NAMES: dict[str, str] = {
         for name, one in STATIONARY.attributes.items()
     },
     **{f"passage_{name}": one.long_name for name, one in PASSAGE.attributes.items()},
+    **{f"ensemble_{name}": ENSEMBLE.attributes[name].long_name for name in ("particles", "step")},
+    **{f"ensemble_{name}": ENSEMBLE.variables[name].long_name for name in ("outside", "lost")},
+    **{f"validation_{name}": f"{text}, at the end" for name, text in COMPARED.items()},
     "density_error": "estimated error of the density in L1, at the end",
     "minimum": "smallest value of the density over all frames",
     "mass_drift": "largest change of the total probability over all frames",
@@ -247,9 +252,7 @@ def read_sweep(path: str | Path) -> SweepRecord:
     if not target.is_file():
         raise StoreError("there is no such summary of a sweep", target)
     try:
-        refuse_endless(target)
-        with h5py.File(target, "r", locking="best-effort") as file:
-            inspect(file, target)
+        with guarded(target) as file:
             return _read(file)
     except StoreError:
         raise

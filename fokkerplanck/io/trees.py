@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Collection
 from typing import TYPE_CHECKING, Any
 
@@ -83,6 +84,10 @@ def _write(group: h5py.Group, tree: DataTree) -> None:
             options = {"data": one.values.tolist(), "dtype": h5py.string_dtype()}
         elif one.dtype.kind in "iu" and one.size >= _LEAST_COMPRESSED and one.ndim:
             options |= COMPRESSION
+            row = one.shape[1:]
+            if str(one.dims[0]).endswith("time") and math.prod(row) >= _LEAST_COMPRESSED:
+                # Fields over time are read one by one.
+                options["chunks"] = (1, *row)
         dims = [scales[str(dim)] for dim in one.dims]
         add_variable(group, str(variable), dims, attrs.pop("long_name"), **options)
     set_attributes(group, {str(name): value for name, value in dataset.attrs.items()})
@@ -96,7 +101,9 @@ def _datasets(
     found: dict[str, Dataset] = {}
     data: dict[str, Any] = {}
     layout = layout or Layout({})
-    renamed, known = layout.renamed, layout.variables
+    # What has its present name already may stand beside one that had it before.
+    renamed = {old: new for old, new in layout.renamed.items() if new not in group}
+    known = layout.variables
     for name, item in group.items():
         if name in apart:
             continue
@@ -104,14 +111,13 @@ def _datasets(
             found |= _datasets(item, f"{path}{name}/", layout.child(name))
         else:
             dims, values, attrs = _variable(name, item)
-            name = renamed.get(name, name)
-            # Schema 1 did not describe every array, and what comes from elsewhere need not.
-            described = known[name].attributes if name in known else {"long_name": name}
-            data[name] = (
-                tuple(renamed.get(dim, dim) for dim in dims),
-                values,
-                {**described, **attrs},
-            )
+            dims = tuple(renamed.get(dim, dim) for dim in dims)
+            # Where the layout has both names, so has the tree.
+            both = (name,) if name in renamed and name in known else ()
+            for label in (renamed.get(name, name), *both):
+                # Schema 1 did not describe every array, and what comes from elsewhere need not.
+                described = known[label].attributes if label in known else {"long_name": label}
+                data[label] = (dims, values, {**described, **attrs})
     coordinates = [name for name, (dims, *_) in data.items() if dims == (name,)]
     dataset = Dataset(data, attrs=_attributes(group)).set_coords(coordinates)
     return {path: dataset, **found}

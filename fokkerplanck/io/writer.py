@@ -1,10 +1,11 @@
-"""Writing a result file frame by frame, so that a killed run leaves what it has reached."""
+"""Writing a result frame by frame, so that a killed run leaves what it has reached."""
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping
-from contextlib import contextmanager, suppress
-from datetime import UTC, datetime
+import os
+from collections.abc import Mapping
+from contextlib import suppress
+from functools import partial
 from pathlib import Path
 from types import TracebackType
 from typing import Any
@@ -13,33 +14,45 @@ import h5py
 import numpy as np
 
 from ..errors import StoreError
+from ..runtime.files import followed
 from ..runtime.interrupts import shielded
-from .groups.control import (
-    Search,
-    fill_search,
-    read_search,
-)
+from .groups.control import Search, read_search
 from .groups.table import GROUPS
-from .layout import add_series, append_row, encode_attribute, series_names
 from .precision import rounded
-from .reader import complete_frames
 from .records import Checkpoint, Frame, Header
 from .resume import check_same_run
-from .skeleton import write_skeleton
-from .storage.session import Session
-from .storage.slots import GROUP, SLOTS, read_slots, write_slot
-from .storage.target import require_space
-from .storage.walkers import remove_walkers
+from .skeleton import check_header, now, write_ending, write_skeleton
+from .storage.checkpoint import read_checkpoint, write_checkpoint
+from .storage.contents import (
+    Expected,
+    add_frames,
+    keep_frames,
+    merge,
+    pack_analysis,
+    pack_frame,
+    read_frame,
+)
+from .storage.lock import locked
+from .storage.opening import opened
+from .storage.parts import clear, frame_name, names_in
+from .storage.store import Store
+from .storage.target import check_target, naming
+from .storage.walkers import walkers_file
+
+# Arrays of the grid in a new result: loss, Sigma, drift, a frame and a checkpoint.
+NEW_ARRAYS = 5
 
 
 class ResultWriter:
-    """A result file that grows by one frame at a time.
+    """A result that grows by one frame at a time.
 
     Make one with :meth:`create` or :meth:`resume`, best in a ``with`` statement: an exception
-    closes the file as ``"interrupted"``, the end of the block as ``"complete"``.
+    closes the result as ``"interrupted"``, the end of the block as ``"complete"``.
 
-    Every call that writes changes the file as a whole or not at all, whatever stops it: an error,
-    a kill, a full disk, a power failure. See :mod:`.journal` for how.
+    The file is made with the first frame, or the first analysis. What comes then are parts in a
+    folder beside it (:mod:`.storage.parts`), which go into a new file from time to time and at the
+    end. Every file is whole or not there, whatever stops the run: an error, a kill, a full disk, a
+    power failure.
 
     Attributes
     ----------
@@ -47,22 +60,16 @@ class ResultWriter:
     frames : int
         Frames written.
     recovered : str
-        One sentence on what was restored when the file was resumed; empty where it was whole.
+        One sentence on what was wrong with a part when the run was resumed; else empty.
     """
 
-    def __init__(self, session: Session):
-        self.path = session.path
+    def __init__(self, store: Store):
+        self.path = store.path
         self.frames = 0
         self.recovered = ""
-        self._session = session
-        self._slot = 0
-        self._sequence = 0
-        self._every_frame = bool(session.file["density"].attrs["every_frame"])
+        self._store = store
         self._pending: np.ndarray | None = None
-        # Handles that stay open between frames: to look up a name costs HDF5 more than to write
-        # the number.
-        self._growing: dict[str, h5py.Dataset] = {}
-        self._parts: list[dict[str, h5py.Dataset]] = []
+        self._closed = False
 
     @classmethod
     def create(
@@ -73,9 +80,10 @@ class ResultWriter:
         overwrite: bool = False,
         precision: str = "float64",
         every_frame: bool = True,
-        resumable: bool = True,
     ) -> ResultWriter:
-        """Start a new file; everything but the frames is in it when this returns.
+        """Take the place of a new result.
+
+        Where it is a symbolic link, the link is replaced, and not what it leads to.
 
         Parameters
         ----------
@@ -83,14 +91,12 @@ class ResultWriter:
             Parent directories are made.
         header : Header
         overwrite : bool
-            Replace an existing file. It is kept until the new one has its header.
+            Replace an existing file. It is kept until the new one has its first frame.
         precision : {"float64", "float32", "compact"}
             Of ``/density``, see :func:`density_storage`; the rest is float64 always.
         every_frame : bool
             If False, only the densities of the first and the last frame are kept; those between
             read as NaN and take no room. Observables are kept at every frame.
-        resumable : bool
-            Whether to make room for checkpoints, and to keep a journal.
 
         Raises
         ------
@@ -100,15 +106,22 @@ class ResultWriter:
         CaseError
             If an axis has a name that the file needs.
         """
-
-        def fill(file: h5py.File) -> None:
-            write_skeleton(file, header, precision, every_frame, resumable)
-
-        return cls(Session.create(Path(path), fill, overwrite, journal=resumable))
+        target = Path(path)
+        check_header(header)
+        check_target(target, overwrite)
+        with shielded(), naming(target, "created"):
+            target.parent.mkdir(parents=True, exist_ok=True)
+            with locked(target) as lock:
+                # Between the first look and the lock another run may have come and gone.
+                check_target(target, overwrite)
+                fill = partial(
+                    write_skeleton, header=header, precision=precision, every_frame=every_frame
+                )
+                return cls(Store(target, lock, fill, NEW_ARRAYS * header.loss.size * 8))
 
     @classmethod
     def resume(cls, path: str | Path, header: Header) -> tuple[ResultWriter, Checkpoint | None]:
-        """Open an unfinished file; frames after its last valid checkpoint are dropped.
+        """Go on with an unfinished result; frames after its last checkpoint are dropped.
 
         There is no checkpoint where the run was stopped before its first frame; all begins anew.
 
@@ -118,25 +131,36 @@ class ResultWriter:
             If there is no such file, it is complete, another process writes it, or the case, the
             versions or the grid are not those of ``header``.
         """
-        target = Path(path)
-
-        def check(file: h5py.File) -> None:
-            check_same_run(file, header, target)
-
-        writer = cls(Session.resume(target, check))
-        try:
+        target = followed(Path(path))
+        if not target.is_file():
+            raise StoreError("there is no such result file", target)
+        with shielded(), naming(target, "resumed"), locked(target) as lock:
+            if (names := os.stat(target).st_nlink) > 1:
+                # Lock and parts go by the name, and only one of them would go on.
+                raise StoreError(
+                    f"this file has {names} names (hard links), and a run would go on under one "
+                    "of them only; make a copy and go on with that",
+                    target,
+                )
+            with opened(target) as file:
+                check_same_run(file, header, target)
+            writer = cls(Store(target, lock, None, os.stat(target).st_size))
             return writer, writer._go_on()
-        except BaseException:
-            writer._session.close(lambda file: None)
-            raise
 
     def density(self, index: int) -> np.ndarray:
-        """Density of a frame that was kept."""
+        """Density of a frame that was kept, as the result keeps it."""
         if self._pending is not None and index == self.frames - 1:
             return self._pending
         with shielded():
-            values: np.ndarray = self._session.file["density"][index].astype(np.float64)
-        return values
+            result = self._store.result
+            density = result["density"]
+            if index < len(density):
+                values = density[index]
+            else:
+                place = self._store.folder.path / frame_name(index)
+                frame, _ = read_frame(place, Expected.of(result))
+                values = rounded(frame.density, density).astype(density.dtype)
+        return np.asarray(values, np.float64)
 
     def append(self, frame: Frame, state: Checkpoint | None = None) -> None:
         """Write the next frame, and the state to go on from.
@@ -150,32 +174,33 @@ class ResultWriter:
         """
         if frame.index != self.frames:
             raise ValueError(f"frame {frame.index} was given; {self.frames} is next")
-        length = self.frames + 1
-        with self._change() as file:
-            series = self._series(file, frame.observables)
-            # Once in the file and once in the journal, with the checkpoint.
-            require_space(self.path, 3 * np.size(frame.density) * series["density"].dtype.itemsize)
-            density = rounded(frame.density, series["density"])
-            values = {"time": frame.time, "density": density, **frame.observables}
-            for name, value in values.items():
-                kept = name != "density" or self._every_frame or frame.index == 0
-                append_row(series[name], frame.index, value, kept)
-            if state is not None:
-                write_slot(self._slot_parts(file), state, self._sequence + 1)
-        if not self._every_frame and frame.index > 0:
-            self._pending = np.array(frame.density)
-        self.frames = length
-        if state is not None:
-            self._next_slot()
-
-    def checkpoint(self, checkpoint: Checkpoint) -> None:
-        """Write the state alone, into the older of two slots."""
-        with self._change() as file:
-            write_slot(self._slot_parts(file), checkpoint, self._sequence + 1)
-        self._next_slot()
+        if state is not None and (state.frame, id(state.density)) != (
+            frame.index,
+            id(frame.density),
+        ):
+            raise ValueError("the state to go on from is not that of the frame")
+        store = self._store
+        with store.writing():
+            if frame.index == 0:
+                # It goes straight into the file.
+                store.begin(lambda file: _add_first(file, frame, state))
+                self.frames = 1
+                return
+            if store.series != set(frame.observables):
+                raise ValueError(
+                    f"the observables {sorted(frame.observables)} are not those of the first "
+                    f"frame, {sorted(store.series)}"
+                )
+            name = frame_name(frame.index)
+            store.put(name, pack_frame(store.run, frame, state), wait=False)
+            self.frames += 1
+            if not store.every_frame:
+                self._pending = np.array(frame.density)
+            if store.due:
+                store.assemble(self.frames, lambda file: None)
 
     def write(self, analysis: str, record: Any) -> None:
-        """Write the group of an analysis, replacing one that is there.
+        """Write what an analysis has found, replacing what is there.
 
         Parameters
         ----------
@@ -183,32 +208,29 @@ class ResultWriter:
             A name of ``GROUPS``.
         record : its record
         """
-        with self._change() as file:
-            GROUPS[analysis].fill(file, record)
+        self._write(analysis, record)
         if analysis == "ensemble":
             self.forget_walkers()
 
     def found(self, analysis: str) -> Any:
-        """What an analysis has found, where a run before came to its end; else None."""
+        """What an analysis had found where a run before came to its end; else None."""
         with shielded():
-            return GROUPS[analysis].read(self._session.file)
+            return GROUPS[analysis].read(self._store.result) if self._store.begun else None
 
     def forget_walkers(self) -> None:
-        """Remove what was kept for walkers to go on from, once their ensemble is on the disk."""
-        self._session.secure()
+        """Remove what was kept for walkers to go on from; their ensemble is on the disk."""
         # In a folder that is read-only now it stays; no other walkers go on from it.
         with suppress(OSError):
-            remove_walkers(self.path)
+            walkers_file(self.path).unlink(missing_ok=True)
 
     def search(self) -> Search | None:
         """Where the optimiser of the control stood."""
         with shielded():
-            return read_search(self._session.file)
+            return read_search(self._store.result) if self._store.begun else None
 
     def write_search(self, search: Search) -> None:
         """Keep where the optimiser of the control stands."""
-        with self._change() as file:
-            fill_search(file, search)
+        self._write("search", search)
 
     def close(
         self,
@@ -233,25 +255,29 @@ class ResultWriter:
         Raises
         ------
         StoreError
-            If the disk does not take the end; the frames are safe, and the file can be resumed.
+            If the disk does not take the end; the parts are safe, and the run can be resumed.
         """
         if status not in ("complete", "interrupted"):
             raise ValueError(f'{status!r} is not a status; use "complete" or "interrupted"')
+        if self._closed:
+            return
+        self._closed = True
 
         def finish(file: h5py.File) -> None:
+            write_ending(file, status, timings, notes, failed)
             if self._pending is not None:
-                density = file["density"]
-                density[self.frames - 1] = rounded(self._pending, density)
-            if timings:
-                file.attrs["timings"] = encode_attribute(dict(timings))
-            if notes:
-                file.attrs["notes"] = "\n".join(notes)
-            if failed:
-                file.attrs["failed"] = encode_attribute(dict(failed))
-            file.attrs["status"] = status
+                file["density"][self.frames - 1] = rounded(self._pending, file["density"])
 
-        self._growing, self._parts = {}, []
-        self._session.close(finish)
+        with shielded():
+            try:
+                # A run that has not begun leaves what is there.
+                if status == "complete" or self._store.begun or not self.path.exists():
+                    with self._store.writing("closed"):
+                        self._store.assemble(self.frames, finish)
+                if status == "complete":
+                    clear(self.path)
+            finally:
+                self._store.release()
 
     def __enter__(self) -> ResultWriter:
         return self
@@ -269,75 +295,41 @@ class ResultWriter:
         with suppress(StoreError):
             self.close("interrupted")
 
+    def _write(self, name: str, record: Any) -> None:
+        store = self._store
+        with store.writing():
+            store.put(f"{name}.h5", pack_analysis(store.result, name, record))
+
     def _go_on(self) -> Checkpoint | None:
-        """Set everything to the last checkpoint."""
-        file = self._session.file
-        reached = complete_frames(file)
-        found = [item for item in read_slots(file) if item[2].frame < reached]
-        checkpoint = None
-        if found:
-            self._sequence, slot, checkpoint = found[0]
-            self._slot = SLOTS.index(slot) ^ 1
-            self.frames = checkpoint.frame + 1
-        place = "before the first frame" if checkpoint is None else f"at time {checkpoint.time!r}"
-        if self._session.cut:
-            self.recovered = (
-                f"{self.path}: the last write was cut off and was restored from the journal beside "
-                f"it; {self.frames} whole frames are there, and the run goes on {place}"
-            )
-        with self._change() as file:
-            self._truncate(file, checkpoint)
-            file.attrs["history"] += f"\n{_now()} resumed {place}"
+        """Put everything into the result up to its last checkpoint."""
+        folder = self._store.folder
+        names = names_in(folder.path)
+        found: list[Checkpoint] = []
+
+        def fill(file: h5py.File) -> None:
+            fault = merge(file, folder.path, names)
+            reached, checkpoint = len(file["time"]), read_checkpoint(file)
+            place = "before the first frame"
+            if checkpoint is not None and checkpoint.frame < reached:
+                found.append(checkpoint)
+                self.frames = checkpoint.frame + 1
+                place = f"at time {checkpoint.time!r}"
+            if fault:
+                self.recovered = (
+                    f"{fault}; {reached} whole frames are there, and the run goes on {place}"
+                )
+            keep_frames(file, self.frames)
+            file.attrs["history"] += f"\n{now()} resumed {place}"
             file.attrs["status"] = "running"
-        return checkpoint
 
-    @contextmanager
-    def _change(self) -> Iterator[h5py.File]:
-        """A change of the file as a whole; handles do not outlive one that fails."""
-        try:
-            with self._session.change() as file:
-                yield file
-        except BaseException:
-            self._growing, self._parts = {}, []
-            raise
-
-    def _next_slot(self) -> None:
-        self._slot ^= 1
-        self._sequence += 1
-
-    def _series(self, file: h5py.File, observables: Mapping[str, Any]) -> dict[str, h5py.Dataset]:
-        """What grows with time: time, density and the observables, made at the first frame."""
-        if not self._growing:
-            names = series_names(file)
-            if self.frames == 0 and not names:
-                add_series(file, observables)
-                names = list(observables)
-            self._growing = {name: file[name] for name in ["time", "density", *names]}
-        names = [name for name in self._growing if name not in ("time", "density")]
-        if set(names) != set(observables):
-            raise ValueError(
-                f"the observables {sorted(observables)} are not those of the first frame, "
-                f"{sorted(names)}"
-            )
-        return self._growing
-
-    def _slot_parts(self, file: h5py.File) -> dict[str, h5py.Dataset]:
-        """The datasets of the older slot."""
-        if not self._parts:
-            self._parts = [dict(file[GROUP][name].items()) for name in SLOTS]
-        return self._parts[self._slot]
-
-    def _truncate(self, file: h5py.File, checkpoint: Checkpoint | None) -> None:
-        """Drop every frame after the checkpoint."""
-        for name in ["time", *series_names(file)]:
-            file[name].resize(self.frames, axis=0)
-        if not self._every_frame:
-            # Shrinking frees the density that was the last one when the run was interrupted.
-            file["density"].resize(min(1, self.frames), axis=0)
-            if self.frames > 1 and checkpoint is not None:
-                self._pending = checkpoint.density.copy()
-        file["density"].resize(self.frames, axis=0)
+        self._store.replace(fill, self.path)
+        folder.remove(names)
+        if found and self.frames > 1 and not self._store.every_frame:
+            self._pending = found[0].density.copy()
+        return found[0] if found else None
 
 
-def _now() -> str:
-    return datetime.now(UTC).strftime("%Y-%m-%dT%H:%M:%SZ")
+def _add_first(file: h5py.File, frame: Frame, state: Checkpoint | None) -> None:
+    add_frames(file, [frame])
+    if state is not None:
+        write_checkpoint(file, state)

@@ -20,7 +20,7 @@ INTERVAL_S = 20.0
 WRITING_SHARE = 0.02
 # An interrupt costs at most this much: below, where the walkers stand is not worth a file.
 LEAST_S = 1.0
-# Bytes of a count, of which the result and its journal want room for all.
+# Bytes of a count, of which the result and the part before it want room for all.
 COUNT_BYTES = 8
 
 

@@ -16,7 +16,7 @@ from ..analyses.start import initial_density
 from ..case import Case
 from ..control.controlled import ControlledSystem
 from ..errors import CaseError, NumericalFailure
-from ..io import Checkpoint, EnsembleRecord, read
+from ..io import ENSEMBLE, Arrays, Checkpoint, read
 from ..operators.generator import Generator
 from ..particles import Client
 from ..runtime.clock import Clock
@@ -236,14 +236,15 @@ def move_walkers(
 
     Where an interrupted run had walkers, they go on; where it had all of them, they are taken.
     """
-    record = recorder.walked()
-    if record is not None:
-        notes = walkers_notes(case, record)
+    tree = recorder.walked()
+    if tree is not None:
+        notes = walkers_notes(case, Arrays(tree, ENSEMBLE))
     else:
-        record, notes = _walked(case, recorder, clock, rest, system, client)
-        recorder.take("ensemble", record)
-    if record.lost[-1] and record.lost[-1] + record.absorbed[-1].sum() == record.particles:
-        last = record.time[np.flatnonzero(np.diff(record.lost, prepend=0))[-1]]
+        tree, notes = _walked(case, recorder, clock, rest, system, client)
+        recorder.take("ensemble", tree)
+    found = Arrays(tree, ENSEMBLE)
+    if found.lost[-1] and found.lost[-1] + found.absorbed[-1].sum() == found.particles:
+        last = found.time[np.flatnonzero(np.diff(found.lost, prepend=0))[-1]]
         raise NumericalFailure(
             f"all walkers that were not absorbed had left to infinity, or met a place where a "
             f"formula has no value, by t = {last:.6g}; what they did before is kept",
@@ -259,7 +260,7 @@ def _walked(
     rest: StationaryState | None,
     system: System | None,
     client: Client | None,
-) -> tuple[EnsembleRecord, list[str]]:
+) -> tuple[Any, list[str]]:
     """All frames of the walkers, and what to read with care."""
     assert case.density is not None
     assert case.ensemble is not None

@@ -12,7 +12,7 @@ import numpy as np
 
 from ..case import Case
 from ..errors import CaseError, CaseWarning, NumericalFailure, StoreError, one_line
-from ..io import Checkpoint, EnsembleRecord, Frame, Header, ResultWriter, Search, read
+from ..io import Checkpoint, Frame, Header, ResultWriter, Search, read
 from ..io.result import Result, open_result
 from ..runtime.interrupts import shielded
 
@@ -99,9 +99,9 @@ class Recorder:
             self.writer.write(analysis, record)
         self._obey()
 
-    def walked(self) -> EnsembleRecord | None:
+    def walked(self) -> Any:
         """The ensemble of an interrupted run that had come to its end; it is taken as it is."""
-        walkers: EnsembleRecord | None = None
+        walkers = None
         if self.writer is not None and (walkers := self.writer.found("ensemble")) is not None:
             self.found["ensemble"] = walkers
             self.writer.forget_walkers()

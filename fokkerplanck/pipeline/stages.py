@@ -23,7 +23,7 @@ from ..control.controlled import ControlledSystem
 from ..errors import CaseError, NumericalFailure
 from ..fractional.levy import LEVY
 from ..fractional.levy_integrator import LevyIntegrator
-from ..io import CONTROL, Arrays
+from ..io import CONTROL, ENSEMBLE, Arrays
 from ..operators.generator import Generator
 from ..particles import Client
 from ..passage.escape import Escape
@@ -188,8 +188,7 @@ def _passage(job: Job, chain: Chain) -> list[str]:
 def _discrete(job: Job, chain: Chain) -> list[str]:
     recorder, rest = job.recorder, chain.rest
     start, density = initial_density(job.case, rest), None if rest is None else rest.density
-    walkers = None if "ensemble" in recorder.failed else recorder.found.get("ensemble")
-    tree, notes = discretise(job.case, start, chain.generator, density, walkers)
+    tree, notes = discretise(job.case, start, chain.generator, density, _walkers(recorder))
     recorder.take("discrete", tree)
     return notes
 
@@ -216,6 +215,12 @@ def _solve_levy(job: Job) -> list[str]:
     return notes + _smoothing(job) + _walk(job, None, None)
 
 
+def _walkers(recorder: Recorder) -> Arrays | None:
+    """The ensemble, where it was done."""
+    tree = None if "ensemble" in recorder.failed else recorder.found.get("ensemble")
+    return None if tree is None else Arrays(tree, ENSEMBLE)
+
+
 def _walk(job: Job, rest: StationaryState | None, system: System | None) -> list[str]:
     """Walkers and their comparison with the density, where the case asks for them."""
     case, recorder, clock = job.case, job.recorder, job.clock
@@ -225,8 +230,8 @@ def _walk(job: Job, rest: StationaryState | None, system: System | None) -> list
         notes = recorder.attempt("ensemble", walk)
 
     def compare() -> None:
-        walkers = recorder.found.get("ensemble")
-        if "ensemble" in recorder.failed or walkers is None:
+        walkers = _walkers(recorder)
+        if walkers is None:
             raise NumericalFailure("there are no walkers to compare with")
         found = validate(case, walkers, recorder.kept, recorder.density, clock.progress)
         recorder.take("validation", found)

@@ -4,11 +4,10 @@ from __future__ import annotations
 
 import numpy as np
 
-from ..analyses.table import rows_of
+from ..analyses.table import ANALYSES, rows_of
 from ..analyses.text import by_axis, measured
 from ..case import Case
 from ..io.result import Result
-from .findings import walker_rows
 from .numbers import free_energy_increase, judged, mass_drift
 from .table import table
 
@@ -35,10 +34,8 @@ def summary(case: Case, result: Result) -> str:
     cells = " x ".join(str(n) for n in result.shape)
     rows = [("case", f"{case.name}: {cells} cells, beta = {result.beta:g}")]
     rows += evolution_rows(result)
-    for name in ("stationary", "control", "smoothing", "spectrum", "passage"):
+    for name in ANALYSES:
         rows += rows_of(name, result)
-    rows += walker_rows(result)
-    rows += rows_of("discrete", result)
     rows += [("NOT COMPUTED", f"[{key}]: {why}") for key, why in result.failed.items()]
     for note in result.notes:
         word, _, rest_of_note = note.partition(" ")

@@ -277,14 +277,6 @@ def _numbers(result: Result) -> dict[tuple[str, str], float]:
         if {"mean", "covariance"} <= numbers.keys():
             numbers |= _moments(result.names, numbers.pop("mean"), numbers.pop("covariance"))
         take(name, numbers)
-    if result.ensemble is not None:
-        walkers = result.ensemble
-        take("ensemble", {"particles": walkers.particles, "step": walkers.step})
-        take("ensemble", _moments(result.names, walkers.mean[-1], walkers.covariance[-1]))
-        take("ensemble", {"loss": float(walkers.loss[-1])})
-    if result.validation is not None:
-        take("validation", {"all times, p value": result.validation.p_value})
-        take("validation", result.validation.last)
     return found
 
 

@@ -164,8 +164,6 @@ def number_of(name: str, result: Result) -> float:
     place, quantity, index = parts[1], parts[2], parts[3]
     if place in ANALYSES:
         values = _of_analysis(place, quantity, result, key)
-    elif place in ("ensemble", "validation"):
-        values = _of_walkers(place, quantity, result, key)
     else:
         _require(quantity, result, key)
         values = np.asarray(result.observables[quantity][-1])
@@ -183,15 +181,6 @@ def _of_analysis(place: str, quantity: str, result: Result, key: str) -> np.ndar
         raise CaseError(f"does not exist in this result; its numbers are {', '.join(found)}", key)
     return np.asarray(found[quantity])
 
-
-def _of_walkers(place: str, quantity: str, result: Result, key: str) -> np.ndarray:
-    if place == "ensemble" and result.ensemble is not None:
-        names = ("mean", "covariance", "loss", "gradient_norm", "outside", "absorbed", "lost")
-        found = {name: getattr(result.ensemble, name)[-1] for name in names}
-    elif place == "validation" and result.validation is not None:
-        found = dict(result.validation.last)
-    else:
-        raise CaseError(f"does not exist: this case has no [{place}]", key)
     if quantity not in found:
         raise CaseError(f"does not exist in this result; there are {', '.join(found)}", key)
     return np.asarray(found[quantity])

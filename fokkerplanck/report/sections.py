@@ -8,9 +8,8 @@ from ..analyses.table import ANALYSES, rows_of, tables_of
 from ..analyses.text import PageTable, Rows
 from ..io.result import Result
 from .closing_table import evolution_rows
-from .findings import walker_rows
 from .records import PageSection, Picture
-from .tables import frame_tables, walker_tables
+from .tables import frame_tables
 
 
 def sections_of(result: Result, pictures: Mapping[str, list[Picture]]) -> tuple[PageSection, ...]:
@@ -24,9 +23,7 @@ def sections_of(result: Result, pictures: Mapping[str, list[Picture]]) -> tuple[
     """
     parts = [
         ("evolution", "Evolution", evolution_rows(result), frame_tables(result)),
-        *(_of_analysis(name, result) for name in ("stationary", "spectrum", "passage")),
-        ("walkers", "Walkers and validation", walker_rows(result), walker_tables(result)),
-        *(_of_analysis(name, result) for name in ("control", "smoothing", "discrete")),
+        *(_of_analysis(name, result) for name in ANALYSES),
     ]
     found = (
         PageSection(key, title, _headed(rows), tables, tuple(pictures.get(key, ())))

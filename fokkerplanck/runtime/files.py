@@ -5,7 +5,7 @@ from __future__ import annotations
 import os
 import secrets
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from pathlib import Path
 
 # Windows has no such flag.
@@ -25,31 +25,55 @@ def open_fresh(path: Path) -> int:
 
 
 @contextmanager
-def whole_file(target: Path) -> Iterator[Path]:
-    """Write a file so that it takes its place when it is whole and on the disk.
+def placing(target: Path, fresh: Path, sync: bool = True) -> Iterator[int]:
+    """Write a file under another name, ``fresh``; it takes its place when it is whole.
 
-    Yields the path of an empty file in the same folder, whose name ends as that of ``target``. If
-    the block fails, ``target`` is as it was. A link in its place is replaced, and not what it
-    leads to.
+    Yields the descriptor of the empty file. If the block fails, ``target`` is as it was. A link in
+    its place is replaced, and not what it leads to.
+
+    Parameters
+    ----------
+    target, fresh : Path
+        On one disk.
+    sync : bool
+        Whether to wait until data and name are on the disk. Without it a power failure, other than
+        a kill, may leave a file without its bytes under the name of ``target``.
 
     Raises
     ------
     OSError
     """
+    descriptor = open_fresh(fresh)
+    try:
+        yield descriptor
+        if sync:
+            sync_data(descriptor)
+        os.replace(fresh, target)
+    except BaseException:
+        with suppress(OSError):
+            fresh.unlink(missing_ok=True)
+        raise
+    finally:
+        os.close(descriptor)
+    if sync:
+        sync_folder(target.parent)
+
+
+@contextmanager
+def whole_file(target: Path) -> Iterator[Path]:
+    """As :func:`placing`, for who writes to a path: one in the same folder that ends alike."""
     # A name of its own for each writer: two that draw the same figure do not meet.
     fresh = target.with_name(f".{secrets.token_hex(4)}.part.{target.name}")
-    os.close(open_fresh(fresh))
-    try:
+    with placing(target, fresh):
         yield fresh
-        descriptor = os.open(fresh, os.O_RDWR)
-        try:
-            sync_data(descriptor)
-        finally:
-            os.close(descriptor)
-        os.replace(fresh, target)
-    finally:
-        fresh.unlink(missing_ok=True)
-    sync_folder(target.parent)
+
+
+def write_at(descriptor: int, data: bytes | bytearray | memoryview, offset: int = 0) -> None:
+    """Write all of ``data``; the operating system may take it in pieces."""
+    view = memoryview(data)
+    while view:
+        done = os.pwrite(descriptor, view, offset)
+        view, offset = view[done:], offset + done
 
 
 def followed(path: Path) -> Path:

@@ -43,17 +43,9 @@ def numbers_of(result: Result) -> dict[str, Any]:
     for name in ANALYSES:
         prefix = PREFIXES.get(name, name)
         found |= _prefixed(prefix, numbers_of_analysis(name, result) or {})
-    walkers = result.ensemble
-    if walkers is not None:
-        left = walkers.lost[-1] + walkers.outside[-1] + walkers.absorbed[-1].sum()
-        last = {
-            name: getattr(walkers, name)[-1]
-            for name in ("mean", "covariance", "loss", "gradient_norm")
-        }
-        found |= _prefixed("ensemble", {**last, "left": left / walkers.particles})
-    if result.validation is not None:
-        verdict = {"agrees": result.validation.agrees, "p_value": result.validation.p_value}
-        found |= _prefixed("validation", verdict)
+    if "validation_p_value" in found:
+        # In a summary the p-value is that of the verdict.
+        found["validation_p_value"] = found.pop("validation_all_times_p_value")
     numbers = {}
     for name, value in found.items():
         array = np.asarray(value, dtype=float)

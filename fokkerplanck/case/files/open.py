@@ -7,7 +7,7 @@ from typing import Any
 
 from ...errors import CaseError
 from ...io import stored_case
-from ...io.storage.opening import SIGNATURE
+from ...io.storage.guard import SIGNATURE
 from .. import Case, Sources, overridden, read_case
 from .. import load_case as load_case_file
 

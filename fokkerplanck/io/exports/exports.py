@@ -8,7 +8,7 @@ import h5py
 
 from ...errors import CaseError, StoreError
 from ..groups.table import GROUPS
-from ..reader import complete_frames
+from ..layout import complete_frames
 from ..shapes import check_shapes
 from ..storage.damage import DAMAGE, damaged
 from ..storage.opening import reading

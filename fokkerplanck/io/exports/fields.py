@@ -10,9 +10,8 @@ from typing import Any
 import h5py
 import numpy as np
 
-from ..layout import axis_names
-from ..reader import complete_frames
-from ..storage.slots import GROUP as CHECKPOINT
+from ..layout import axis_names, complete_frames
+from ..storage.checkpoint import GROUP as CHECKPOINT
 
 # Further times than those of the frames: fields over them would stand beside the wrong frame.
 _OTHER_TIMES = ("iteration", "feedback_time")

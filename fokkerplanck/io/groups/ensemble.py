@@ -1,60 +1,33 @@
-"""The ensemble of walkers as a record: counts on the grid, moments, and who left."""
+"""What the group ``/ensemble`` holds: walkers counted on the grid, their moments, and who left."""
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from ..dataset import Attribute, Layout, Variable
 
-import numpy as np
-
-from ..brief import brief
-from ..notebook import record_html
-
-
-@dataclass(eq=False, repr=False)
-class EnsembleRecord:
-    """Walkers at the output times; all quantities are dimensionless.
-
-    Parameters
-    ----------
-    time : ndarray, shape (n,)
-        Of the walkers' own steps, nearest to the output times.
-    counts : ndarray of int, shape (n, n_1, ..., n_d)
-        Walkers per cell.
-    outside : ndarray of int, shape (n,)
-        Walkers beyond the box.
-    absorbed : ndarray of int, shape (n, 2 d)
-        Walkers that an absorbing side took, by side (lower, upper of each axis).
-    lost : ndarray of int, shape (n,)
-        Walkers that left to infinity.
-    mean : ndarray, shape (n, d)
-    covariance : ndarray, shape (n, d, d)
-    loss : ndarray, shape (n,)
-        Mean loss over the walkers.
-    gradient_norm : ndarray, shape (n,)
-        Mean |grad Phi|^2.
-    particles : int
-    method : str
-    step : float
-        Time per step; the learning rate for SGD.
-    seed : int
-    trajectories : ndarray, shape (m, n, d), optional
-        Places of the first m walkers.
-    """
-
-    __repr__ = brief
-    _repr_html_ = record_html
-
-    time: np.ndarray
-    counts: np.ndarray
-    outside: np.ndarray
-    absorbed: np.ndarray
-    lost: np.ndarray
-    mean: np.ndarray
-    covariance: np.ndarray
-    loss: np.ndarray
-    gradient_norm: np.ndarray
-    particles: int
-    method: str
-    step: float
-    seed: int
-    trajectories: np.ndarray | None = None
+ENSEMBLE = Layout(
+    {
+        # Not "time": trees of groups take a dimension of that name for the one of the frames.
+        "walk_time": Variable("walk_time", "time of the walkers", least=1, formerly="time"),
+        "side": Variable("side", "side of the box", text=True),
+        "walker": Variable("walker", "number of the walker", optional=True),
+        # Of the walkers' own steps, nearest to the output times.
+        "time": Variable("walk_time", "time of the walkers"),
+        "counts": Variable("walk_time axes", "walkers per cell", counts=True),
+        "outside": Variable("walk_time", "walkers beyond the box", counts=True),
+        "absorbed": Variable("walk_time side", "walkers absorbed", counts=True),
+        "lost": Variable("walk_time", "walkers that left to infinity", counts=True),
+        # Of those that are left.
+        "mean": Variable("walk_time component", "mean of the walkers"),
+        "covariance": Variable("walk_time component component2", "covariance of the walkers"),
+        "loss": Variable("walk_time", "mean loss of the walkers"),
+        "gradient_norm": Variable("walk_time", "mean squared gradient norm of the walkers"),
+        "trajectories": Variable("walker walk_time component", "places of single walkers"),
+    },
+    {
+        "particles": Attribute("number of walkers", int, least=1),
+        "method": Attribute("how they step", str),
+        # The learning rate for SGD.
+        "step": Attribute("time per step"),
+        "seed": Attribute("their seed", int),
+    },
+)

@@ -16,12 +16,12 @@ from ..layout import RESERVED_NAMES, axis_names
 from ..trees import read_tree, write_tree
 from .control import CONTROL, SEARCH
 from .discrete import DISCRETE
-from .ensemble_group import fill_ensemble, read_ensemble
+from .ensemble import ENSEMBLE
 from .passage import PASSAGE
 from .smoothing import SMOOTHING
 from .spectrum import SPECTRUM
 from .stationary import STATIONARY
-from .validation import fill_validation, read_validation
+from .validation import VALIDATION
 
 
 @dataclass(frozen=True)
@@ -75,8 +75,8 @@ GROUPS: dict[str, Group] = {
     "stationary": Group.of("stationary", STATIONARY),
     "spectrum": Group.of("spectrum", SPECTRUM),
     "passage": Group.of("passage", PASSAGE),
-    "ensemble": Group(fill_ensemble, read_ensemble),
-    "validation": Group(fill_validation, read_validation),
+    "ensemble": Group.of("ensemble", ENSEMBLE),
+    "validation": Group.of("validation", VALIDATION),
     # Where the optimiser stands belongs to resuming.
     "control": Group.of("control", CONTROL, apart=(SEARCH,)),
     "smoothing": Group.of("smoothing", SMOOTHING),
@@ -87,4 +87,4 @@ GROUPS: dict[str, Group] = {
 def reserved() -> frozenset[str]:
     """Names of the file that an axis cannot have."""
     layouts = (group.layout for group in GROUPS.values())
-    return RESERVED_NAMES.union(*(one.names() for one in layouts if one is not None))
+    return RESERVED_NAMES.union(*(one.names() for one in layouts if one and one.has_axes))

@@ -1,18 +1,10 @@
-"""The comparison of density and walkers as a record, and its group in a result file."""
+"""What the group ``/validation`` holds: density against walkers at some output times."""
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from ..dataset import Attribute, Layout, Variable
 
-import h5py
-import numpy as np
-
-from ..brief import brief
-from ..layout import add_times, add_variable, set_attributes
-from ..notebook import record_html
-
-# Written last: without it the run was killed while it wrote the group.
-LAST = "agrees"
+# By time; NaN where there is none.
 COMPARED = {
     "p_value": "probability of so large a difference by chance, all tests together",
     "fit": "p-value of the G-test on pooled bins",
@@ -31,72 +23,22 @@ COMPARED = {
     "total_variation": "share of the walkers in a wrong bin",
     "expected_total_variation": "its mean from the number of walkers alone",
 }
-
-
-@dataclass(eq=False, repr=False)
-class ValidationRecord:
-    """Density against walkers at some output times; all quantities are dimensionless.
-
-    Parameters
-    ----------
-    time : ndarray, shape (n,)
-    series : dict
-        Arrays of shape (n,) by name; NaN where there is none.
-    p_value : float
-        Of all times together.
-    level : float
-        Below which density and walkers are said to differ.
-    agrees : bool
-        Whether they agree, known errors taken out.
-    sentences : tuple of str
-        One per time.
-    """
-
-    __repr__ = brief
-    _repr_html_ = record_html
-
-    time: np.ndarray
-    series: dict[str, np.ndarray]
-    p_value: float
-    level: float
-    agrees: bool
-    sentences: tuple[str, ...]
-
-    @property
-    def last(self) -> dict[str, float]:
-        """Numbers of the last time."""
-        return {name: float(values[-1]) for name, values in self.series.items()}
-
-
-def fill_validation(file: h5py.File, record: ValidationRecord) -> None:
-    """Write the group ``/validation``, in place of one that is there."""
-    if "validation" in file:
-        del file["validation"]
-    group = file.create_group("validation")
-    time = add_times(group, record.time, "time of the comparison")
-    for name, values in record.series.items():
-        add_variable(group, name, [time], COMPARED[name], data=values)
-    set_attributes(
-        group,
-        {
-            "p_value": float(record.p_value),
-            "level": float(record.level),
-            "sentences": "\n".join(record.sentences),
-            LAST: bool(record.agrees),
+VALIDATION = Layout(
+    {
+        # Not "time": trees of groups take a dimension of that name for the one of the frames.
+        "walk_time": Variable("walk_time", "time of the comparison", least=1, formerly="time"),
+        "time": Variable("walk_time", "time of the comparison"),
+        **{
+            # The first versions of schema 1 knew nothing of sides.
+            name: Variable("walk_time", long_name, optional=name == "sides")
+            for name, long_name in COMPARED.items()
         },
-    )
-
-
-def read_validation(file: h5py.File) -> ValidationRecord | None:
-    """The comparison in a file; None where there is none, or a torn one."""
-    group = file.get("validation")
-    if group is None or LAST not in group.attrs:
-        return None
-    return ValidationRecord(
-        time=group["time"][...],
-        series={name: group[name][...] for name in COMPARED if name in group},
-        p_value=float(group.attrs["p_value"]),
-        level=float(group.attrs["level"]),
-        agrees=bool(group.attrs[LAST]),
-        sentences=tuple(str(group.attrs["sentences"]).splitlines()),
-    )
+    },
+    {
+        # `Arrays.p_value` is this one; `COMPARED` has one of the same name for each time.
+        "p_value": Attribute("of all times together"),
+        "level": Attribute("below it density and walkers differ"),
+        "agrees": Attribute("1 where they agree, known errors taken out, else 0", bool),
+        "sentences": Attribute("the verdict, a sentence per time", str, lines_for="walk_time"),
+    },
+)

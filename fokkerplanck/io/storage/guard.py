@@ -9,12 +9,11 @@ nothing of a file; types beyond numbers and text are refused all the same.
 from __future__ import annotations
 
 import math
-import mmap
-import os
+import re
 import zlib
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator
+from contextlib import contextmanager, suppress
 from pathlib import Path
-from typing import BinaryIO
 
 import h5py
 import numpy as np
@@ -29,20 +28,15 @@ from ...limits import (
     RESULT_STRINGS,
 )
 from ...runtime.machine import memory_available, readable
-from .disk import PAGE
+from .damage import DAMAGE, damaged
+from .heaps import refuse_endless
 
+SIGNATURE = b"\x89HDF\r\n\x1a\n"
+# What HDF5 says of a file that is shorter than its superblock claims.
+_CUT = re.compile(r"truncated file: eof = (\d+), sblock->base_addr = (\d+), stored_eof = (\d+)")
+# The superblock of version 0 with the entry of the root group.
+LEAST_BYTES = 96
 FILTERS = (h5z.FILTER_DEFLATE, h5z.FILTER_SHUFFLE, h5z.FILTER_FLETCHER32)
-# A collection of the global heap: signature, version, reserved; then its size.
-_HEAP = b"GCOL\x01\0\0\0"
-_HEAP_HEADER = _OBJECT_HEADER = 16
-# A node of a tree of chunks: signature, kind, level, count, two neighbours; then size and place of
-# its first chunk.
-_NODE, _NODE_HEADER = b"TREE", 24
-# Kind and size of a message about the layout of an array; its version and class where all values
-# stand in one piece.
-_LAYOUT, _CONTIGUOUS = b"\x08\0\x18\0", b"\x03\x01"
-# Version and class of the layout of a virtual dataset.
-_VIRTUAL = b"\x04\x03"
 # Attributes of dimension scales and of what they belong to, and their classes of types.
 _SCALE = b"DIMENSION_SCALE"
 _SCALE_CLASSES = {
@@ -55,113 +49,61 @@ _SCALE_CLASSES = {
 _REFERENCE = 16
 
 
-def refuse_endless(
-    path: Path, pages: Mapping[int, bytes] | None = None, size: int | None = None
-) -> None:
-    """Raise :class:`StoreError` where the HDF5 library would never come back, or eat the memory.
+@contextmanager
+def guarded(path: Path) -> Iterator[h5py.File]:
+    """Open an HDF5 file to read, once everything in it has been looked at.
 
-    An object of the heap of strings that takes no room, as zeroed bytes are, sends HDF5 (seen
-    with 2.0.0) round in circles that no signal leaves, as soon as it opens a string. And it
-    allocates what a text claims to have before it looks at what it has.
-
-    Parameters
-    ----------
-    path : Path
-    pages : mapping, optional
-        Contents of pages that are newer than those in the file.
-    size : int, optional
-        Size of the file with these.
+    Raises
+    ------
+    FileNotFoundError
+    StoreError
+        If it cannot be opened, or holds what results do not.
     """
+    if path.exists() and not path.is_file():
+        # A pipe would be waited for.
+        raise StoreError("this is a device, a pipe or a folder; a file is needed", path)
+    refuse_endless(path)
     try:
-        with path.open("rb") as file, _mapped(file, pages or {}, size) as data:
-            for start in _heaps(data):
-                sizes = _objects(data, start)
-                if sizes is None:
-                    detail = "its heap of strings is torn"
-                elif _claims_more(data, start, sizes):
-                    detail = "a text claims more than it has"
-                else:
-                    continue
-                raise StoreError(f"this result file is damaged: {detail}", path)
-    except (OSError, ValueError) as error:
-        if isinstance(error, StoreError):
-            raise
-        # An empty file cannot be mapped; what is wrong with it is told when it is opened.
+        file = h5py.File(path, "r", locking="best-effort")
+    except FileNotFoundError:
+        raise
+    except OSError as error:
+        if isinstance(error, BlockingIOError) or "unable to lock" in str(error):
+            raise StoreError("another process is writing this file; wait for it", path) from error
+        if isinstance(error, PermissionError):
+            raise StoreError("permission to open this file is denied", path) from error
+        raise _unreadable(error, path) from error
+    with file:
+        try:
+            inspect(file, path)
+        except DAMAGE as error:
+            raise damaged(path, error) from error
+        yield file
 
 
-def _mapped(file: BinaryIO, pages: Mapping[int, bytes], size: int | None) -> mmap.mmap:
-    """The bytes of a file, some pages of it newer."""
-    if not pages and size is None:
-        return mmap.mmap(file.fileno(), 0, access=mmap.ACCESS_READ)
-    length = os.fstat(file.fileno()).st_size if size is None else size
-    data = mmap.mmap(-1, length)
-    data.write(file.read(length))
-    for number, page in pages.items():
-        place = number * PAGE
-        data[place : place + len(page)] = page[: max(length - place, 0)]
-    return data
+def _unreadable(error: OSError, path: Path) -> StoreError:
+    """A sentence for what HDF5 does not open.
 
-
-def _heaps(data: mmap.mmap) -> Iterator[int]:
-    # From the beginning, wherever the position of a map that was filled is.
-    start = data.find(_HEAP, 0)
-    while start >= 0:
-        yield start
-        start = data.find(_HEAP, start + 1)
-
-
-def _integer(data: mmap.mmap, place: int, size: int) -> int:
-    return int.from_bytes(data[place : place + size], "little")
-
-
-def _objects(data: mmap.mmap, start: int) -> dict[int, int] | None:
-    """Bytes of every object of a heap by its number; None where one takes no room."""
-    end = min(start + _integer(data, start + len(_HEAP), 8), len(data))
-    place, sizes = start + _HEAP_HEADER, dict[int, int]()
-    while place + _OBJECT_HEADER <= end:
-        number, size = _integer(data, place, 2), _integer(data, place + 8, 8)
-        # Object 0 is the free room, whose size counts its own header.
-        step = _OBJECT_HEADER + -(-size // 8) * 8 if number else size
-        if step < _OBJECT_HEADER:
-            return None if step == 0 else sizes
-        sizes[number] = size
-        place += step
-    return sizes
-
-
-def _claims_more(data: mmap.mmap, start: int, sizes: Mapping[int, int]) -> bool:
-    """Whether a reference to an object of a heap claims a length beyond the object's.
-
-    A reference is the length (4 bytes), the address of the heap (8) and the number there (4). What
-    looks like one at the head of a node of a tree is the size of its first chunk, behind a
-    neighbour that is none; and a virtual dataset, refused later, has no length there.
+    Nothing is salvaged from a copy that was cut off. HDF5 would open it once zeros fill up its end;
+    but names and attributes of the root lie all over a file that grew, the status at its very end,
+    and a chunk of zeros is a density like any other.
     """
-    address = start.to_bytes(8, "little")
-    place = data.find(address, 0)
-    while place >= 0:
-        number, head = _integer(data, place + 8, 4), max(place - _NODE_HEADER, 0)
-        other = data[head : head + 4] == _NODE or data[place - 2 : place] == _VIRTUAL
-        other = other or _in_layout(data, place)
-        size = sizes.get(number, 0) if number and place >= 4 and not other else 0
-        if size and _integer(data, place - 4, 4) > size:
-            return True
-        place = data.find(address, place + 1)
-    return False
-
-
-def _in_layout(data: mmap.mmap, place: int) -> bool:
-    """Whether a place lies inside the address of the values of an array, which looks like a heap's.
-
-    The address of the values (8 bytes) and their size (8) stand behind the head of a message. What
-    stands before a reference, a dataspace or another reference, cannot be such a head.
-    """
-    for inside in range(1, 8):
-        message = place - inside - 2
-        if message >= 8 and data[message - 8 : message - 4] == _LAYOUT:
-            start, size = _integer(data, message + 2, 8), _integer(data, message + 10, 8)
-            if data[message : message + 2] == _CONTIGUOUS and start + size <= len(data):
-                return True
-    return False
+    if cut := _CUT.search(str(error)):
+        there, base, claimed = (int(number) for number in cut.groups())
+        return StoreError(
+            f"the end of this file is missing: it should have {base + claimed:,} bytes and has "
+            f"{there:,}; copy it again, or run the case again with --overwrite",
+            path,
+        )
+    with suppress(OSError), path.open("rb") as file:
+        begun, size = SIGNATURE.startswith(file.read(len(SIGNATURE))), path.stat().st_size
+        if begun and size < LEAST_BYTES:
+            return StoreError(
+                f"this file has {size} bytes, which is no whole HDF5 file; copy it again, or run "
+                "the case again with --overwrite",
+                path,
+            )
+    return StoreError(f"this is not a readable HDF5 file: {error}", path)
 
 
 def inspect(file: h5py.File, path: Path) -> None:

@@ -6,12 +6,16 @@ import errno
 import json
 import os
 import socket
-from contextlib import suppress
+from collections.abc import Iterator
+from contextlib import contextmanager, suppress
 from pathlib import Path
 
 from ...errors import StoreError
 from ...runtime.files import NO_FOLLOW, followed
+from ...runtime.interrupts import shielded
 from ...runtime.machine import open_regular
+from .parts import clear, folder_of
+from .target import naming
 
 try:
     import fcntl
@@ -83,6 +87,49 @@ def check_free(target: Path) -> None:
     target = followed(target)
     if lock_file(target).exists():
         Lock.take(target).release()
+
+
+@contextmanager
+def locked(target: Path) -> Iterator[Lock]:
+    """The lock of a result, given back only if the block fails."""
+    lock = Lock.take(target)
+    try:
+        yield lock
+    except BaseException:
+        lock.release()
+        raise
+
+
+@contextmanager
+def replacing(target: Path) -> Iterator[None]:
+    """Hold the lock of a result while a whole file takes its place, and drop its old parts.
+
+    Raises
+    ------
+    StoreError
+        If another process writes the file.
+    """
+    with naming(target, "replaced"):
+        target.parent.mkdir(parents=True, exist_ok=True)
+        with locked(target) as lock:
+            yield
+            clear(target)
+            lock.release()
+
+
+def settle(target: Path) -> None:
+    """Clear away what a kill at the end of a run left beside its result.
+
+    Raises
+    ------
+    StoreError
+        If another process writes the file.
+    """
+    target = followed(target)
+    if folder_of(target).exists() or lock_file(target).exists():
+        with shielded(), naming(target, "put in order"), locked(target) as lock:
+            clear(target)
+            lock.release()
 
 
 def lock_file(target: Path) -> Path:

@@ -16,11 +16,6 @@ SPARE_BYTES = 2**20
 _FULL = {errno.ENOSPC, errno.EDQUOT, errno.EFBIG}
 
 
-def partial_file(path: Path) -> Path:
-    """Where a file is written before it takes its place, whole."""
-    return path.with_name(path.name + ".part")
-
-
 def check_target(path: Path, overwrite: bool) -> None:
     """Raise :class:`StoreError` if a result may not be written to ``path``."""
     if path.is_dir():
