@@ -295,7 +295,7 @@ class TestCommands:
         assert main(["report", "line.h5"]) == 0
         page = check_page(Path("report.html").read_text(encoding="utf-8"))
         assert len(page.all("img")) == len(list(Path().glob("*.png"))) > 1
-        assert len(page.all("svg")) == 1
+        assert len([one for one in page.all("svg") if one.get("class") == "panel"]) == 1
 
     def test_report_refuses(self, capsys: pytest.CaptureFixture[str]) -> None:
         assert main(["report", "none.h5"]) == 2

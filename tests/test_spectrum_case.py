@@ -7,6 +7,7 @@ from importlib import import_module
 from pathlib import Path
 from typing import Any
 
+import h5py
 import numpy as np
 import pytest
 from matplotlib.figure import Figure
@@ -67,6 +68,9 @@ def test_file_keeps_the_spectrum(tmp_path: Path, cells: tuple[int, ...], turning
             assert variable.attrs["units"] == "1"
             assert variable.attrs["long_name"]
     copied = open_result(path).save(tmp_path / "b.h5")
+    with h5py.File(copied) as file:
+        # Truth values stay what they are, however often they are read and written.
+        assert file["spectrum"].attrs["closed"].dtype == np.int8
     assert_same(open_result(copied).analyses["spectrum"], kept)
 
 

@@ -267,9 +267,8 @@ class Tags(HTMLParser):
 def test_whatever_a_result_says_is_text_and_nothing_is_loaded(tmp_path: Path) -> None:
     names = (f"{EVIL}%{{x}}", "y")
     result = replace(
-        ornstein_uhlenbeck((12, 14), frames=3),
+        ornstein_uhlenbeck((12, 14), names, frames=3),
         title=f"</script></template>{EVIL}",
-        names=names,
         attrs={"name": EVIL},
         status="interrupted",
     )

@@ -119,7 +119,12 @@ def _datasets(
                 described = known[label].attributes if label in known else {"long_name": label}
                 data[label] = (dims, values, {**described, **attrs})
     coordinates = [name for name, (dims, *_) in data.items() if dims == (name,)]
-    dataset = Dataset(data, attrs=_attributes(group)).set_coords(coordinates)
+    attrs = _attributes(group)
+    for name, one in layout.attributes.items():
+        # netCDF has no truth values.
+        if one.kind is bool and isinstance(attrs.get(name), int):
+            attrs[name] = bool(attrs[name])
+    dataset = Dataset(data, attrs=attrs).set_coords(coordinates)
     return {path: dataset, **found}
 
 
