@@ -22,6 +22,7 @@ from scipy.linalg import expm, solve_continuous_lyapunov
 import fokkerplanck as fp
 from fokkerplanck.particles import Gaussian, ensemble
 from fokkerplanck.particles.methods import MethodSettings, settings
+from fokkerplanck.particles.rng import fill_indices
 from fokkerplanck.particles.start import starting_places
 from fokkerplanck.particles.threads import Team, team
 from fokkerplanck.particles.walkers import BLOCK, Walkers, motion_of
@@ -193,7 +194,7 @@ def gathers(walkers: Walkers, particles: int) -> dict[str, Any]:
 
     def call() -> None:
         for _ in range(blocks):
-            walkers.kernels.fill_indices(walkers.states[0], words, SAMPLES, index.reshape(-1))
+            fill_indices(walkers.states[0], words, SAMPLES, index.reshape(-1))
             gather(index, walkers.motion.data, out)
 
     seconds, _ = timed(call)

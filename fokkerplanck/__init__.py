@@ -45,7 +45,7 @@ _EXPORTS = {
     "passage": "analyses.library",
     "escape": "analyses.library",
     "ensemble": "particles",
-    "analyse": "analyses.stationary",
+    "analyse": "analyses.library",
     "Result": "io.result",
     "open_result": "io.result",
     "export": "io",

@@ -40,7 +40,7 @@ def write_good(path: Path) -> None:
         for index in range(3):
             writer.append(make_frame(header, index))
         writer.write("stationary", make_stationary(header))
-        writer.write("spectrum", make_spectrum(header.shape, turning=True))
+        writer.write("spectrum", make_spectrum(grid_of(header), turning=True))
         writer.write("passage", make_passage(header))
         grid, times, paths = grid_of(header), np.arange(3.0), np.ones((2, 3, 2))
         writer.write("ensemble", make_ensemble(grid, times, paths))

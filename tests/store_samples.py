@@ -11,17 +11,18 @@ from fokkerplanck.io import (
     ENSEMBLE,
     OBSERVABLES,
     PASSAGE,
+    POINTS,
+    SPECTRUM,
+    STATIONARY,
     VALIDATION,
     Frame,
     Header,
     ResultWriter,
-    SpectrumRecord,
-    StationaryRecord,
 )
 
 
-def make_grid(names, cells):
-    return Grid.of(Domain(tuple(Axis(name, -1.0, 2.0) for name in names)), cells)
+def make_grid(names, cells, low=-1.0, high=2.0):
+    return Grid.of(Domain(tuple(Axis(name, low, high) for name in names)), cells)
 
 
 def grid_of(header):
@@ -57,17 +58,37 @@ def make_frame(header, index):
     return Frame(index, 0.1 * index, rng.random(header.shape), observables)
 
 
-def make_stationary(header):
+def make_stationary(header, **more):
     rng = np.random.default_rng(9241)
     current = rng.random((len(header.names), *header.shape))
-    return StationaryRecord(
-        rng.random(header.shape), rng.random(header.shape), current, 0.25, False, 1e-13, 0.5
+    fields = rng.random(header.shape), rng.random(header.shape), current
+    return rest_tree(grid_of(header), *fields, 0.25, False, 1e-13, 0.5, **more)
+
+
+def rest_tree(grid, density, quasi_potential, current, produced, balanced, residual, curl, **more):
+    """What every stationary state has, and more arrays."""
+    return STATIONARY.build(
+        grid,
+        {"density": density, "quasi_potential": quasi_potential, "current": current, **more},
+        {
+            "entropy_production": produced,
+            "detailed_balance": balanced,
+            "residual": residual,
+            "curl": curl,
+        },
     )
 
 
-def make_spectrum(shape, turning=False):
+def make_points(grid, position, value, eigenvalues):
+    """A table of critical points."""
+    index = (np.asarray(eigenvalues) < 0.0).sum(axis=1)
+    arrays = {"position": position, "value": value, "eigenvalues": eigenvalues, "index": index}
+    return POINTS.build(grid, arrays)
+
+
+def make_spectrum(grid, turning=False):
     """Something to store: mode 0, a pair or two, and numbers."""
-    rng = np.random.default_rng(77003)
+    rng, shape = np.random.default_rng(77003), grid.shape
     modes = rng.standard_normal((5, *shape))
     left = rng.standard_normal((5, *shape))
     imag = np.zeros(5)
@@ -76,10 +97,20 @@ def make_spectrum(shape, turning=False):
         left = left + 1j * rng.standard_normal(modes.shape)
         imag = np.array([0.0, 2.0, -2.0, 0.0, 0.0])
     real = np.array([0.0, -0.5, -0.5, -3e-5, -4.0])
-    return SpectrumRecord(
-        real, imag, modes, left, np.full(5, 1e-14), not turning, True,
-        1e-20, np.inf, 1.4, 9.0, 0.5, "by hand",
-    )  # fmt: skip
+    times = np.divide(-1.0, real, out=np.full(5, np.inf), where=real != 0.0)
+    turned = {"modes_imag": modes.imag, "left_imag": left.imag} if turning else {}
+    return SPECTRUM.build(
+        grid,
+        {
+            **{"real": real, "imag": imag, "relaxation_time": times},
+            **{"residual": np.full(5, 1e-14), "modes": modes.real, "left": left.real, **turned},
+        },
+        {
+            **{"floor": 1e-20, "reach": np.inf, "contraction": 0.5, "method": "by hand"},
+            **{"mixing_lower": 1.4, "mixing_upper": 9.0},
+            **{"detailed_balance": not turning, "closed": True},
+        },
+    )
 
 
 def write(path, header, frames, **options):
@@ -89,11 +120,11 @@ def write(path, header, frames, **options):
         writer.write("stationary", make_stationary(header))
 
 
-def make_passage(header, escape=True, full=True):
+def make_passage(header, escape=True, full=True, wells=3):
     """A first passage with every array, or with the least there is."""
     rng = np.random.default_rng(30671)
-    grid, sizes = grid_of(header), {"side": 2, "start": 2, "delay": 5, "well": 3, "bottom": 2}
-    sizes |= {"well2": 3, "component": grid.ndim}
+    grid, sizes = grid_of(header), {"side": 2, "start": 2, "delay": 5, "well": wells, "bottom": 2}
+    sizes |= {"well2": wells, "component": grid.ndim}
 
     def filled(layout):
         arrays = {}
@@ -107,11 +138,11 @@ def make_passage(header, escape=True, full=True):
         return arrays
 
     within = PASSAGE.children["escape"]
-    wells = filled(within)
+    arrays = filled(within)
     if not full:
-        del wells["loss_position"]
+        del arrays["loss_position"]
     attributes = {"quality": 0.125, "agreement": -1.0}
-    children = {"escape": within.build(grid, wells, attributes)} if escape else {}
+    children = {"escape": within.build(grid, arrays, attributes)} if escape else {}
     texts = {"target": "x > 0", "source": "x < -1"}
     if not full:
         return PASSAGE.build(grid, {}, dict.fromkeys(texts, ""), children)

@@ -136,7 +136,7 @@ def test_minima_without_a_cell_are_left_out() -> None:
         fp.make_case(problem, 22, density={"end": 0.05, "frames": 2}, passage={"escape": True})
     )
     wells = result.passage.escape
-    assert len(wells.minima) == 3
+    assert len(wells.position) == 3
     assert set(np.unique(wells.basin)) == {0, 1, 2}
     assert np.isfinite(wells.exit_time).all()
     assert any("1 of the 4 minima" in note for note in result.notes)
@@ -146,7 +146,7 @@ def test_steps_of_the_loss_make_no_wells() -> None:
     """The force is the gradient, which a jump of the loss does not touch."""
     # The walkers beside it have no part in this, and kernels to compile.
     result = run(replace(loaded("escape_empty_basin.toml"), ensemble=None))
-    assert result.passage.escape.minima == pytest.approx(np.array([[-0.2486]]), abs=1e-3)
+    assert result.passage.escape.position == pytest.approx(np.array([[-0.2486]]), abs=1e-3)
     assert any("the loss jumps by" in note for note in result.notes)
 
 

@@ -11,6 +11,7 @@ import numpy as np
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
+from store_samples import make_header, make_passage
 from test_page import check_page, relaxing, with_everything
 from test_plots import ornstein_uhlenbeck
 
@@ -217,13 +218,13 @@ def test_changes_of_numbers() -> None:
 
 def test_many_entries_become_a_range() -> None:
     first = with_everything()
-    assert first.passage is not None
-    assert first.passage.escape is not None
-    first.passage.escape.times = np.arange(25.0).reshape(5, 5)
+    first.analyses["passage"] = make_passage(make_header(first.shape), wells=5)
     numbers = {pair.name: pair for pair in differences(first, first).numbers}
-    assert numbers["times, smallest of 25"].first == 0.0
-    assert numbers["times, largest of 25"].first == 24.0
-    assert "rates [2, 1]" in numbers
+    times = first.passage.escape.times
+    assert numbers["times, smallest of 25"].first == times.min()
+    assert numbers["times, largest of 25"].first == times.max()
+    assert numbers["exit time [4]"].first == first.passage.escape.exit_time[4]
+    assert "exit probability [1, 0]" in numbers
 
 
 def test_names_are_the_ends_that_differ() -> None:

@@ -2,26 +2,32 @@
 
 from __future__ import annotations
 
-import copy
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 import pytest
+import xarray
 from measures import compiled_only
 
 from fokkerplanck import load_case, open_result, run
 from fokkerplanck.analyses.ensemble import walk
 from fokkerplanck.analyses.start import initial_density
 from fokkerplanck.analyses.transfer import _against_walkers, _operator
+from fokkerplanck.analyses.transfer_findings import (
+    RELATION_TEXT,
+    discrete_numbers,
+    multipliers_of,
+    relation_errors,
+    relation_gaps,
+)
 from fokkerplanck.case import Case
 from fokkerplanck.errors import CaseError
 from fokkerplanck.figures.discrete import discrete_figures
-from fokkerplanck.io import ENSEMBLE, Arrays, DiscreteRecord
+from fokkerplanck.io import DISCRETE, ENSEMBLE, Arrays
 from fokkerplanck.io.result import Result
 from fokkerplanck.report.closing_table import summary
-from fokkerplanck.report.findings import RELATION_TEXT
 from fokkerplanck.report.numbers import expectations, number_of
 
 TEXT = """
@@ -60,61 +66,69 @@ def result(tmp_path_factory: pytest.TempPathFactory) -> Result:
     return run(case(folder), folder / "steps.h5")
 
 
-def found(result: Result) -> DiscreteRecord:
-    assert result.discrete is not None
+def found(result: Result) -> Arrays:
+    assert isinstance(result.discrete, Arrays)
     return result.discrete
+
+
+def row_of(steps: Arrays, source: str, name: str) -> int:
+    """Row of one relation in the table."""
+    (row,) = np.flatnonzero((steps.relation_source == source) & (steps.relation_name == name))
+    return int(row)
 
 
 def test_what_is_kept(result: Result) -> None:
     steps = found(result)
     assert steps.iteration.tolist() == [0, 2, 4, 6]
     assert steps.density.shape == (4, 40)
-    assert steps.series["mean"].shape == (4, 1)
-    np.testing.assert_allclose(steps.series["mass"], 1.0, atol=1e-13)
+    assert steps.mean.shape == (4, 1)
+    np.testing.assert_allclose(steps.mass, 1.0, atol=1e-13)
     assert steps.density.min() >= 0.0
-    assert steps.multipliers[0] == pytest.approx(1.0, abs=1e-12)
-    assert np.abs(steps.multipliers).tolist() == sorted(np.abs(steps.multipliers))[::-1]
+    multipliers = multipliers_of(steps)
+    assert multipliers[0] == pytest.approx(1.0, abs=1e-12)
+    assert np.abs(multipliers).tolist() == sorted(np.abs(multipliers))[::-1]
     # Without [density] and [stationary] there is still (48) to compare with.
-    assert steps.scan["distance"][-1] == steps.numbers["distance"]
-    assert np.diff(steps.scan["distance"]).min() > 0.0
-    assert steps.numbers["distance_order"] == pytest.approx(1.0, abs=0.2)
-    row = steps.relation("transfer", "fourth_order")
-    assert row is not None
-    assert row.gap <= 1e-6
-    assert steps.relation("walkers", "virial") is None
+    assert steps.scan_distance[-1] == steps.distance
+    assert np.diff(steps.scan_distance).min() > 0.0
+    assert steps.distance_order == pytest.approx(1.0, abs=0.2)
+    assert relation_gaps(steps)[row_of(steps, "transfer", "fourth_order")] <= 1e-6
+    assert set(steps.relation_source) == {"diffusion", "transfer"}
 
 
 def test_memory_and_file_hold_the_same(result: Result, tmp_path: Path) -> None:
     ours, again = found(result), found(run(case(tmp_path)))
     copy = found(open_result(result.save(tmp_path / "copy.h5")))
     for other in (again, copy):
-        for name in ("iteration", "density", "stationary", "multipliers", "scan_density", "mean"):
-            np.testing.assert_array_equal(getattr(ours, name), getattr(other, name))
-        for name in ("series", "scan"):
-            assert getattr(ours, name).keys() == getattr(other, name).keys()
-            for key, values in getattr(ours, name).items():
-                np.testing.assert_array_equal(values, getattr(other, name)[key])
-        assert ours.numbers == other.numbers
-        assert ours.relations == other.relations
+        xarray.testing.assert_identical(ours.tree, other.tree)
         assert ours.noise == other.noise == "Gaussian of covariance Sigma/|B|"
 
 
 def test_turning_modes_are_kept(result: Result, tmp_path: Path) -> None:
-    turned = copy.copy(result)
-    turned.discrete = replace(found(result), multipliers=np.array([1.0, 0.5 + 0.25j, 0.5 - 0.25j]))
+    values = np.array([1.0, 0.5 + 0.25j, 0.5 - 0.25j])
+    steps = found(result)
+    arrays = steps.some(*(set(DISCRETE.variables) - {"mode"}))
+    arrays |= {"multiplier_real": values.real, "multiplier_imag": values.imag}
+    tree = DISCRETE.build(result.grid, arrays, {**steps.numbers, "noise": steps.noise})
+    turned = replace(result, analyses={"discrete": tree})
     again = found(open_result(turned.save(tmp_path / "turned.h5")))
-    np.testing.assert_array_equal(again.multipliers, found(turned).multipliers)
+    np.testing.assert_array_equal(multipliers_of(again), values)
     assert "0.5 +0.25i" in summary(case(tmp_path), turned)
 
 
 def test_expected_numbers(tmp_path: Path, result: Result) -> None:
     assert number_of("discrete.transfer_second_order", result) > 1e-4
     assert number_of("discrete.diffusion_dissipation", result) < 1e-2
-    assert number_of("discrete.covariance[0,0]", result) == found(result).covariance[0, 0]
+    assert (
+        number_of("discrete.covariance[0,0]", result) == found(result).stationary_covariance[0, 0]
+    )
     assert number_of("discrete.multiplier_modulus[1]", result) < 1.0
     assert number_of("discrete.mass_drift", result) <= 1e-13
     assert number_of("discrete.scan_distance[0]", result) > 0.0
-    with pytest.raises(CaseError, match="there are rate, multiplier"):
+    # Formulas are no names of numbers, neither of [expect] nor in the file of a sweep.
+    numbers = discrete_numbers(found(result))
+    assert all(name.isidentifier() for name in numbers)
+    assert "x**2" in found(result).relation_name
+    with pytest.raises(CaseError, match="numbers are rate, multiplier"):
         number_of("discrete.nothing", result)
     missed = case(tmp_path, expect={"discrete.folded": {"min": 1.0}})
     assert expectations(missed, result)[0].startswith("discrete.folded = ")
@@ -138,23 +152,21 @@ def test_steps_from_a_time_and_absorbing_sides(tmp_path: Path) -> None:
     text = text.replace("cells = 40", 'cells = 40, boundary = "absorbing"')
     steps = found(run(case(tmp_path, text, **{"noise.sigma": 6.0})))
     assert steps.iteration[-1] == 8
-    assert steps.series["mass"][-1] < 1.0 - 1e-5
-    assert 0.9 < steps.numbers["multiplier"] < 1.0
-    assert steps.relations == ()
-    assert "distance" not in steps.numbers
+    assert steps.mass[-1] < 1.0 - 1e-5
+    assert 0.9 < steps.multiplier < 1.0
+    assert steps.relation_name is None
+    assert relation_gaps(steps).size == 0
+    assert steps.distance is None
 
 
 def test_walkers_agree_with_as_many_steps(tmp_path: Path) -> None:
     extra = '[density]\nend = 4.0\nframes = 2\n[ensemble]\nmethod = "sgd-gaussian"\n'
     text = TEXT.replace("[discrete]", extra + "particles = 40000\n[discrete]")
     steps = found(run(case(tmp_path, text)))
-    assert steps.numbers["walkers_p_value"] > 1e-3
-    row = steps.relation("walkers", "virial")
-    assert row is not None
-    assert row.gap <= 5.0 * row.error
-    diffusion = steps.relation("diffusion", "virial")
-    assert diffusion is not None
-    assert diffusion.gap > 0.05
+    assert steps.walkers_p_value > 1e-3
+    gaps, row = relation_gaps(steps), row_of(steps, "walkers", "virial")
+    assert gaps[row] <= 5.0 * relation_errors(steps)[row]
+    assert gaps[row_of(steps, "diffusion", "virial")] > 0.05
 
 
 @pytest.mark.filterwarnings("ignore::fokkerplanck.errors.CaseWarning")

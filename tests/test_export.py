@@ -13,7 +13,14 @@ import h5py
 import numpy as np
 import pytest
 from file_samples import written
-from store_samples import make_frame, make_header, make_passage, make_spectrum, make_stationary
+from store_samples import (
+    grid_of,
+    make_frame,
+    make_header,
+    make_passage,
+    make_spectrum,
+    make_stationary,
+)
 
 from fokkerplanck import StoreError, export
 from fokkerplanck.cli.arguments import FORMATS
@@ -44,15 +51,15 @@ def sample(folder: Path, cells: tuple[int, ...], **options: Any) -> Path:
         sigma=rng.random((ndim, ndim, *cells)),
         drift=rng.random((ndim, *cells)),
     )
-    rest = make_stationary(header)
-    rest.velocity = rng.random((ndim, *cells))
+    more = {"velocity": rng.random((ndim, *cells))}
     if ndim == 2:
-        rest.stream_function = rng.random(tuple(n + 1 for n in cells))
+        more["stream_function"] = rng.random(tuple(n + 1 for n in cells))
+    rest = make_stationary(header, **more)
     with ResultWriter.create(path, header, **options) as writer:
         for index in range(FRAMES):
             writer.append(make_frame(header, index))
         writer.write("stationary", rest)
-        writer.write("spectrum", make_spectrum(cells, turning=True))
+        writer.write("spectrum", make_spectrum(grid_of(header), turning=True))
         writer.write("passage", make_passage(header))
     return path
 

@@ -6,6 +6,7 @@ from collections.abc import Callable, Sequence
 
 import numpy as np
 import pytest
+from circles import circle_averages
 from scipy.integrate import simpson, solve_ivp
 from scipy.linalg import eigvals, eigvalsh
 
@@ -379,7 +380,7 @@ def test_stirred_current_runs_on_circles(radius: float) -> None:
     speed = (points[0] * flow[1] - points[1] * flow[0]) / radius
     dwell = 2.0 * np.pi * radius / len(angle) / speed
     well = (points[0] ** 2 - 1.0) ** 2 / 4.0 + points[1] ** 2 / 2.0
-    period, mean_well = gallery.cycles.circle_averages(0.5, radius)
+    period, mean_well = circle_averages(0.5, radius)
     assert period == pytest.approx(dwell.sum(), rel=1e-9)
     assert mean_well == pytest.approx((dwell * well).sum() / dwell.sum(), rel=1e-9)
 

@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
+import contextlib
 import os
 import runpy
 import subprocess
 import sys
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from dataclasses import replace
 from pathlib import Path
 
@@ -15,16 +16,16 @@ import numpy as np
 import pytest
 from damages import write_good
 from limits_of_time import time_limit
-from store_samples import make_header, make_stationary
+from store_samples import grid_of, make_header, make_points, make_stationary
 
 from fokkerplanck import CaseError, StoreError, load_case, open_result, run
 from fokkerplanck.case import memory_needs
 from fokkerplanck.case.disk import disk_needed, require_disk, side_bytes
 from fokkerplanck.case.files.data import read_table
 from fokkerplanck.cli.main import main
-from fokkerplanck.io import export
-from fokkerplanck.io.groups.stationary import CriticalPoints
-from fokkerplanck.io.groups.stationary_group import fill_stationary
+from fokkerplanck.io import CRITICAL, LOOP, Search, export
+from fokkerplanck.io.groups.control import fill_search, read_search
+from fokkerplanck.io.groups.table import GROUPS
 from fokkerplanck.io.storage import journal
 from fokkerplanck.io.storage.guard import refuse_endless
 from fokkerplanck.io.sweep import read_sweep
@@ -222,23 +223,59 @@ def test_values_at_the_door(kind: str, word: str, good: Path) -> None:
     assert not list(Path().glob("*.vtkhdf*"))
 
 
+def swap(side: h5py.Dataset) -> None:
+    side[...] = side[...][::-1]
+
+
+def turn(group: h5py.Group, name: str, value: object) -> None:
+    group.attrs[name] = value
+
+
+def shorten(file: h5py.File, name: str, dim: str, size: int | None = None) -> None:
+    """Write a group again with fewer entries along one dimension of its own."""
+    tree = GROUPS[name].read(file)
+    whole = tree.to_dataset()
+    keep = whole.sizes[dim] - 1 if size is None else size
+    with contextlib.suppress(KeyError):
+        del tree["critical"], tree["cycle_0"]
+    tree.dataset = whole.isel({dim: slice(keep)})
+    GROUPS[name].fill(file, tree)
+
+
 def test_tables_of_analyses_are_whole(tmp_path: Path) -> None:
     """Rows that are counted, and arrays that belong to others."""
     good, header = tmp_path / "good.h5", make_header((4, 5), seed=7)
     write_good(good)
-    points = CriticalPoints(np.zeros((1, 2)), np.zeros(1), np.ones((1, 2)))
-    state = replace(
-        make_stationary(header),
-        critical={"loss": points, "quasi_potential": points},
-        pairs=np.zeros((1, 2), int),
-        shifts=np.zeros((1, 2)),
+    grid = grid_of(header)
+    points = make_points(grid, np.zeros((1, 2)), np.zeros(1), np.ones((1, 2)))
+    state = make_stationary(header)
+    state["critical"] = CRITICAL.build(
+        grid,
+        {"pairs": np.zeros((1, 2), int), "shifts": np.zeros((1, 2))},
+        children={"loss": points, "quasi_potential": points},
     )
+    circle = {"loop_time": [0.0, 1.0, 2.0], "points": np.eye(3)[:, :2]}
+    numbers = {"period": 2.0, "center": np.zeros(2), "winding": 1, "closure": 0.0}
+    numbers |= {"mean_potential": 0.5, "multiplier": np.nan}
+    state["cycle_0"] = LOOP.build(grid, circle, numbers)
     with h5py.File(good, "r+") as file:
-        fill_stationary(file, state)
+        GROUPS["stationary"].fill(file, state)
     assert open_result(good).stationary is not None
     for name, damage in (
         ("pairs", lambda file: file["stationary/critical/pairs"].__setitem__((0, 0), -9)),
         ("pairs", lambda file: file["stationary/critical/pairs"].__setitem__((0, 1), 1)),
+        ("rows beyond the 0", lambda file: file["stationary/critical"].__delitem__("loss")),
+        ("side does not hold", lambda file: swap(file["stationary/critical/side"])),
+        ("index is absent", lambda file: file["stationary/critical/loss"].__delitem__("index")),
+        ("center is", lambda file: turn(file["stationary/cycle_0"], "center", [0.0, 1.0, 2.0])),
+        ("winding is", lambda file: turn(file["stationary/cycle_0"], "winding", "left")),
+        ("multiplier is absent", lambda file: file["stationary/cycle_0"].attrs.pop("multiplier")),
+        ("curl is absent", lambda file: file["stationary"].attrs.pop("curl")),
+        ("x has 3 entries and not 4", lambda file: shorten(file, "stationary", "x")),
+        ("component has 1 entries", lambda file: shorten(file, "stationary", "component")),
+        ("closed is absent", lambda file: file["spectrum"].attrs.pop("closed")),
+        ("fewer than 1", lambda file: shorten(file, "spectrum", "mode", 0)),
+        ("basin names rows", lambda file: file["passage/escape/basin"].__setitem__((0, 0), 3)),
         ("spread", lambda file: file["passage/escape"].__delitem__("spread")),
         ("counts below 0", lambda file: file["ensemble/counts"].__setitem__((0, 0, 0), -1)),
         ("particles is 0", lambda file: file["ensemble"].attrs.__setitem__("particles", 0)),
@@ -255,6 +292,109 @@ def test_tables_of_analyses_are_whole(tmp_path: Path) -> None:
             damage(file)
         with pytest.raises(StoreError, match=name):
             open_result(bad)
+
+
+def longer(file: h5py.File, place: str) -> None:
+    """Give a coordinate that nothing runs over one entry more."""
+    values, meaning = file[place][...], file[place].attrs["long_name"]
+    del file[place]
+    file[place] = np.append(values, 9.0)
+    file[place].make_scale(place.rsplit("/", 1)[-1])
+    file[place].attrs["long_name"] = meaning
+
+
+def as_number(file: h5py.File, place: str) -> None:
+    """Put a number in place of a group."""
+    del file[place]
+    file[place] = 1.0
+
+
+def wider(file: h5py.File, group: str) -> None:
+    """Let a group of one axis have a cell more than the others."""
+    one = file[group]
+    for name in ("x", "x_bounds", "local_entropy"):
+        values, meaning = one[name][...], one[name].attrs["long_name"]
+        del one[name]
+        axis = values.ndim - 1 if name == "local_entropy" else 0
+        one[name] = np.concatenate([values, values.take([-1], axis)], axis)
+        one[name].attrs["long_name"] = meaning
+    one["x"].make_scale("x")
+    for name, scales in (("x_bounds", ("x", "bound")), ("local_entropy", ("gamma", "x"))):
+        for dimension, scale in zip(one[name].dims, scales, strict=True):
+            dimension.attach_scale(one[scale])
+
+
+def turned(file: h5py.File, place: str) -> None:
+    """Let a matrix run over its dimensions in the other order."""
+    values, scales = file[place][...], [dimension[0] for dimension in file[place].dims]
+    del file[place]
+    file[place] = values.T
+    for dimension, scale in zip(file[place].dims, reversed(scales), strict=True):
+        dimension.attach_scale(scale)
+
+
+@pytest.fixture(scope="module")
+def steered(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A result with schedules, local entropy and steps of SGD."""
+    path = tmp_path_factory.mktemp("steered") / "quick.h5"
+    schedules = {"schedule": "constant", "intervals": 3, "compare": ["cosine"]}
+    asked = (
+        {"control": schedules, "smoothing": {"gamma": [1.0, 4.0]}},
+        {
+            "discrete": {"steps": 2, "frames": 2, "rates": [0.1, 0.2]},
+            "noise": {"sigma": 5.0, "batch_size": 1, "learning_rate": 0.2},
+        },
+    )
+    # No case asks for all of them.
+    first, second = (
+        run(load_case(INPUTS / "quick.toml", {"density.end": 0.4, **one})) for one in asked
+    )
+    replace(first, analyses=first.analyses | second.analyses).save(path)
+    return path
+
+
+@pytest.mark.parametrize(
+    ("word", "damage"),
+    [
+        ("/control/edges has 5 ends of 3", lambda file: longer(file, "control/edges")),
+        ("/control/costs is absent", lambda file: file["control"].pop("costs")),
+        ("/control@hjb is", lambda file: file["control"].attrs.__setitem__("hjb", "low")),
+        ("/control/of is absent", lambda file: file["control"].attrs.pop("of")),
+        ("/control/values runs over", lambda file: turned(file, "control/values")),
+        ("which dimensions", lambda file: file["control"].pop("policy")),
+        ("/smoothing/flatness is absent", lambda file: file["smoothing"].pop("flatness")),
+        ("/smoothing/depths runs over", lambda file: turned(file, "smoothing/depths")),
+        ("/smoothing/x has 33 entries and not 32", lambda file: wider(file, "smoothing")),
+        ("/smoothing is not a group", lambda file: as_number(file, "smoothing")),
+        ("/discrete/scan_folded is absent", lambda file: file["discrete"].pop("scan_folded")),
+        ("/discrete/mass is absent", lambda file: file["discrete"].pop("mass")),
+        ("/discrete/relation_right is absent", lambda file: file["discrete"].pop("relation_right")),
+        ("/discrete/rate is absent", lambda file: file["discrete"].attrs.pop("rate")),
+    ],
+)  # fmt: skip
+def test_schedules_local_entropy_and_steps_are_whole(
+    word: str, damage: Callable[[h5py.File], object], steered: Path
+) -> None:
+    bad = Path("bad.h5")
+    bad.write_bytes(steered.read_bytes())
+    result = open_result(bad)
+    assert None not in (result.control, result.smoothing, result.discrete)
+    with h5py.File(bad, "r+") as file:
+        damage(file)
+    with pytest.raises(StoreError, match=word):
+        open_result(bad)
+
+
+def test_a_search_alone_is_no_control(steered: Path) -> None:
+    path = Path("cut.h5")
+    path.write_bytes(steered.read_bytes())
+    with h5py.File(path, "r+") as file:
+        fill_search(file, Search(np.ones(3), 0.5, np.ones(2), 1, False))
+        file["control"].attrs.clear()
+        for name in set(file["control"]) - {"search"}:
+            del file["control"][name]
+        assert read_search(file) is not None
+    assert open_result(path).control is None
 
 
 def test_pipes_and_devices_beside_a_result(good: Path) -> None:

@@ -79,6 +79,14 @@ def random_edges(
 
 # Sizes below, at and above one block of cells, with blocks in the middle; one to seven shifts of
 # both signs, some beyond a block.
+def edges_of(
+    forward: np.ndarray, backward: np.ndarray, shifts: list[int], leaving: np.ndarray
+) -> product.EdgeRates:
+    """Without edges across sides."""
+    none, zero = np.empty(0, np.int64), np.empty(0)
+    return product.EdgeRates(forward, backward, np.array(shifts), leaving, none, none, zero, zero)
+
+
 @pytest.mark.parametrize(
     ("size", "shifts"),
     [
@@ -99,22 +107,23 @@ def test_product(rng: np.random.Generator, size: int, shifts: list[int]) -> None
     a, b, c, weight = 0.7, -0.4, 1.3, 0.25
     without = a * (matrix @ x - leaving * x) + b * x
     expected = without + c * y
-    edges = (forward, backward, np.array(shifts), leaving)
+    edges = edges_of(forward, backward, shifts, leaving)
+    factors = (a, b, c)
     results = []
     for multiply in (product.product, product.product_serial):
         out = np.full(size, np.nan)
         added = total.copy()
-        multiply(*edges, x, a, b, y, c, added, weight, out, True)
+        multiply(edges, x, factors, y, added, weight, out, True)
         np.testing.assert_allclose(out, expected, rtol=1e-13, atol=1e-13)
         np.testing.assert_allclose(added, total + weight * expected, rtol=1e-13, atol=1e-13)
         results.append(out.tobytes())
         # In place of y, and nothing added for weight 0.
         inplace, untouched = y.copy(), total.copy()
-        multiply(*edges, x, a, b, inplace, c, untouched, 0.0, inplace, False)
+        multiply(edges, x, factors, inplace, untouched, 0.0, inplace, False)
         assert inplace.tobytes() == out.tobytes()
         assert untouched.tobytes() == total.tobytes()
         # The factor 0 means that y is not read.
-        multiply(*edges, x, a, b, np.full(size, np.nan), 0.0, untouched, 0.0, out, True)
+        multiply(edges, x, (a, b, 0.0), np.full(size, np.nan), untouched, 0.0, out, True)
         np.testing.assert_allclose(out, without, rtol=1e-13, atol=1e-13)
     assert results[0] == results[1]
 
@@ -123,16 +132,14 @@ def test_product_does_not_depend_on_threads(rng: np.random.Generator) -> None:
     size = 2 * product.BLOCK + 100
     forward, backward, _ = random_edges(rng, size, [1, 61, -60])
     leaving, x = rng.random((2, size))
+    edges = edges_of(forward, backward, [1, 61, -60], leaving)
     found = set()
     before = numba.get_num_threads()
     try:
         for threads in range(1, before + 1):
             numba.set_num_threads(threads)
             out = np.empty(size)
-            product.product(
-                forward, backward, np.array([1, 61, -60]), leaving, x, 1.0, 0.0, x, 0.0, out, 0.0,
-                out, True,
-            )  # fmt: skip
+            product.product(edges, x, (1.0, 0.0, 0.0), x, out, 0.0, out, True)
             found.add(out.tobytes())
     finally:
         numba.set_num_threads(before)

@@ -118,8 +118,8 @@ def test_values_may_be_formulas_of_parameters():
     assert p.loss_at((1.5, 0.0)) == 0.0
 
 
-def test_mapping_and_from_keys_are_the_same_landscape():
-    text = Landscape.from_keys("ring", {"radius": 2.0}, ("x", "y"))
+def test_mapping_and_formula_are_the_same_landscape():
+    text = Landscape("ring", radius=2.0).formula(("x", "y"))
     domain = {"x": (-4, 4), "y": (-4, 4)}
     points = np.ix_(np.linspace(-3, 3, 5), np.linspace(-3, 3, 4))
     for loss in (text, {"name": "ring", "radius": 2.0}, {"formula": text}):

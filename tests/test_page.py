@@ -32,9 +32,8 @@ from fokkerplanck.figures import draw, film_of
 from fokkerplanck.figures.draw import STILLS
 from fokkerplanck.figures.film import FRAMES, FilmPanel
 from fokkerplanck.io import (
-    ControlRecord,
-    DiscreteRecord,
-    RelationRow,
+    CONTROL,
+    DISCRETE,
 )
 from fokkerplanck.io.result import Result
 from fokkerplanck.report.checks import checks_of
@@ -85,7 +84,7 @@ def with_everything() -> Result:
     """The same with a record of every analysis."""
     result = relaxing(notes=[f"caution {EVIL}", "scheme high-order: well", "stepper fast: it is"])
     shape, times, rng = result.shape, len(result.time), np.random.default_rng(5077)
-    result.analyses["spectrum"] = make_spectrum(shape, turning=True)
+    result.analyses["spectrum"] = make_spectrum(result.grid, turning=True)
     result.analyses["passage"] = make_passage(make_header(shape))
     result.analyses["ensemble"] = make_ensemble(
         result.grid,
@@ -98,28 +97,42 @@ def with_everything() -> Result:
         gradient_norm=rng.random(times),
     )
     result.analyses["validation"] = with_verdict(result, 0.5, True)
-    result.analyses["control"] = ControlRecord(
-        np.linspace(0, 1, 4), ("optimal", EVIL), rng.random((2, 3)), np.array([1.0, 2.0]), hjb=0.5
+    schedules = {"policy": ("optimal", EVIL), "values": rng.random((2, 3)), "costs": [1.0, 2.0]}
+    ends = {"edges": np.linspace(0, 1, 4), "interval": np.linspace(0, 1, 7)[1::2]}
+    result.analyses["control"] = CONTROL.build(
+        result.grid, {**schedules, **ends}, {"of": "learning-rate", "hjb": 0.5}
     )
-    result.analyses["discrete"] = DiscreteRecord(
-        EVIL,
-        np.array([0, 3]),
-        rng.random((2, *shape)),
+    result.analyses["discrete"] = DISCRETE.build(
+        result.grid,
         {
+            "iteration": [0, 3],
+            "density": rng.random((2, *shape)),
             "mass": np.ones(2),
             "minimum": np.zeros(2),
             "mean": np.zeros((2, 2)),
             "covariance": np.zeros((2, 2, 2)),
+            "stationary": rng.random(shape),
+            "stationary_mean": np.zeros(2),
+            "stationary_covariance": np.eye(2),
+            "multiplier_real": [1.0, 0.5],
+            "multiplier_imag": [0.0, 0.1],
+            "learning_rate": [0.1, 0.2],
+            "scan_density": rng.random((2, *shape)),
+            **{
+                f"scan_{name}": rng.random(2)
+                for name in ("distance", "divergence", "variance_ratio", "excess", "folded")
+            },
+            "relation_source": ["transfer"],
+            "relation_name": [EVIL],
+            "relation_left": [1.0],
+            "relation_right": [1.1],
+            "relation_sampling": [0.1],
+            "relation_grid": [np.nan],
         },
-        rng.random(shape),
-        np.zeros(2),
-        np.eye(2),
-        np.array([1.0, 0.5 + 0.1j]),
-        np.array([0.1, 0.2]),
-        {"distance": rng.random(2)},
-        rng.random((2, *shape)),
-        (RelationRow("transfer", EVIL, 1.0, 1.1, 0.1, np.nan),),
-        {"rate": 0.1, "multiplier": 1.0},
+        {
+            **{"noise": EVIL, "rate": 0.1, "multiplier": 1.0, "residual": 0.0, "entries": 9.0},
+            **{"excess": 0.0, "folded": 0.0},
+        },
     )
     return result
 

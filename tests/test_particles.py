@@ -12,6 +12,7 @@ import numpy as np
 import pytest
 from measures import compiled_only
 from scipy import stats
+from walker_bits import from_python
 
 import fokkerplanck as fp
 from fokkerplanck.particles import METHODS, EnsembleFrames, Gaussian, ensemble
@@ -287,9 +288,9 @@ def test_formulas_in_kernels_are_those_of_the_problem(loss: str, diagonal: list[
     t, data = 0.7, np.zeros((1, 1))
     drift, sigma = np.empty((2, 50)), np.empty((3, 50))
     value, gradient = np.empty(50), np.empty((2, 50))
-    kernels.drift(x, t, numbers.array, data, drift)
-    kernels.sigma(x, t, numbers.array, data, sigma)
-    kernels.landscape(x, t, numbers.array, data, value, gradient)
+    from_python(kernels.drift)(x, t, numbers.array, data, drift)
+    from_python(kernels.sigma)(x, t, numbers.array, data, sigma)
+    from_python(kernels.landscape)(x, t, numbers.array, data, value, gradient)
     points = list(x)
     exact = problem.sigma_at(points, t)
     near = {"rtol": 1e-13, "atol": 1e-13}
@@ -313,14 +314,14 @@ def test_data_in_kernels_are_those_of_the_model(kind: str) -> None:
     x = rng.uniform(-3, 3, (2, 30))
     data = np.vstack([fitted.features.T, fitted.targets])
     drift, sigma, out = np.empty((2, 30)), np.empty((3, 30)), np.empty((2, 30))
-    kernels.drift(x, 0.0, numbers.array, data, drift)
-    kernels.sigma(x, 0.0, numbers.array, data, sigma)
+    from_python(kernels.drift)(x, 0.0, numbers.array, data, drift)
+    from_python(kernels.sigma)(x, 0.0, numbers.array, data, sigma)
     np.testing.assert_allclose(drift, problem.drift_at(list(x)), rtol=1e-12, atol=1e-13)
     exact = problem.sigma_at(list(x))
     expected = [exact[0, 0], exact[1, 0], exact[1, 1]]
     np.testing.assert_allclose(sigma, expected, rtol=1e-12, atol=1e-13)
     index = rng.integers(0, fitted.samples, (5, 30)).astype(np.uint32)
-    batches.batch_gradient(x, again.array, data, index, out)
+    from_python(batches.batch_gradient)(x, again.array, data, index, out)
     slow = [fitted.sample_gradients(x[:, i])[index[:, i]].mean(axis=0) for i in range(30)]
     np.testing.assert_allclose(out, np.transpose(slow), rtol=1e-12, atol=1e-13)
 

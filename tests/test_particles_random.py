@@ -15,14 +15,15 @@ from fokkerplanck.particles.rng import (
     JUMP,
     LANES,
     LONG_JUMP,
+    draw_distinct,
     fill_indices,
     fill_normals,
     fill_words,
     jump,
+    shuffle,
     skip,
     spread,
 )
-from fokkerplanck.particles.sgd import draw_distinct, shuffle
 
 SEED = np.array([1, 2, 3, 4], dtype=np.uint64)
 # Output of the authors' C code for the state 1, 2, 3, 4.

@@ -9,7 +9,7 @@ from hypothesis import strategies as st
 from matplotlib.colors import LogNorm
 from matplotlib.image import imread
 from matplotlib.text import Text
-from store_samples import make_spectrum
+from store_samples import make_grid, make_points, make_spectrum, rest_tree
 
 from fokkerplanck.errors import CaseError, CaseWarning, StoreError
 from fokkerplanck.figures import draw
@@ -24,7 +24,7 @@ from fokkerplanck.figures.stationary.flow import bilinear
 from fokkerplanck.figures.stationary.marks import LOOKS, shifts
 from fokkerplanck.figures.stationary.quasi_potential import landscape, quasi_potential_figures
 from fokkerplanck.figures.style import contour_levels, lived_in, readable_top, settled, symbol, view
-from fokkerplanck.io import CriticalPoints, Loop, StationaryRecord
+from fokkerplanck.io import CRITICAL, LOOP, STATIONARY
 from fokkerplanck.io.result import Result
 
 BETA = 2.0
@@ -37,8 +37,8 @@ def ornstein_uhlenbeck(cells, names="xyz", frames=9, stationary=True, swirl=0.0)
     current; the relaxation shown is that without it.
     """
     ndim = len(cells)
-    faces = [np.linspace(-4.0, 4.0, count + 1) for count in cells]
-    centers = tuple((face[1:] + face[:-1]) / 2 for face in faces)
+    grid = make_grid(names[:ndim], cells, -4.0, 4.0)
+    centers = grid.centers
     mesh = np.stack(np.meshgrid(*centers, indexing="ij"))
     start = np.array([1.0, -1.0, 0.5])[:ndim]
     time = np.linspace(0.0, 3.0, frames)
@@ -71,7 +71,7 @@ def ornstein_uhlenbeck(cells, names="xyz", frames=9, stationary=True, swirl=0.0)
         source="",
         names=tuple(names[:ndim]),
         centers=centers,
-        bounds=tuple(np.stack([face[:-1], face[1:]], 1) for face in faces),
+        bounds=grid.bounds,
         time=time,
         density=densities,
         loss=loss,
@@ -91,7 +91,9 @@ def ornstein_uhlenbeck(cells, names="xyz", frames=9, stationary=True, swirl=0.0)
             "loss_rate_dynkin": rate,
         },
         analyses={
-            "stationary": StationaryRecord(rest, loss.copy(), current, 0.0, not swirl, 0.0, swirl)
+            "stationary": rest_tree(
+                grid, rest, loss.copy(), current, 0.0, not swirl, 0.0, float(swirl)
+            )
         }
         if stationary
         else {},
@@ -100,30 +102,36 @@ def ornstein_uhlenbeck(cells, names="xyz", frames=9, stationary=True, swirl=0.0)
 
 def analysed(result, swirl=0.7):
     """What [stationary] adds in 2-D: velocity, stream function, critical points, two loops."""
-    stationary = result.stationary
-    stationary.velocity = stationary.current / stationary.density
+    stationary, grid = result.analyses["stationary"], result.grid
+    arrays = {name: stationary[name] for name in ("density", "quasi_potential", "current")}
+    arrays["velocity"] = stationary["current"] / stationary["density"]
     faces = np.linspace(-4.0, 4.0, result.shape[0] + 1)
     square = faces[:, None] ** 2 + faces**2
     # J = (d psi/dy, -d psi/dx) of psi = swirl rho/beta, as rho = beta/(2 pi) exp(-beta r^2/2).
-    stationary.stream_function = swirl * np.exp(-BETA * square / 2) / (2 * np.pi)
+    arrays["stream_function"] = swirl * np.exp(-BETA * square / 2) / (2 * np.pi)
     angle = np.linspace(0.0, 2 * np.pi, 41)
-    for source, radius in (("current", 0.8), ("drift", 1.1)):
+    children = {}
+    for name, radius in (("cycle_0", 0.8), ("limit_cycle_0", 1.1)):
         points = radius * np.stack([np.cos(angle), np.sin(angle)], axis=1)
         period = 2 * np.pi / swirl
-        loop = Loop(
-            source, points, angle / swirl, np.zeros(2), 1, 0.0, 0.0, np.nan if radius < 1 else 0.5
-        )
-        assert loop.period == pytest.approx(period)
-        stationary.loops += (loop,)
+        numbers = {"period": period, "center": np.zeros(2), "winding": 1, "closure": 0.0}
+        numbers |= {"mean_potential": 0.0, "multiplier": np.nan if radius < 1 else 0.5}
+        arrays_of_loop = {"loop_time": angle / swirl, "points": points}
+        children[name] = LOOP.build(grid, arrays_of_loop, numbers)
     eigenvalues = np.array([[1.0, 1.0], [-1.0, 1.0], [-1.0, -1.0]])
     first = np.array([[-1.0, 0.5], [0.5, 0.5], [0.0, -1.0]])
     moves = np.array([[0.9, 0.0], [0.05, 0.0], [0.3, 0.0]])
     values = np.array([0.6, 0.25, 0.5])
-    stationary.critical = {
-        "loss": CriticalPoints(first, values, eigenvalues),
-        "quasi_potential": CriticalPoints(np.round(first + moves, 12), values, eigenvalues),
-    }
-    stationary.pairs, stationary.shifts = np.array([[0, 0], [1, 1], [2, 2]]), moves
+    second = np.round(first + moves, 12)
+    children["critical"] = CRITICAL.build(
+        grid,
+        {"pairs": np.array([[0, 0], [1, 1], [2, 2]]), "shifts": moves},
+        children={
+            "loss": make_points(grid, first, values, eigenvalues),
+            "quasi_potential": make_points(grid, second, values, eigenvalues),
+        },
+    )
+    result.analyses["stationary"] = STATIONARY.build(grid, arrays, stationary.attrs, children)
     return result
 
 
@@ -133,7 +141,7 @@ def producing(result, rest=2.0):
     excess = result.beta * result.observables["dissipation"]
     result.observables["housekeeping"] = housekeeping
     result.observables["entropy_production"] = housekeeping + excess
-    result.stationary.entropy_production = rest
+    result.analyses["stationary"].attrs["entropy_production"] = rest
     return result
 
 
@@ -405,8 +413,9 @@ def test_current_needs_one():
 @pytest.mark.parametrize("turn", [1.0, -1.0])
 def test_level_lines_close_widen_and_point_along_the_current(turn):
     result = analysed(ornstein_uhlenbeck((60, 60), swirl=0.7))
-    result.stationary.current *= turn
-    result.stationary.loops = ()
+    rest = result.analyses["stationary"]
+    rest["current"] *= turn
+    del rest["cycle_0"], rest["limit_cycle_0"]
     figure = current_figures(result)["current"]
     (axes,) = panels(figure)
     lines = [part for part in axes.collections if part.get_zorder() < 3][1::2]
@@ -484,7 +493,7 @@ def test_minima_and_saddles_are_marked_in_both_panels():
 def test_shifts_through_a_periodic_side_are_not_drawn():
     stationary = analysed(ornstein_uhlenbeck((40, 40), swirl=0.7)).stationary
     assert len(shifts(stationary)) == 2, "maxima are not shown"
-    stationary.shifts = stationary.shifts + np.array([[8.0, 0.0], [0.0, 0.0], [0.0, 0.0]])
+    stationary.tree["critical"]["shifts"][0, 0] += 8.0
     ((start, _),) = shifts(stationary)
     np.testing.assert_array_equal(start, [0.5, 0.5])
 
@@ -492,12 +501,14 @@ def test_shifts_through_a_periodic_side_are_not_drawn():
 def test_marks_on_curves():
     result = ornstein_uhlenbeck((80,))
     low, high = np.array([[0.0], [2.0]]), np.array([[1.0], [-1.0]])
-    stationary = result.stationary
-    stationary.critical = {
-        "loss": CriticalPoints(low, np.array([0.0, 2.0]), high),
-        "quasi_potential": CriticalPoints(low + 0.5, np.array([0.125, 3.125]), high),
-    }
-    stationary.pairs, stationary.shifts = np.array([[0, 0], [1, 1]]), np.full((2, 1), 0.5)
+    result.analyses["stationary"]["critical"] = CRITICAL.build(
+        result.grid,
+        {"pairs": np.array([[0, 0], [1, 1]]), "shifts": np.full((2, 1), 0.5)},
+        children={
+            "loss": make_points(result.grid, low, np.array([0.0, 2.0]), high),
+            "quasi_potential": make_points(result.grid, low + 0.5, np.array([0.125, 3.125]), high),
+        },
+    )
     (axes,) = panels(quasi_potential_figures(result)["quasi_potential"])
     place, height = (float(values[0]) for values in curve(axes, "minimum of $\\tilde").get_data())
     # The curves show what is above the lowest cell, at x = 0.05.
@@ -546,7 +557,7 @@ def test_figures_nobody_named_are_those_there_is_data_for(tmp_path):
     usual = ["density", "free_energy", "quasi_potential", "current"]
     assert names(result) == usual
     assert names(producing(result)) == [*usual, "entropy_production"]
-    result.stationary.detailed_balance = True
+    result.analyses["stationary"].attrs["detailed_balance"] = True
     assert "current" not in names(result)
     assert draw(result, tmp_path, []) == []
 
@@ -558,7 +569,7 @@ def test_everything_is_drawn_to_files(tmp_path, cells, monkeypatch):
     elsewhere = {*PASSAGE, "walkers", "discrete", "schedules", "local_entropy"}
     figures = [name for name in STILLS if name not in elsewhere]
     result = producing(ornstein_uhlenbeck(cells, frames=4, swirl=0.7))
-    result.analyses["spectrum"] = make_spectrum(cells, turning=True)
+    result.analyses["spectrum"] = make_spectrum(result.grid, turning=True)
     paths = draw(result, tmp_path / "new", figures)
     names = ["density", "free_energy", "observables", "quasi_potential", "current"]
     names += ["entropy_production", "modes", "eigenvalues"]

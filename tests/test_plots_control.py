@@ -12,7 +12,7 @@ from fokkerplanck import load_case, run
 from fokkerplanck.figures import draw
 from fokkerplanck.figures.local_entropy import local_entropy_figures
 from fokkerplanck.figures.schedules import schedules_figures
-from fokkerplanck.io import ControlRecord, SmoothingRecord
+from fokkerplanck.io import CONTROL, SMOOTHING
 from fokkerplanck.io.result import Result
 from fokkerplanck.problem import Problem
 from fokkerplanck.smoothing import local_entropy, minima_table
@@ -31,9 +31,10 @@ def steered(costs: list[float], hjb: float) -> Result:
     })  # fmt: skip
     names = ("optimal", "constant", "cosine")
     values = np.array([[1.0, 0.2], [1.0, 1.0], [0.8, 0.3]])
-    result.analyses["control"] = ControlRecord(
-        np.array([0.0, 3.0, 6.0]), names, values, np.array(costs), hjb=hjb
-    )
+    arrays = {"edges": [0.0, 3.0, 6.0], "interval": [1.5, 4.5]}
+    arrays |= {"policy": names, "values": values, "costs": costs}
+    attributes = {"of": "learning-rate", "hjb": hjb}
+    result.analyses["control"] = CONTROL.build(result.grid, arrays, attributes)
     return result
 
 
@@ -87,10 +88,13 @@ def test_maps_of_local_entropy_in_two_dimensions() -> None:
     })  # fmt: skip
     assert set(schedules_figures(result)) == {"schedules", "feedback"}
     result.loss = problem.loss_at(grid.points)
-    result.analyses["smoothing"] = SmoothingRecord(
-        np.array([3.0, 100.0]), np.array([one.values for one in found]), table.loss,
-        table.flatness, table.fields, table.knobs, table.places, table.depths, table.counts,
-    )  # fmt: skip
+    arrays = {
+        "gamma": [3.0, 100.0], "local_entropy": [one.values for one in found],
+        "loss_minima": table.loss, "flatness": table.flatness, "field": table.fields,
+        "knob": table.knobs, "places": table.places, "depths": table.depths,
+        "counts": table.counts,
+    }  # fmt: skip
+    result.analyses["smoothing"] = SMOOTHING.build(result.grid, arrays, {"flattest": 0.0})
     figures = local_entropy_figures(result)
     assert set(figures) == {"local_entropy", "local_entropy_depths"}
     assert len(figures["local_entropy"].axes) == 3

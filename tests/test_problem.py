@@ -112,7 +112,7 @@ def test_time_dependence_of_formulas_and_callables():
     assert (moving.drift_time_dependent, moving.sigma_time_dependent) == (False, True)
     assert moving.sigma_at(POINTS, 0.7)[0, 1, 0, 0] == pytest.approx(0.8 * math.cos(0.7), rel=1e-15)
     driven = Problem(lambda x, y, t=0.0: (x - t) ** 2 + y**2, domain=BOX)
-    assert driven.loss_time_dependent
+    assert driven.coefficients.loss.time_dependent
     np.testing.assert_allclose(driven.gradient_at(POINTS, 0.4), [2 * (X - 0.4), 2 * Y], atol=1e-10)
     np.testing.assert_allclose(driven.hessian_at(POINTS, 0.4)[0, 0], 2.0, atol=1e-9)
     assert Problem(None, domain=BOX, drift=["t", "1/(t + x)"]).drift_time_dependent

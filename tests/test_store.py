@@ -6,10 +6,10 @@ from dataclasses import replace
 import h5py
 import numpy as np
 import pytest
-from store_samples import make_frame, make_header, make_spectrum, write
+from store_samples import make_frame, make_grid, make_header, make_spectrum, write
 
 from fokkerplanck.errors import CaseError, StoreError
-from fokkerplanck.io import SCHEMA, Checkpoint, ResultWriter, read
+from fokkerplanck.io import SCHEMA, SPECTRUM, Arrays, Checkpoint, ResultWriter, read
 from fokkerplanck.io.layout import CHUNK_BYTES, density_chunk
 from fokkerplanck.io.storage.slots import read_slots
 
@@ -224,7 +224,7 @@ def test_files_that_are_no_results(tmp_path):
         read(tmp_path / "e.h5")
 
 
-def test_records_show_shapes_and_not_pages_of_numbers():
-    text = repr(make_spectrum((40, 40)))
-    assert "modes=5x40x40" in text
+def test_groups_show_names_and_not_pages_of_numbers():
+    text = repr(Arrays(make_spectrum(make_grid("xy", (40, 40))), SPECTRUM))
+    assert "modes" in text
     assert len(text) < 500

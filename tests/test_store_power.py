@@ -11,7 +11,7 @@ import h5py
 import numpy as np
 import pytest
 from power import recorded
-from store_samples import make_frame, make_header, make_spectrum, make_stationary
+from store_samples import grid_of, make_frame, make_header, make_spectrum, make_stationary
 
 from fokkerplanck import open_result
 from fokkerplanck.errors import StoreError
@@ -264,15 +264,15 @@ def test_a_large_group_on_a_full_disk_is_told_and_left_out(tmp_path, monkeypatch
     with monkeypatch.context() as patch:
         patch.setattr(os, "pwrite", limited)
         with pytest.raises(StoreError, match="No space left"), writer:
-            writer.write("spectrum", make_spectrum(HEADER.shape, turning=True))
+            writer.write("spectrum", make_spectrum(grid_of(HEADER), turning=True))
     assert above
     assert (read(path).status, read(path).analyses.get("spectrum")) == ("interrupted", None)
     assert assert_frames(path, 3, 3)
     writer, _ = ResultWriter.resume(path, HEADER)
     with writer:
-        writer.write("spectrum", make_spectrum(HEADER.shape, turning=True))
+        writer.write("spectrum", make_spectrum(grid_of(HEADER), turning=True))
     np.testing.assert_array_equal(
-        read(path).analyses["spectrum"].modes, make_spectrum(HEADER.shape, turning=True).modes
+        read(path).analyses["spectrum"].modes, make_spectrum(grid_of(HEADER), turning=True).modes
     )
 
 

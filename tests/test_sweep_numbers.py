@@ -10,6 +10,7 @@ import pytest
 from test_sweep_members import CASE
 
 import fokkerplanck as fp
+from fokkerplanck.analyses.transfer_findings import relation_gaps
 from fokkerplanck.errors import CaseError
 from fokkerplanck.sweep import parse_settings, table_of
 from fokkerplanck.sweep.numbers import numbers_of
@@ -67,7 +68,7 @@ def test_numbers_are_those_of_the_result() -> None:
         "minimum": result.minimum.min(),
         "covariance": result.covariance[-1],
         "stationary_entropy_production": result.stationary.entropy_production,
-        "spectral_gap": result.spectrum.gap,
+        "spectral_gap": -result.spectrum.real[1],
         "passage_mean_time": result.passage.start_mean_time,
         "ensemble_mean": walkers.mean[-1],
         "ensemble_loss": walkers.loss[-1],
@@ -77,6 +78,9 @@ def test_numbers_are_those_of_the_result() -> None:
         **{f"smoothing_{k}": v for k, v in result.smoothing.numbers.items() if np.ndim(v) == 0},
         **{f"discrete_{k}": v for k, v in result.discrete.numbers.items() if np.ndim(v) == 0},
     }
+    gaps = relation_gaps(result.discrete)
+    assert found["discrete_transfer_virial"] in gaps
+    assert found["discrete_mass_drift"] < 1e-12
     assert len(expected) > 20
     for name, value in expected.items():
         assert np.array_equal(found[name], value), name
@@ -92,7 +96,7 @@ def test_numbers_of_a_control_are_kept() -> None:
     )
     assert result.control is not None
     found = numbers_of(result)
-    assert found["control_cost"] == result.control.numbers["cost"]
+    assert found["control_cost"] == result.control.costs[0]
 
 
 def record_with(plan: Plan, outcomes: dict[int, Outcome]) -> Any:

@@ -20,6 +20,7 @@ from validation_samples import (
 )
 
 from fokkerplanck.validation import (
+    FurtherRuns,
     Halved,
     bisect,
     energy_test,
@@ -137,12 +138,19 @@ def test_extrapolation_of_a_gap_leaves_uniform_p_values() -> None:
         rng = np.random.default_rng([90121, seed])
         halved = Halved(drawn(rng, 0.5, half), masses, half)
         counts = drawn(rng, 1.0, particles)
-        budget = error_budget(PLANE.grid, counts, masses, particles, halved=halved, bins=bins)
+        budget = error_budget(
+            PLANE.grid, counts, masses, particles, FurtherRuns(halved=halved), bins=bins
+        )
         values["two rates"].append(budget.p_value)
         symmetric = Halved(counts, masses, particles)
         counts = drawn(rng, 1.7, half)
         budget = error_budget(
-            PLANE.grid, counts, masses, half, halved=halved, symmetric=symmetric, bins=bins
+            PLANE.grid,
+            counts,
+            masses,
+            half,
+            FurtherRuns(halved=halved, symmetric=symmetric),
+            bins=bins,
         )
         values["symmetric"].append(budget.p_value)
     assert_uniform(values)

@@ -17,7 +17,7 @@ from fokkerplanck.grid import Grid
 from fokkerplanck.particles import ensemble
 from fokkerplanck.particles.methods import QUARTER, longest_step
 from fokkerplanck.problem.tails import tail_of
-from fokkerplanck.validation import Halved, error_budget
+from fokkerplanck.validation import FurtherRuns, Halved, error_budget
 from fokkerplanck.validation.budget import whole_percents
 
 pytestmark = [
@@ -185,10 +185,14 @@ def budget_of(off: float, more: bool) -> object:
 
     walkers = drawn(off)
     if not more:
-        return error_budget(grid, walkers, masses, n, sides=0.0)
-    held = error_budget(grid, walkers, masses, n, sides=Halved(drawn(0.0), masses, n))
+        return error_budget(grid, walkers, masses, n, FurtherRuns(sides=0.0))
+    held = error_budget(grid, walkers, masses, n, FurtherRuns(sides=Halved(drawn(0.0), masses, n)))
     half = error_budget(
-        grid, walkers, masses, n, sides=Halved(drawn(0.5 * off), masses, n), sides_order=1
+        grid,
+        walkers,
+        masses,
+        n,
+        FurtherRuns(sides=Halved(drawn(0.5 * off), masses, n), sides_order=1),
     )
     assert half.sides == pytest.approx(held.sides, rel=0.1)
     assert half.p_value > 0.01

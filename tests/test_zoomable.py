@@ -366,7 +366,7 @@ def test_results_without_densities_over_time(
         values = shown["data"][0]["y"] if len(cells) == 1 else shown["data"][0]["z"].T
         assert np.allclose(values, expected, rtol=SINGLE)
         assert write_zoomable(rest, tmp_path / "rest.html").exists()
-        bare = replace(rest, analyses={"spectrum": make_spectrum(whole.shape)})
+        bare = replace(rest, analyses={"spectrum": make_spectrum(whole.grid)})
         with pytest.raises(StoreError, match="nothing to zoom into"):
             write_zoomable(bare, tmp_path / "bare.html")
         path = saved(bare, tmp_path / "bare.h5")

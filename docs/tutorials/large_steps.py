@@ -30,24 +30,27 @@ small = {
 result = fp.run(fp.load_case("large_step", small))
 steps = result.discrete
 eta, h, s2 = 0.5, 3.6, 0.1
-print("variance along x of SGD at rest: %.6f" % steps.covariance[0, 0])
+print("variance along x of SGD at rest: %.6f" % steps.stationary_covariance[0, 0])
 print("closed form:                     %.6f" % (eta * s2 / (2 * h - eta * h**2)))
 print("diffusion:                       %.6f" % (eta * s2 / (2 * h)))
 
 # %%
 # The multipliers of the operator say how fast SGD forgets. The one of x is 1 - eta h = -0.8: negative, since SGD jumps from side to side.
 # No diffusion has such a mode.
-print("multipliers:", np.round(steps.multipliers[:5].real, 4))
+print("multipliers:", np.round(steps.multiplier_real[:5], 4))
 
 # %%
 # Fluctuation and dissipation: E[theta.grad Phi] = (eta/2) E|g_B|^2 holds exactly for SGD at rest, and (43) for the diffusion only. Each row
 # is one relation under one density, with the gap between its two sides.
 print("%-10s %-14s %9s %9s %9s" % ("density", "relation", "left", "right", "gap"))
-for row in steps.relations:
-    if row.name in ("dissipation", "virial", "all_orders"):
-        print(
-            "%-10s %-14s %9.5f %9.5f %9.1e" % (row.source, row.name, row.left, row.right, row.gap)
-        )
+relations = zip(
+    *(getattr(steps, "relation_" + name) for name in ("source", "name", "left", "right")),
+    strict=True,
+)
+for source, name, left, right in relations:
+    if name in ("dissipation", "virial", "all_orders"):
+        gap = abs(left - right) / max(abs(left), abs(right))
+        print("%-10s %-14s %9.5f %9.5f %9.1e" % (source, name, left, right, gap))
 
 # %%
 # Heavy tails

@@ -19,28 +19,32 @@ problem = case.problem
 grid = problem.grid((60, 50))
 generator = fp.generator(problem, grid)
 rest = fp.stationary(generator, problem)
-record, notes = fp.analyse(problem, generator, rest)
-print("detailed balance:", record.detailed_balance)
-print("entropy production: %.2f" % record.entropy_production)
+tree, notes = fp.analyse(generator)
+print("detailed balance:", tree.attrs["detailed_balance"])
+print("entropy production: %.2f" % tree.attrs["entropy_production"])
 
 # %%
 # ``fp.analyse`` finds the most likely closed loop of the velocity v = J_ss/rho_ss, and how long one turn takes.
-for loop in record.cycles:
-    print(
-        "loop around (%.2f, %.2f), %s, one turn in t = %.1f"
-        % (*loop.center, "clockwise" if loop.winding < 0 else "counter-clockwise", loop.period)
+loop = tree["cycle_0"]
+print(
+    "loop around (%.2f, %.2f), %s, one turn in t = %.1f"
+    % (
+        *loop.attrs["center"],
+        "clockwise" if loop.attrs["winding"] < 0 else "counter-clockwise",
+        loop.attrs["period"],
     )
-print("probability carried around per unit time: %.4f" % record.numbers["turnover"])
+)
+print("probability carried around per unit time: %.4f" % tree.attrs["turnover"])
 
 # %%
 # Colours are the density, arrows the current, the line is the loop.
 x, y = grid.centers
-current = np.where(rest.density > 1e-3 * rest.density.max(), record.current, np.nan)
+current = np.where(rest.density > 1e-3 * rest.density.max(), tree["current"].values, np.nan)
 figure, axes = plt.subplots(figsize=(6.4, 4.6), layout="constrained")
 axes.contourf(x, y, rest.density.T, levels=20, cmap="Blues")
 axes.streamplot(x, y, current[0].T, current[1].T, density=1.2, color="0.4", linewidth=0.7)
-for loop in record.cycles[:1]:
-    axes.plot(*np.vstack([loop.points, loop.points[:1]]).T, color="crimson", linewidth=2)
+points = loop["points"].values
+axes.plot(*np.vstack([points, points[:1]]).T, color="crimson", linewidth=2)
 axes.set(xlabel="x", ylabel="y", aspect="equal")
 
 # %%
@@ -54,14 +58,15 @@ hopf = fp.load_case("hopf").problem
 square = hopf.grid(112)
 generator = fp.generator(hopf, square)
 rest = fp.stationary(generator, hopf)
-record, _ = fp.analyse(hopf, generator, rest)
-print("loop of the current: one turn in t = %.4f (pi = %.4f)" % (record.cycles[0].period, np.pi))
-print("limit cycle of the drift: one turn in t = %.4f" % record.limit_cycles[0].period)
+tree, _ = fp.analyse(generator)
+current, drift = (tree[name].attrs["period"] for name in ("cycle_0", "limit_cycle_0"))
+print("loop of the current: one turn in t = %.4f (pi = %.4f)" % (current, np.pi))
+print("limit cycle of the drift: one turn in t = %.4f" % drift)
 print(
     "slowest oscillation: exp(-%.4f t) cos(%.4f t)"
-    % (record.numbers["rotation_decay"], record.numbers["rotation_frequency"])
+    % (tree.attrs["rotation_decay"], tree.attrs["rotation_frequency"])
 )
-print("entropy production: %.3f (exact 40.593)" % record.entropy_production)
+print("entropy production: %.3f (exact 40.593)" % tree.attrs["entropy_production"])
 
 # %%
 # The oscillation is a pair of complex eigenvalues of the generator, of order 2 in the cell width like the rest. ``[spectrum]``

@@ -27,7 +27,7 @@ problem = fp.Problem(
 grid = problem.grid(256)
 generator = fp.generator(problem, grid)
 rest = fp.stationary(generator, problem)
-record, _ = fp.analyse(problem, generator, rest)
+tree, _ = fp.analyse(generator)
 
 x = grid.centers[0]
 loss = problem.loss_at(grid.points)
@@ -40,10 +40,10 @@ axes.legend()
 # %%
 # SGD rests where the noise is weak. Both minima have moved, and they are no longer equal.
 for name in ("loss", "quasi_potential"):
-    points = record.critical[name]
-    minima = points.index == 0
-    places = ", ".join("%.3f" % place for place in points.position[minima, 0])
-    values = ", ".join("%.4f" % value for value in points.value[minima])
+    points = tree["critical"][name].to_dataset()
+    minima = points.isel(point=points["index"] == 0)
+    places = ", ".join("%.3f" % place for place in minima.position[:, 0])
+    values = ", ".join("%.4f" % value for value in minima.value)
     print("%-16s minima at x = %s with the values %s" % (name, places, values))
 right = float(grid.integrate(rest.density * (x > 0)))
 print("share of the density on the right: %.3f; of exp(-beta Phi): 0.500" % right)
@@ -95,11 +95,11 @@ turning = fp.Problem(
 square = turning.grid(72)
 generator = fp.generator(turning, square)
 rest = fp.stationary(generator, turning)
-record, _ = fp.analyse(turning, generator, rest)
+tree, _ = fp.analyse(generator)
 print("detailed balance:", rest.detailed_balance)
-print("largest |curl A|: %.3f" % record.numbers["largest_curl"])
-print("both sides of (50) differ by %.1f %% (rms)" % (100 * record.numbers["mismatch"]))
-print("entropy production: %.3f" % record.entropy_production)
+print("largest |curl A|: %.3f" % tree.attrs["largest_curl"])
+print("both sides of (50) differ by %.1f %% (rms)" % (100 * tree.attrs["mismatch"]))
+print("entropy production: %.3f" % tree.attrs["entropy_production"])
 
 figure, axes = plt.subplots(1, 2, figsize=(9, 3.8), layout="constrained", sharey=True)
 for panel, values, name in (

@@ -22,18 +22,18 @@ import fokkerplanck as fp
 
 small = {"domain.theta.cells": 192, "control.intervals": 60, "density.frames": 13}
 result = fp.run(fp.load_case("schedule_quadratic", small))
-costs = result.control.numbers
-for name in ("optimal", "feedback", "inverse_time", "cosine", "step_decay", "constant", "printed"):
-    print("%-12s  E[Phi] at the end %.5f" % (name, costs[name]))
+costs = result["control"].costs
+for name in ("optimal", "feedback", "inverse-time", "cosine", "step-decay", "constant", "printed"):
+    print("%-12s  E[Phi] at the end %.5f" % (name, costs.sel(policy=name)))
 print("closed form   E[Phi] at the end 0.02729")
 
 # %%
 # The policy ``feedback`` is (62) itself, ``printed`` is what the review prints: it never anneals. With the corrected one the
 # optimiser agrees without knowing it.
 record = result.control
-middle = 0.5 * (record.edges[1:] + record.edges[:-1])
+middle = record.interval
 figure, axes = plt.subplots(figsize=(6.4, 3.6), layout="constrained")
-for name, values in zip(record.names, record.values, strict=True):
+for name, values in zip(record.policy, record.values, strict=True):
     if name in ("optimal", "inverse-time", "cosine", "constant"):
         axes.step(middle, values, where="mid", label=name, linewidth=2 if name == "optimal" else 1)
 S, a, E0 = 0.4, 1.3, 2.0
@@ -60,10 +60,8 @@ small = {
 }
 case = replace(fp.load_case("schedule_double_well", small), ensemble=None)
 result = fp.run(case)
-costs = result.control.numbers
-best = min(
-    (cost, name) for name, cost in costs.items() if name in ("constant", "cosine", "step_decay")
-)
-print("best of three usual ones: %s, %.4f" % (best[1], best[0]))
-print("best schedule:            %.4f" % costs["optimal"])
-print("best feedback:            %.4f" % costs["hjb"])
+costs = result["control"].costs
+usual = costs.sel(policy=["constant", "cosine", "step-decay"])
+print("best of three usual ones: %s, %.4f" % (usual.idxmin().item(), usual.min()))
+print("best schedule:            %.4f" % costs.sel(policy="optimal"))
+print("best feedback:            %.4f" % result.control.hjb)

@@ -1,8 +1,9 @@
-"""The control of a case: which schedule it follows, and what others would cost."""
+"""The control of a case: which schedule it follows, what others would cost; in words too."""
 
 from __future__ import annotations
 
 from collections.abc import Callable
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
@@ -18,10 +19,14 @@ from ..control import (
 from ..control.controlled import LEVERS, ControlledFamily
 from ..control.objective import Running
 from ..errors import CaseError
-from ..io import ControlRecord, Search
+from ..io import CONTROL, Arrays, Search
 from ..problem.expressions.field import FormulaField
 from ..problem.expressions.formula import parse
 from ..problem.expressions.names import Names
+from .text import PageTable, Rows, Solved, number
+
+if TYPE_CHECKING:
+    from xarray import DataTree
 
 # Least controls of a feedback that are compared; see `optimal_feedback`.
 FEEDBACK_AXES = 2
@@ -72,7 +77,7 @@ def steer(
     resumed: Search | None = None,
     moved: Callable[[str, int, float], object] = lambda stage, count, cost: None,
     ended: Callable[[Search], object] = lambda search: None,
-) -> ControlRecord:
+) -> DataTree:
     """Find the schedule a case asks for, and the costs it is to be compared with.
 
     Parameters
@@ -85,6 +90,11 @@ def steer(
         Called with the stage, the steps done in it and the least cost.
     ended : callable
         Called after each round of the optimiser, with what a resumption needs.
+
+    Returns
+    -------
+    DataTree
+        The group ``/control``.
     """
     asked = case.control
     assert asked is not None
@@ -102,7 +112,7 @@ def steer(
                 raise
         moved("policies", len(values), np.nan)
     costs = {name: objective.cost(u) for name, u in values.items()}
-    history, reference = np.empty(0), values.get(own)
+    history, reference = None, values.get(own)
     if own == "optimal":
         best = min(costs, key=lambda name: costs[name])
         start = OpenLoop(values[best], costs[best])
@@ -120,16 +130,18 @@ def steer(
         )
         values = {own: found.values, **values}
         costs = {own: found.cost, **costs}
-        history, reference = found.history, found.values
-    names = tuple(values)
-    record = ControlRecord(
-        objective.schedule(values[own]).edges,
-        names,
-        np.array([values[name] for name in names]),
-        np.array([costs[name] for name in names]),
-        asked.of,
-        history,
-    )
+        history = found.history if found.history.size else None
+        reference = found.values
+    edges = objective.schedule(values[own]).edges
+    arrays: dict[str, Any] = {
+        "edges": edges,
+        "interval": 0.5 * (edges[1:] + edges[:-1]),
+        "policy": tuple(values),
+        "values": list(values.values()),
+        "costs": [costs[name] for name in values],
+        "history": history,
+    }
+    hjb = np.nan
     if asked.feedback:
         if case.grid.ndim > FEEDBACK_AXES:
             raise CaseError(
@@ -142,9 +154,63 @@ def steer(
             reference=values[best] if reference is None or costs[best] < costs[own] else reference,
             moved=lambda count: moved("feedback", count, np.nan),
         )
-        record.hjb = feedback.cost
-        record.feedback_times, record.feedback = feedback.times, feedback.controls
-    return record
+        hjb = feedback.cost
+        arrays |= {"feedback_time": feedback.times, "feedback": feedback.controls}
+    # netCDF has no value for "none": the attribute is left out instead.
+    attributes = {"of": asked.of, "hjb": float(hjb) if np.isfinite(hjb) else None}
+    return CONTROL.build(case.grid, arrays, attributes)
+
+
+def control_numbers(found: Arrays) -> dict[str, Any]:
+    """Costs by name, with underscores; ``cost`` is that of the schedule followed.
+
+    ``policy_margin`` is how far the optimum lies below the best policy, ``hjb_margin`` how far
+    the best feedback lies below all schedules: neither can be negative.
+    """
+    costs, names, hjb = found.costs, found.policy, found.hjb
+    numbers = {"cost": float(costs[0])}
+    if names[0] == "optimal" and len(costs) > 1:
+        numbers["policy_margin"] = float(costs[1:].min() - costs[0])
+    if hjb is not None:
+        numbers["hjb_margin"] = float(costs.min() - hjb)
+    numbers |= {
+        name.replace("-", "_"): float(cost) for name, cost in zip(names, costs, strict=True)
+    }
+    return numbers if hjb is None else {**numbers, "hjb": hjb}
+
+
+def control_rows(result: Solved, found: Arrays) -> Rows:
+    """Rows about the schedule, what others cost, and how well (60) holds along the run."""
+    what = found.of.replace("-", " ")
+    text = f"{found.policy[0]}, {found.values.shape[1]} intervals of u for the {what}"
+    if found.history is not None:
+        text += f", {found.history.size} iterations"
+    rows = [("schedule", text)]
+    if found.hjb is not None:
+        rows.append(("  cost, feedback (HJB)", f"{found.hjb:.6g}"))
+    rows += [(f"  cost, {name}", f"{cost:.6g}") for cost, name in _ranked(found)]
+    if "loss_rate_dynkin" in result.observables and len(result.time):
+        left, right = (result.observables[name] for name in ("loss_rate", "loss_rate_dynkin"))
+        scale = float(np.abs(left).max())
+        if scale > 0.0:
+            gap = float(np.abs(left - right).max()) / scale
+            text = f"as by Dynkin's formula to {gap:.0e} of the largest rate"
+            rows.append(("rate of E[Phi]", text))
+    return rows
+
+
+def control_tables(result: Solved, found: Arrays) -> tuple[PageTable, ...]:
+    """What the schedules cost, the cheapest first."""
+    own = found.costs[0]
+    rows = [(name, number(cost), number(cost - own)) for cost, name in _ranked(found)]
+    if found.hjb is not None:
+        rows.insert(0, ("best feedback (HJB)", number(found.hjb), number(found.hjb - own)))
+    head = ("schedule", "cost", f"above {found.policy[0]}")
+    return (PageTable("Costs of the schedules", head, tuple(rows)),)
+
+
+def _ranked(found: Arrays) -> list[tuple[float, str]]:
+    return sorted(zip(found.costs, found.policy, strict=True))
 
 
 def _own_name(case: Case) -> str:

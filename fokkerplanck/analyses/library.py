@@ -20,6 +20,7 @@ from ..stationary.stationary import StationaryState
 from ..stationary.stationary import stationary as rest_of
 from ..timestepping.evolve import evolve as march
 from .passage import escape_tree, passage_tree
+from .stationary import at_rest, examine
 
 if TYPE_CHECKING:
     from xarray import Dataset, DataTree
@@ -215,6 +216,51 @@ def escape(generator: Generator) -> DataTree:
     """
     problem = problem_of(generator)
     return escape_tree(generator.grid, find_wells(generator, problem, state_of(generator)))
+
+
+def analyse(generator: Generator) -> tuple[DataTree, list[str]]:
+    """The state at rest with everything that [stationary] asks for.
+
+    Both sides of (50) with their checks, measures of circulation, critical points of Phi and Phi~,
+    closed loops of the current and of the drift, and the slowest oscillation.
+
+    Parameters
+    ----------
+    generator : Generator
+        Of a problem whose coefficients are constant in time, in a closed box.
+
+    Returns
+    -------
+    tree : xarray.DataTree
+        The group ``/stationary`` of a result.
+    notes : list of str
+        What was left out, and what to read with care.
+
+    Raises
+    ------
+    CaseError
+        If there is no stationary state.
+
+    References
+    ----------
+    G.-H. Liu and E. A. Theodorou. Deep Learning Theory Review: An Optimal Control and Dynamical
+    Systems Perspective. arXiv:1908.10920 (2019), equation (50).
+
+    Examples
+    --------
+    >>> import fokkerplanck as fp
+    >>> problem = fp.Problem("(x**2 - 1)**2", beta=4.0, domain={"x": (-2.5, 2.5)})
+    >>> found, notes = fp.analyse(fp.generator(problem, problem.grid(64)))
+    >>> notes  # nothing was left out
+    []
+    >>> points = found["critical/loss"].to_dataset()
+    >>> points.position[points["index"] == 0].values.ravel()  # the minima
+    array([-1.,  1.])
+    """
+    problem, state = problem_of(generator), state_of(generator)
+    parts = at_rest(problem, state)
+    notes = examine(problem, generator, state, parts)
+    return parts.tree(generator.grid), notes
 
 
 def problem_of(generator: Any) -> Problem:

@@ -9,11 +9,27 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Any
 
-from ..io import ENSEMBLE, PASSAGE, VALIDATION, Arrays, Layout
+from ..io import (
+    CONTROL,
+    DISCRETE,
+    ENSEMBLE,
+    PASSAGE,
+    SMOOTHING,
+    SPECTRUM,
+    STATIONARY,
+    VALIDATION,
+    Arrays,
+    Layout,
+)
+from .control import control_numbers, control_rows, control_tables
 from .ensemble import ensemble_numbers, ensemble_rows, ensemble_tables
+from .local_entropy import smoothing_numbers, smoothing_rows
 from .passage import passage_numbers, passage_rows, passage_tables
+from .spectrum import spectrum_numbers, spectrum_rows, spectrum_tables
+from .stationary import stationary_numbers, stationary_rows, stationary_tables
 from .text import PageTable, Rows, Solved
-from .validation import validation_numbers, validation_rows, validation_tables
+from .transfer_findings import discrete_numbers, discrete_rows, discrete_tables
+from .validation_findings import validation_numbers, validation_rows, validation_tables
 
 
 def _no_tables(result: Solved, found: Arrays) -> tuple[PageTable, ...]:
@@ -46,6 +62,10 @@ class Analysis:
 
 
 ANALYSES: dict[str, Analysis] = {
+    "stationary": Analysis(
+        "At rest", STATIONARY, stationary_numbers, stationary_rows, stationary_tables
+    ),
+    "spectrum": Analysis("Spectrum", SPECTRUM, spectrum_numbers, spectrum_rows, spectrum_tables),
     "passage": Analysis(
         "First passage and escape", PASSAGE, passage_numbers, passage_rows, passage_tables
     ),
@@ -56,6 +76,11 @@ ANALYSES: dict[str, Analysis] = {
         validation_numbers,
         validation_rows,
         validation_tables,
+    ),
+    "control": Analysis("Control", CONTROL, control_numbers, control_rows, control_tables),
+    "smoothing": Analysis("Local entropy", SMOOTHING, smoothing_numbers, smoothing_rows),
+    "discrete": Analysis(
+        "Steps of SGD", DISCRETE, discrete_numbers, discrete_rows, discrete_tables
     ),
 }
 

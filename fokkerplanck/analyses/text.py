@@ -92,6 +92,12 @@ def point(position: np.ndarray) -> str:
     return _signed("(" + ", ".join(f"{round(float(x), 4) + 0.0:.4g}" for x in position) + ")")
 
 
+def kinds(index: np.ndarray, ndim: int) -> list[str]:
+    """minimum, saddle or maximum, for each critical point by the directions that lead down."""
+    words = {0: "minimum", ndim: "maximum"}
+    return [words.get(int(down), "saddle") for down in index]
+
+
 def number(value: float, digits: int = 6) -> str:
     """A number in a table to some digits, or a word where there is none."""
     if math.isnan(value):

@@ -1,16 +1,17 @@
-"""The transfer operator of a case: its densities, what is stationary, and the relations."""
+"""The transfer operator of a case: its densities, what is stationary, the relations; as a tree."""
 
 from __future__ import annotations
 
 import math
 from functools import partial
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
 from ..case import Case
 from ..errors import CaseError, NumericalFailure
 from ..grid import Grid
-from ..io import Arrays, DiscreteRecord, RelationRow
+from ..io import DISCRETE, Arrays
 from ..operators.generator import Generator, generator
 from ..particles import METHODS
 from ..problem.expressions.field import FormulaField
@@ -19,10 +20,13 @@ from ..problem.expressions.names import Names
 from ..stationary.stationary import stationary
 from ..transfer.invariant import Invariant, invariant, multipliers
 from ..transfer.transfer import TransferOperator, transfer_operator
-from ..validation import cell_masses, coarsened, extrapolated, judge
+from ..validation import FurtherRuns, cell_masses, coarsened, extrapolated, judge
 from .observables import grid_moments
 from .relations import Field, Relation, coarse_grid, relation_sides, relations, with_grid_error
 from .stability import stability_edge
+
+if TYPE_CHECKING:
+    from xarray import DataTree
 
 # Grid's own variance relative to a step's, and mass folded back per step, that are worth a note.
 EXCESS_NOTED, FOLDED_NOTED = 1e-3, 1e-9
@@ -38,7 +42,7 @@ def discretise(
     system: Generator,
     rest: np.ndarray | None,
     walkers: Arrays | None,
-) -> tuple[DiscreteRecord, list[str]]:
+) -> tuple[DataTree, list[str]]:
     """Everything that [discrete] asks for.
 
     Parameters
@@ -56,7 +60,8 @@ def discretise(
 
     Returns
     -------
-    record : DiscreteRecord
+    tree : DataTree
+        The group ``/discrete``.
     notes : list of str
         What to read with care.
 
@@ -76,26 +81,26 @@ def discretise(
     notes = _notes(case, operator, state)
     mean, covariance = grid_moments(grid, state.density)
     densities = _densities(operator, start, asked.iterations)
-    record = DiscreteRecord(
-        noise=_words(operator),
-        iteration=np.array(asked.iterations, dtype=np.int64),
-        density=np.array(densities).reshape(-1, *grid.shape),
-        series=_series(grid, densities),
-        stationary=state.density,
-        mean=mean,
-        covariance=covariance,
-        multipliers=multipliers(operator, asked.modes),
-        scan_rates=np.zeros(0),
-        scan={},
-        scan_density=np.zeros((0, *grid.shape)),
-        numbers=_numbers(operator, state),
-    )
+    values = multipliers(operator, asked.modes)
+    arrays: dict[str, Any] = {
+        "stationary": state.density,
+        "stationary_mean": mean,
+        "stationary_covariance": covariance,
+        "multiplier_real": values.real,
+        "multiplier_imag": values.imag,
+    }
+    if densities:
+        arrays |= {"iteration": np.array(asked.iterations, dtype=np.int64), "density": densities}
+        arrays |= _series(grid, densities)
+    numbers = _numbers(operator, state)
     if rest is not None:
-        _scan(case, operator, state, rest, record)
-    record.relations = _relations(case, operator, state, rest, walkers)
+        scan, distances = _scan(case, operator, state, rest)
+        arrays |= scan
+        numbers |= distances
+    arrays |= _columns(_relations(case, operator, state, rest, walkers))
     if walkers is not None and METHODS[walkers.method].sgd:
-        record.numbers |= _against_walkers(case, operator, start, walkers)
-    return record, notes
+        numbers |= _against_walkers(case, operator, start, walkers)
+    return DISCRETE.build(grid, arrays, {**numbers, "noise": _words(operator)}), notes
 
 
 def _operator(case: Case, grid: Grid, rate: float | None) -> TransferOperator:
@@ -174,8 +179,6 @@ def _densities(
 
 
 def _series(grid: Grid, densities: list[np.ndarray]) -> dict[str, np.ndarray]:
-    if not densities:
-        return {}
     moments = [grid_moments(grid, density) for density in densities]
     return {
         "mass": np.array([grid.integrate(density) for density in densities]),
@@ -201,13 +204,12 @@ def _scan(
     operator: TransferOperator,
     state: Invariant,
     rest: np.ndarray,
-    record: DiscreteRecord,
-) -> None:
-    """rho_ss of the steps against that of (48), over the learning rates."""
+) -> tuple[dict[str, Any], dict[str, float]]:
+    """rho_ss of the steps against that of (48), over the learning rates: arrays and numbers."""
     asked, grid = case.discrete, case.grid
     assert asked is not None
     _, wanted = grid_moments(grid, rest)
-    record.numbers |= _distances(grid, state.density, rest)
+    numbers = _distances(grid, state.density, rest)
     rows, densities = [], []
     rates = sorted(asked.rates or (operator.rate,))
     for rate in rates:
@@ -231,15 +233,15 @@ def _scan(
             }
         )
         densities.append(found.density)
-    record.scan_rates = np.array(rates)
-    record.scan = {name: np.array([row[name] for row in rows]) for name in rows[0]}
-    record.scan_density = np.array(densities)
-    distance = record.scan["distance"]
+    scan = {name: np.array([row[name] for row in rows]) for name in rows[0]}
+    distance = scan["distance"]
     if len(rates) > 1 and distance[:2].min() > 0.0:
         # Of the two smallest learning rates: the order is that of the limit.
-        record.numbers["distance_order"] = float(
+        numbers["distance_order"] = float(
             np.log(distance[1] / distance[0]) / np.log(rates[1] / rates[0])
         )
+    arrays = {f"scan_{name}": values for name, values in scan.items()}
+    return {**arrays, "learning_rate": rates, "scan_density": densities}, numbers
 
 
 def _distances(grid: Grid, density: np.ndarray, rest: np.ndarray) -> dict[str, float]:
@@ -258,11 +260,11 @@ def _relations(
     state: Invariant,
     rest: np.ndarray | None,
     walkers: Arrays | None,
-) -> tuple[RelationRow, ...]:
-    """Both sides of every relation, from all the densities there are, with their errors."""
+) -> list[tuple[str, Relation]]:
+    """Both sides of every relation with their errors, after the density that they are of."""
     if not case.grid.domain.closed:
         # Nothing is stationary where probability leaves.
-        return ()
+        return []
     grid, problem = case.grid, case.problem
     functions = _observables(case)
     sides = relation_sides(problem, operator, functions)
@@ -284,17 +286,22 @@ def _relations(
             densities["walkers"] = coarsened(walkers.counts[-1], half.shape).astype(float)
         for source, density in densities.items():
             found[source] = with_grid_error(found[source], relations(coarse, density))
-    return tuple(
-        _row(source, relation)
+    return [
+        (source, relation)
         for source in ("diffusion", "transfer", "walkers")
         for relation in found.get(source, {}).values()
-    )
+    ]
 
 
-def _row(source: str, relation: Relation) -> RelationRow:
-    return RelationRow(
-        source, relation.name, relation.left, relation.right, relation.sampling, relation.grid
-    )
+def _columns(rows: list[tuple[str, Relation]]) -> dict[str, Any]:
+    """Columns of the table of relations; none without a row."""
+    if not rows:
+        return {}
+    columns = {"relation_source": [source for source, _ in rows]}
+    return columns | {
+        f"relation_{name}": [getattr(one, name) for _, one in rows]
+        for name in ("name", "left", "right", "sampling", "grid")
+    }
 
 
 def _observables(case: Case) -> dict[str, Field]:
@@ -335,9 +342,9 @@ def _against_walkers(
         coarsened(counts, masses.shape),
         masses,
         walkers.particles,
+        FurtherRuns(better=better),
         mean=walkers.mean[-1] if inside else None,
         covariance=walkers.covariance[-1] if inside else None,
-        better=better,
     )
     budget = verdict.budget
     found = {

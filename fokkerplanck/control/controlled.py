@@ -14,6 +14,7 @@ import itertools
 import math
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass, replace
+from functools import lru_cache
 
 import numpy as np
 
@@ -21,15 +22,17 @@ from ..errors import CaseError
 from ..grid import Grid
 from ..operators.generator import Generator
 from ..operators.potential import Potential, find_potential
-from ..operators.rate_table import Rates
-from ..operators.rates import assemble
+from ..operators.rates import assemble, edge_rates, forward_rates
 from ..operators.thermodynamic_force import Force
 from ..problem import Problem
 from ..timestepping.exponential import poisson_weights
 from ..timestepping.system import System
 from . import controlled_kernels as kernels
-from .controlled_kernels import Operator
 
+# Conductances, P0 and P1 of edges.
+Split = tuple[np.ndarray, np.ndarray, np.ndarray]
+# Rates of generators that a family keeps.
+KEPT_BYTES = 2**25
 # Poisson tails below this share of the mass are left out of a propagation.
 TAIL = 1e-12
 
@@ -162,48 +165,67 @@ class ControlledFamily:
                 (self.base.exit_rate, first.exit_rate, second.exit_rate),
             )
         ]
+        # A gradient goes through the intervals and back: the last ones are wanted again at once.
+        size = self.base.forward.nbytes + self.base.backward.nbytes
+        self._kept = lru_cache(maxsize=max(KEPT_BYTES // size, 1))(self._made)
+        # Cells at both ends; of edges that do not exist any cells.
+        cells, base = np.arange(grid.size), self.base
+        self.ends = [
+            (cells[None, :], np.clip(cells + base.shifts[:, None], 0, grid.size - 1)),
+            (base.wrap_source, base.wrap_target),
+            (base.exit_cell, base.exit_cell),
+        ]
 
     def generator(self, u: float | np.ndarray) -> Generator:
         """Generator at a control, or at one value for every cell, shape (N,).
 
-        With different values in different cells there is no detailed balance to be had.
+        With different values in different cells there is no detailed balance to be had: walkers
+        leave a cell by the control of that cell. Those of one control are kept for a while.
         """
-        values = np.broadcast_to(np.asarray(u, dtype=float), (self.grid.size,))
-        lever = self.lever
-        m = np.ascontiguousarray(lever.noise(values) + np.zeros(values.size))  # type: ignore[arg-type]
-        r = np.ascontiguousarray(lever.ratio(values) + np.zeros(values.size))  # type: ignore[arg-type]
-        base = self.base
-        forward, backward = np.empty_like(base.forward), np.empty_like(base.forward)
-        kernels.edge_rates(*self.edges[0], base.shifts, r, m, forward, backward)
-        source, target = base.wrap_source, base.wrap_target
-        ahead, _ = _rates(*self.edges[1], r[source], m[source])
-        _, behind = _rates(*self.edges[1], r[target], m[target])
-        leave, _ = _rates(*self.edges[2], r[base.exit_cell], m[base.exit_cell])
-        rates = replace(
-            base, forward=forward, backward=backward, wrap_forward=ahead, wrap_backward=behind,
-            exit_rate=leave,
-        )  # fmt: skip
-        potential = self._potential(float(u)) if np.ndim(u) == 0 else self._potential(None)
-        result = Generator(self.grid, rates, potential)
-        result.__dict__["leaving"] = _leaving(rates, self.grid.size)
-        return result
+        return self._made(u) if np.ndim(u) else self._kept(float(u))
 
-    def slope(self, u: float) -> Operator:
-        """dA/du of :meth:`generator` at a control, without exits."""
-        lever, base = self.lever, self.base
-        r, m = lever.ratio(u), lever.noise(u)
-        dr, dm = lever.ratio_slope(u), lever.noise_slope(u)
-        forward, backward = np.empty_like(base.forward), np.empty_like(base.forward)
-        c, p0, p1 = self.edges[0]
-        kernels.edge_slopes(c, p0, p1, r, m, dr, dm, forward, backward)
-        wraps = [np.ascontiguousarray(part)[None, :] for part in self.edges[1]]
-        ahead, behind = np.empty_like(wraps[0]), np.empty_like(wraps[0])
-        kernels.edge_slopes(wraps[0], wraps[1], wraps[2], r, m, dr, dm, ahead, behind)
+    def _made(self, u: float | np.ndarray) -> Generator:
+        inside, across, out = (
+            self._rates(split, u, *ends) for split, ends in zip(self.edges, self.ends, strict=True)
+        )
         rates = replace(
-            base, forward=forward, backward=backward, wrap_forward=ahead[0],
-            wrap_backward=behind[0], exit_cell=base.exit_cell[:0], exit_rate=base.exit_rate[:0],
+            self.base, forward=inside[0], backward=inside[1], wrap_forward=across[0],
+            wrap_backward=across[1], exit_rate=out[0],
         )  # fmt: skip
-        return _operator(rates, _leaving(rates, self.grid.size))
+        return Generator(self.grid, rates, self._potential(float(u) if np.ndim(u) == 0 else None))
+
+    def _rates(
+        self, split: Split, u: float | np.ndarray, source: np.ndarray, target: np.ndarray
+    ) -> tuple[np.ndarray, np.ndarray]:
+        """Both rates of some edges, whose ends may differ in their control."""
+        conductance, p0, p1 = split
+        # Functions of the lever take arrays as well.
+        ratio, noise = self.lever.ratio(u), self.lever.noise(u)  # type: ignore[arg-type]
+        if np.ndim(u) == 0:
+            return edge_rates(noise * conductance, ratio * p0 + p1)
+        r, m = np.asarray(ratio), np.asarray(noise)
+        forward = forward_rates(m[source] * conductance, r[source] * p0 + p1)
+        backward = forward_rates(m[target] * conductance, -(r[target] * p0 + p1))
+        return forward, backward
+
+    def slope(self, u: float) -> Generator:
+        """dA/du of :meth:`generator` at a control, without exits; its rates may be negative."""
+        lever, base = self.lever, self.base
+        factors = float(lever.ratio(u)), float(lever.noise(u))
+        slopes = float(lever.ratio_slope(u)), float(lever.noise_slope(u))
+        found = []
+        for split in self.edges[:2]:
+            shape, (c, p0, p1) = split[0].shape, (part.reshape(-1) for part in split)
+            ahead, behind = np.empty_like(c), np.empty_like(c)
+            kernels.edge_slopes(c, p0, p1, factors, slopes, ahead, behind)
+            found += [ahead.reshape(shape), behind.reshape(shape)]
+        rates = replace(
+            base, forward=found[0], backward=found[1], wrap_forward=found[2],
+            wrap_backward=found[3], exit_offset=base.exit_offset[:0],
+            exit_cell=base.exit_cell[:0], exit_side=base.exit_side[:0],
+            exit_rate=base.exit_rate[:0],
+        )  # fmt: skip
+        return Generator(self.grid, rates, self._potential(None))
 
     def _potential(self, u: float | None) -> Potential:
         hot, cold = self.potentials
@@ -256,11 +278,6 @@ class ControlledSystem(System):
         return [(a, b) for a, b, _ in self.schedule.pieces(start, stop)]
 
 
-def operator_of(generator: Generator) -> Operator:
-    """The rates of a generator as plain arrays."""
-    return _operator(generator.rates, generator.leaving)
-
-
 def poisson_table(s: float, q: float) -> tuple[np.ndarray, np.ndarray]:
     """Poisson weights of mean s from k = 0 on, and their tails over q.
 
@@ -288,38 +305,8 @@ def _require_fit(problem: Problem) -> None:
         raise CaseError("needs noise along every axis; sigma has a row of zeros", "control")
 
 
-def _split(
-    conductance: np.ndarray, hot: np.ndarray, cold: np.ndarray
-) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
+def _split(conductance: np.ndarray, hot: np.ndarray, cold: np.ndarray) -> Split:
     """c, P0 and P1 from c P at beta, P = P0 + P1, and at 2 beta, P = 2 P0 + P1."""
     safe = np.where(conductance > 0.0, conductance, 1.0)
     one, two = hot / safe, cold / safe
     return conductance, two - one, 2.0 * one - two
-
-
-def _rates(
-    conductance: np.ndarray, p0: np.ndarray, p1: np.ndarray, r: np.ndarray, m: np.ndarray
-) -> tuple[np.ndarray, np.ndarray]:
-    """Both rates of single edges."""
-    forward, backward = np.empty((1, r.size)), np.empty((1, r.size))
-    kernels.edge_rates(
-        conductance[None, :], p0[None, :], p1[None, :], np.zeros(1, np.int64), r, m, forward,
-        backward,
-    )  # fmt: skip
-    return forward[0], backward[0]
-
-
-def _leaving(rates: Rates, size: int) -> np.ndarray:
-    total = np.empty(size)
-    kernels.total_out(rates.forward, rates.backward, rates.shifts, total)
-    np.add.at(total, rates.wrap_source, rates.wrap_forward)
-    np.add.at(total, rates.wrap_target, rates.wrap_backward)
-    np.add.at(total, rates.exit_cell, rates.exit_rate)
-    return total
-
-
-def _operator(rates: Rates, leaving: np.ndarray) -> Operator:
-    return Operator(
-        rates.forward, rates.backward, rates.shifts, leaving, rates.wrap_source,
-        rates.wrap_target, rates.wrap_forward, rates.wrap_backward,
-    )  # fmt: skip

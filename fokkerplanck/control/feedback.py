@@ -15,8 +15,6 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from .controlled import operator_of
-from .controlled_kernels import product
 from .objective import Objective, dot
 
 # Controls that are compared in every cell, equally spaced in their logarithm.
@@ -76,7 +74,7 @@ def optimal_feedback(
     family, count = objective.family, objective.intervals
     controls = np.exp(np.linspace(math.log(lowest), 0.0, levels)) if lowest < 1.0 else np.ones(1)
     controls[-1] = 1.0
-    operators = [operator_of(family.generator(float(u))).transposed() for u in controls]
+    generators = [family.generator(float(u)) for u in controls]
     value = objective.terminal.reshape(-1).astype(float)
     slope, least = np.empty_like(value), np.empty_like(value)
     shown = {int(k) for k in np.linspace(0, count - 1, min(kept, count)).round()}
@@ -86,8 +84,8 @@ def optimal_feedback(
         end = value
         for _ in range(substeps):
             least.fill(np.inf)
-            for u, operator in zip(controls, operators, strict=True):
-                product(operator, value, slope)
+            for u, generator in zip(controls, generators, strict=True):
+                generator.combine(value, 1.0, 0.0, value, 0.0, slope, adjoint=True)
                 if objective.running is not None:
                     slope += objective.source(number, float(u))
                 better = slope < least

@@ -16,8 +16,9 @@ from functools import cached_property
 import numpy as np
 
 from ..errors import CaseError
-from .controlled import ControlledFamily, Schedule, operator_of, poisson_table
-from .controlled_kernels import Operator, propagate, propagate_with_slope
+from ..operators.product import EdgeRates
+from .controlled import ControlledFamily, Schedule, poisson_table
+from .controlled_kernels import propagate, propagate_with_slope
 
 # Cells per axis below which a coarser grid says nothing about a finer one.
 COARSEST = 16
@@ -129,9 +130,9 @@ class Objective:
 
     def step(self, density: np.ndarray, u: float, dt: float) -> tuple[np.ndarray, np.ndarray]:
         """Flat density after ``dt`` under one control, and its integral over that time."""
-        operator, q, weights, tails = self._polynomial(u, dt)
+        rates, q, weights, tails = self._polynomial(u, dt)
         total, integral = np.empty_like(density), np.empty_like(density)
-        propagate(operator, q, weights, tails, density, total, integral)
+        propagate(rates, q, weights, tails, density, total, integral)
         return total, integral
 
     def running_cost(self, number: int, u: float, integral: np.ndarray) -> float:
@@ -157,10 +158,10 @@ class Objective:
         scratch = np.empty(size)
         for number, value in enumerate(values):
             u = float(value)
-            operator, q, weights, tails = self._polynomial(u, self.dt)
+            rates, q, weights, tails = self._polynomial(u, self.dt)
             after, integral, change = np.empty(size), np.empty(size), slopes[number]
             propagate_with_slope(
-                operator, self.family.slope(u), q, weights, tails, density, after, integral,
+                rates, self.family.slope(u).edges, q, weights, tails, density, after, integral,
                 change, scratch,
             )  # fmt: skip
             density = after
@@ -185,13 +186,13 @@ class Objective:
 
         ``u`` may differ from cell to cell; ``share`` is the part of the interval to go back.
         """
-        operator, q, weights, tails = self._polynomial(u, share * self.dt)
+        rates, q, weights, tails = self._polynomial(u, share * self.dt)
         total, integral = np.empty_like(adjoint), np.empty_like(adjoint)
-        propagate(operator.transposed(), q, weights, tails, adjoint, total, integral)
+        propagate(rates.transposed(), q, weights, tails, adjoint, total, integral)
         if self.running is not None:
             cost = self.source(number, u)
             spent = np.empty_like(adjoint)
-            propagate(operator.transposed(), q, weights, tails, cost, integral, spent)
+            propagate(rates.transposed(), q, weights, tails, cost, integral, spent)
             total += spent
         return total
 
@@ -208,11 +209,11 @@ class Objective:
 
     def _polynomial(
         self, u: float | np.ndarray, dt: float
-    ) -> tuple[Operator, float, np.ndarray, np.ndarray]:
+    ) -> tuple[EdgeRates, float, np.ndarray, np.ndarray]:
         generator = self.family.generator(u)
         q = generator.q
         weights, tails = poisson_table(q * dt, q)
         if self.running is None:
             tails = tails[:0]
         self.counts["products"] += weights.size
-        return operator_of(generator), q, weights, tails
+        return generator.edges, q, weights, tails

@@ -8,7 +8,7 @@ from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 from matplotlib.ticker import NullFormatter
 
-from ..io import DiscreteRecord
+from ..io import Arrays
 from ..io.result import Result
 from .style import COLORS, PAGE, at_least_a_decade, lived_in, new_figure, symbol, view
 
@@ -23,7 +23,7 @@ def discrete_figures(result: Result) -> dict[str, Figure]:
     steps = result.discrete
     if steps is None:
         return {}
-    scanned = len(steps.scan_rates) > 1
+    scanned = steps.learning_rate is not None and len(steps.learning_rate) > 1
     panels = result.ndim + scanned
     figure = new_figure(max(PAGE * panels / 3, 0.62 * PAGE), 2.9)
     axes = list(figure.subplots(1, panels, squeeze=False).flat)
@@ -36,11 +36,12 @@ def discrete_figures(result: Result) -> dict[str, Figure]:
     return {"discrete": figure}
 
 
-def _marginals(axes: Axes, result: Result, steps: DiscreteRecord, axis: int) -> None:
+def _marginals(axes: Axes, result: Result, steps: Arrays, axis: int) -> None:
     others = tuple(i for i in range(result.ndim) if i != axis)
     share = result.cell_volume / result.grid_spacing[axis]
-    curves = steps.scan_density if len(steps.scan_rates) else steps.stationary[None]
-    rates = steps.scan_rates if len(steps.scan_rates) else np.array([steps.numbers["rate"]])
+    curves, rates = steps.scan_density, steps.learning_rate
+    if rates is None:
+        curves, rates = steps.stationary[None], np.array([steps.rate])
     x = result.centers[axis]
     shown = [curve.sum(axis=others) * share for curve in curves]
     shades = colormaps["viridis"](np.linspace(*SHADES, len(rates)))
@@ -58,8 +59,8 @@ def _marginals(axes: Axes, result: Result, steps: DiscreteRecord, axis: int) -> 
     axes.locator_params(nbins=5)
 
 
-def _distance(axes: Axes, steps: DiscreteRecord) -> None:
-    rates, distance = steps.scan_rates, steps.scan["distance"]
+def _distance(axes: Axes, steps: Arrays) -> None:
+    rates, distance = steps.learning_rate, steps.scan_distance
     axes.loglog(rates, distance, "o-", color=COLORS[0], markersize=4)
     if distance[0] > 0.0:
         axes.loglog(rates, distance[0] * rates / rates[0], ":", color="0.4", label=r"$\propto\eta$")

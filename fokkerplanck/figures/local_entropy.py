@@ -6,7 +6,7 @@ import numpy as np
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 
-from ..io import SmoothingRecord
+from ..io import Arrays
 from ..io.result import Result
 from .style import COLORS, PAGE, POTENTIAL_MAP, image, new_figure, symbol
 
@@ -18,52 +18,59 @@ CEILING = 1.6
 
 def local_entropy_figures(result: Result) -> dict[str, Figure]:
     """The loss and its local entropies with their minima, and the depths of these over gamma."""
-    record = result.smoothing
-    if record is None or result.ndim > 2:
+    found = result.smoothing
+    if found is None or result.ndim > 2:
         return {}
     picked = np.unique(
-        np.linspace(0, len(record.gamma) - 1, min(SHOWN, len(record.gamma))).round().astype(int)
+        np.linspace(0, len(found.gamma) - 1, min(SHOWN, len(found.gamma))).round().astype(int)
     )
     if result.ndim == 1:
         figure = new_figure(PAGE, 2.9)
         left, right = figure.subplots(1, 2, width_ratios=[1.3, 1.0])
-        _curves(left, result, record, picked)
-        _depths(right, record)
+        _curves(left, result, found, picked)
+        _depths(right, found)
         return {"local_entropy": figure}
     figure = new_figure(PAGE, 2.5)
     panels = figure.subplots(1, 1 + len(picked[:2]), squeeze=False)[0]
-    _map(panels[0], result, result.loss, "$\\Phi$", record.loss)
+    _map(panels[0], result, result.loss, "$\\Phi$", _of_loss(found, result.ndim))
     for axes, number in zip(panels[1:], picked, strict=False):
-        title = rf"$\Phi_{{\rm ent}}$, $\gamma = {record.gamma[number]:g}$"
-        _map(axes, result, record.values[number], title, _of_gamma(record, number))
+        title = rf"$\Phi_{{\rm ent}}$, $\gamma = {found.gamma[number]:g}$"
+        places = _of_gamma(found, number, result.ndim)
+        _map(axes, result, found.local_entropy[number], title, places)
     figures = {"local_entropy": figure}
-    if record.flatness.size > 1:
+    if found.flatness is not None and found.flatness.size > 1:
         depths = new_figure(0.5 * PAGE, 2.6)
-        _depths(depths.subplots(), record)
+        _depths(depths.subplots(), found)
         figures["local_entropy_depths"] = depths
     return figures
 
 
-def _of_gamma(record: SmoothingRecord, number: int) -> np.ndarray:
+def _of_loss(found: Arrays, ndim: int) -> np.ndarray:
+    """Minima of the loss, (m, d)."""
+    return np.empty((0, ndim)) if found.loss_minima is None else np.asarray(found.loss_minima)
+
+
+def _of_gamma(found: Arrays, number: int, ndim: int) -> np.ndarray:
     """Minima of one local entropy, (m, d)."""
-    for field, knob, places in zip(record.fields, record.knobs, record.places, strict=True):
-        if field == "local_entropy" and knob == record.gamma[number]:
+    for k, field in enumerate(() if found.field is None else found.field):
+        if field == "local_entropy" and found.knob[k] == found.gamma[number]:
+            places = found.places[k]
             return np.asarray(places[~np.isnan(places[:, 0])])
-    return np.empty((0, record.loss.shape[1]))
+    return np.empty((0, ndim))
 
 
-def _curves(axes: Axes, result: Result, record: SmoothingRecord, picked: np.ndarray) -> None:
+def _curves(axes: Axes, result: Result, found: Arrays, picked: np.ndarray) -> None:
     x = result.centers[0]
-    entries = [(result.loss, r"$\Phi$", record.loss, "black", "-")]
+    entries = [(result.loss, r"$\Phi$", _of_loss(found, 1), "black", "-")]
     if result.stationary is not None:
         quasi = result.stationary.quasi_potential
         entries.append((quasi, r"$\tilde\Phi$", np.empty((0, 1)), "0.5", "--"))
     entries += [
-        (record.values[k], rf"$\Phi_{{\rm ent}}$, $\gamma = {record.gamma[k]:g}$",
-         _of_gamma(record, k), COLORS[i % len(COLORS)], "-")
+        (found.local_entropy[k], rf"$\Phi_{{\rm ent}}$, $\gamma = {found.gamma[k]:g}$",
+         _of_gamma(found, k, 1), COLORS[i % len(COLORS)], "-")
         for i, k in enumerate(picked)
     ]  # fmt: skip
-    barrier = _barrier(result, record)
+    barrier = _barrier(result, found)
     for values, label, minima, color, style in entries:
         lowered = values - values.min()
         axes.plot(x, lowered, color=color, linestyle=style, label=label)
@@ -79,11 +86,12 @@ def _curves(axes: Axes, result: Result, record: SmoothingRecord, picked: np.ndar
     )
 
 
-def _barrier(result: Result, record: SmoothingRecord) -> float:
+def _barrier(result: Result, found: Arrays) -> float:
     """Highest value of the loss between its minima, above the lowest; else its median."""
     x, loss = result.centers[0], result.loss
-    if len(record.loss) > 1:
-        low, high = record.loss[:, 0].min(), record.loss[:, 0].max()
+    minima = _of_loss(found, 1)
+    if len(minima) > 1:
+        low, high = minima[:, 0].min(), minima[:, 0].max()
         between = loss[(x >= low) & (x <= high)]
         return float(between.max() - loss.min())
     return float(np.median(loss) - loss.min())
@@ -96,20 +104,20 @@ def _map(axes: Axes, result: Result, values: np.ndarray, title: str, minima: np.
     axes.set(title=title, xlabel=symbol(result.names[0]), ylabel=symbol(result.names[1]))
 
 
-def _depths(axes: Axes, record: SmoothingRecord) -> None:
+def _depths(axes: Axes, found: Arrays) -> None:
     """How far each minimum of Phi lies above the deepest one, over gamma."""
-    rows = [k for k, field in enumerate(record.fields) if field == "local_entropy"]
-    rows.sort(key=lambda k: record.knobs[k])
-    flattest = int(record.flatness.argmin()) if record.flatness.size else -1
-    for number, place in enumerate(record.loss):
+    fields = () if found.field is None else found.field
+    rows = [k for k, field in enumerate(fields) if field == "local_entropy"]
+    rows.sort(key=lambda k: found.knob[k])
+    for number, place in enumerate(_of_loss(found, 1)):
         name = ", ".join(f"{value:.3g}" for value in place)
-        label = f"minimum at {name}" + (" (flattest)" if number == flattest else "")
+        label = f"minimum at {name}" + (" (flattest)" if number == found.flatness.argmin() else "")
         color = COLORS[number % len(COLORS)]
         axes.plot(
-            record.knobs[rows], record.depths[rows, number], "o-", color=color, markersize=3,
+            found.knob[rows], found.depths[rows, number], "o-", color=color, markersize=3,
             label=label,
         )  # fmt: skip
-        axes.axhline(record.depths[0, number], color=color, linestyle=":", linewidth=1.0)
+        axes.axhline(found.depths[0, number], color=color, linestyle=":", linewidth=1.0)
     axes.set_xscale("log")
     axes.legend(loc="best")
     axes.set(

@@ -6,7 +6,7 @@ import numpy as np
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 
-from ..io import SpectrumRecord
+from ..io import Arrays
 from ..io.result import Result
 from .frames import planes
 from .style import (
@@ -50,7 +50,7 @@ def eigenvalues_figures(result: Result) -> dict[str, Figure]:
     spectrum = result.spectrum
     if spectrum is None:
         return {}
-    values = spectrum.eigenvalues
+    values = spectrum.real + 1j * spectrum.imag
     if np.abs(values.imag).max() <= TURNING * np.abs(values).max():
         return {}
     figure = new_figure(COLUMN, 2.8)
@@ -80,12 +80,12 @@ def eigenvalues_figures(result: Result) -> dict[str, Figure]:
     return {"eigenvalues": figure}
 
 
-def shown_modes(spectrum: SpectrumRecord, count: int) -> list[int]:
+def shown_modes(spectrum: Arrays, count: int) -> list[int]:
     """Numbers of up to ``count`` modes, of a pair the first."""
     return [j for j in range(len(spectrum.real)) if spectrum.imag[j] >= 0.0][:count]
 
 
-def heading(spectrum: SpectrumRecord, number: int) -> str:
+def heading(spectrum: Arrays, number: int) -> str:
     """A mode's number and eigenvalue."""
     real, imag = float(spectrum.real[number]), float(spectrum.imag[number])
     if number == 0 and spectrum.closed:
@@ -94,6 +94,13 @@ def heading(spectrum: SpectrumRecord, number: int) -> str:
     if imag:
         text += rf" \pm {_number(imag)}\,i"
     return rf"$\lambda_{{{number}}} = {text}$"
+
+
+def _sizes(spectrum: Arrays) -> np.ndarray:
+    """Moduli of the right modes."""
+    turning = spectrum.modes_imag
+    whole = spectrum.modes if turning is None else spectrum.modes + 1j * turning
+    return np.asarray(np.abs(whole))
 
 
 def _number(value: float) -> str:
@@ -105,15 +112,15 @@ def _number(value: float) -> str:
     return rf"{digits}\times10^{{{int(power)}}}"
 
 
-def _lines(result: Result, spectrum: SpectrumRecord) -> Figure:
+def _lines(result: Result, spectrum: Arrays) -> Figure:
     """1-D: right modes above left modes, each divided by its largest value where somebody lives."""
     figure = new_figure(COLUMN, 4.2)
     top, bottom = figure.subplots(2, 1, sharex=True)
     x = result.centers[0]
-    home = lived_in(np.abs(spectrum.modes[: 1 + int(spectrum.closed)]))
+    home = lived_in(_sizes(spectrum)[: 1 + int(spectrum.closed)])
     shown = shown_modes(spectrum, CURVES)
     for color, j in zip(COLORS, shown, strict=False):
-        right, left = spectrum.modes[j].real, spectrum.left[j].real
+        right, left = spectrum.modes[j], spectrum.left[j]
         top.plot(x, right / np.abs(right).max(), color=color, label=heading(spectrum, j))
         scaled = left / np.abs(left[home]).max()
         bottom.plot(x, np.where(np.abs(scaled) < 2.0, scaled, np.nan), color=color)
@@ -125,12 +132,12 @@ def _lines(result: Result, spectrum: SpectrumRecord) -> Figure:
     return figure
 
 
-def _maps(result: Result, spectrum: SpectrumRecord) -> Figure:
+def _maps(result: Result, spectrum: Arrays) -> Figure:
     """2-D: images of the first modes over contours of the loss, colours up to their peaks."""
     shown = shown_modes(spectrum, PANELS)
     columns = min(len(shown), COLUMNS)
     rows = -(-len(shown) // columns)
-    home = lived_in(np.abs(spectrum.modes[shown]))
+    home = lived_in(_sizes(spectrum)[shown])
     limits = view(home, result.bounds)
     height = min(0.27 * PAGE * panel_shape(limits), 2.6)
     figure = new_figure(PAGE * (0.12 + 0.29 * columns), 0.4 + (height + 0.3) * rows)
@@ -140,7 +147,7 @@ def _maps(result: Result, spectrum: SpectrumRecord) -> Figure:
         if number >= len(shown):
             axes.set_axis_off()
             continue
-        _map(axes, spectrum.modes[shown[number]].real, result.bounds)
+        _map(axes, spectrum.modes[shown[number]], result.bounds)
         contours(axes, result.loss, result.centers, levels, color="0.3")
         axes.set_title(heading(spectrum, shown[number]))
         last = number + columns >= len(shown)
@@ -149,12 +156,12 @@ def _maps(result: Result, spectrum: SpectrumRecord) -> Figure:
     return figure
 
 
-def _marginals(result: Result, spectrum: SpectrumRecord) -> Figure:
+def _marginals(result: Result, spectrum: Arrays) -> Figure:
     """3-D: a row for each pair of axes, a column for each mode, the third axis integrated."""
     shown = shown_modes(spectrum, MAPS_3D + int(spectrum.closed))[int(spectrum.closed) :]
     shown = shown or [0]
     rows = planes(result, "marginal", np.zeros(3, int))
-    limits = view(lived_in(np.abs(spectrum.modes[shown])), result.bounds)
+    limits = view(lived_in(_sizes(spectrum)[shown]), result.bounds)
     row_limits = [[limits[axis] for axis in plane.pair] for plane in rows]
     shapes = [panel_shape(pair) for pair in row_limits]
     width = PAGE * (0.15 + 0.27 * len(shown))
@@ -164,7 +171,7 @@ def _marginals(result: Result, spectrum: SpectrumRecord) -> Figure:
         names = tuple(result.names[axis] for axis in plane.pair)
         bounds = tuple(result.bounds[axis] for axis in plane.pair)
         for number, axes in enumerate(panels):
-            _map(axes, plane.of_density(spectrum.modes[shown[number]].real), bounds)
+            _map(axes, plane.of_density(spectrum.modes[shown[number]]), bounds)
             frame_panel(axes, pair_limits, names, number == 0, True)
     for axes, j in zip(grid[0], shown, strict=True):
         axes.set_title(heading(spectrum, j))

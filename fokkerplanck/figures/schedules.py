@@ -6,7 +6,7 @@ import numpy as np
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 
-from ..io import ControlRecord
+from ..io import Arrays
 from ..io.result import Result
 from .style import COLORS, PAGE, TIME_LABEL, image, new_figure, symbol, time_text
 
@@ -24,51 +24,51 @@ LABELS = {
 
 def schedules_figures(result: Result) -> dict[str, Figure]:
     """u(t) of all schedules and what they cost; the best feedback as a second figure."""
-    record = result.control
-    if record is None:
+    found = result.control
+    if found is None:
         return {}
     figure = new_figure(PAGE, 2.9)
     left, right = figure.subplots(1, 2, width_ratios=[1.35, 1.0])
     shades = (*COLORS, "0.4", "black")
-    colors = {name: shades[k % len(shades)] for k, name in enumerate(record.names)}
-    _controls(left, record, colors)
-    _costs(right, record, colors)
+    colors = {name: shades[k % len(shades)] for k, name in enumerate(found.policy)}
+    _controls(left, found, colors)
+    _costs(right, found, colors)
     figures = {"schedules": figure}
-    if record.feedback_times.size and result.ndim <= 2:
-        figures["feedback"] = _feedback(result, record)
+    if found.feedback is not None and result.ndim <= 2:
+        figures["feedback"] = _feedback(result, found)
     return figures
 
 
-def _controls(axes: Axes, record: ControlRecord, colors: dict[str, str]) -> None:
+def _controls(axes: Axes, found: Arrays, colors: dict[str, str]) -> None:
     # The one that is followed on top.
-    for number in range(len(record.names) - 1, -1, -1):
-        name = record.names[number]
+    for number in range(len(found.policy) - 1, -1, -1):
+        name = found.policy[number]
         axes.stairs(
-            record.values[number],
-            record.edges,
+            found.values[number],
+            found.edges,
             baseline=None,
             color=colors[name],
             linestyle=STYLES[number % len(STYLES)],
             linewidth=2.0 if number == 0 else 1.2,
         )
-    least = float(record.values.min())
+    least = float(found.values.min())
     if least < 0.1:
         axes.set_yscale("log")
         axes.set_ylim(max(0.5 * least, 5e-4), 1.5)
     else:
         axes.set_ylim(0.0, 1.08)
-    what = "learning rate" if record.of == "learning-rate" else "inverse batch size"
+    what = "learning rate" if found.of == "learning-rate" else "inverse batch size"
     axes.set(
         xlabel=TIME_LABEL, ylabel=f"$u$, share of the largest {what}", title="schedules",
-        xlim=(record.edges[0], record.edges[-1]),
+        xlim=(found.edges[0], found.edges[-1]),
     )  # fmt: skip
 
 
-def _costs(axes: Axes, record: ControlRecord, colors: dict[str, str]) -> None:
+def _costs(axes: Axes, found: Arrays, colors: dict[str, str]) -> None:
     """Bars in the order of the costs, named and numbered."""
-    bars = [(float(c), n) for c, n in zip(record.costs, record.names, strict=True)]
-    if np.isfinite(record.hjb):
-        bars.append((record.hjb, "hjb"))
+    bars = [(float(c), n) for c, n in zip(found.costs, found.policy, strict=True)]
+    if found.hjb is not None:
+        bars.append((found.hjb, "hjb"))
     bars.sort(reverse=True)
     heights = np.array([cost for cost, _ in bars])
     places = np.arange(len(bars))
@@ -95,9 +95,9 @@ def _costs(axes: Axes, record: ControlRecord, colors: dict[str, str]) -> None:
     axes.set(xlabel="cost $J$", title="what they cost")
 
 
-def _feedback(result: Result, record: ControlRecord) -> Figure:
+def _feedback(result: Result, found: Arrays) -> Figure:
     """The control by place at the times kept."""
-    times, controls = record.feedback_times, record.feedback
+    times, controls = found.feedback_time, found.feedback
     if result.ndim == 1:
         figure = new_figure(0.62 * PAGE, 2.7)
         axes = figure.subplots()

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import numpy as np
-from scipy.integrate import quad
 
 from ..problem import Problem
 from .record import ExactProblem, Points, stationary_normalizer
@@ -58,29 +57,6 @@ def chaudhari_soatto(lam: float = 0.5) -> ExactProblem:
         entropy_production=produced,
         numbers={"turnover": lam * np.sqrt(np.pi) / 2.0 / float(grid.integrate(weight))},
     )
-
-
-def circle_averages(lam: float, radius: float) -> tuple[float, float]:
-    """Period of v on a circle around the origin, and time average of Phi~ along it.
-
-    For :func:`chaudhari_soatto`, by quadrature over the angle.
-    """
-
-    def well(angle: float) -> float:
-        x, y = radius * np.cos(angle), radius * np.sin(angle)
-        return float((x**2 - 1.0) ** 2 / 4.0 + y**2 / 2.0)
-
-    def dwell(angle: float) -> float:
-        return float(np.exp(0.25 * radius**4 - well(angle)) / lam)
-
-    period = 4.0 * quad(dwell, 0.0, 0.5 * np.pi, epsabs=0.0, epsrel=1e-11)[0]
-    total = (
-        4.0
-        * quad(
-            lambda angle: dwell(angle) * well(angle), 0.0, 0.5 * np.pi, epsabs=0.0, epsrel=1e-11
-        )[0]
-    )
-    return period, total / period
 
 
 def van_der_pol(mu: float = 1.0, beta: float = 5.0) -> ExactProblem:

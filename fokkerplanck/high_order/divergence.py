@@ -8,15 +8,45 @@ everything lies.
 from __future__ import annotations
 
 from collections.abc import Callable
+from typing import NamedTuple
 
 import numba
+import numpy as np
 
 from ..operators.threads import parallel
 from ..runtime.compiling import source_stamp
 from . import planes, stencils
 from .bands import REACH
 from .planes import clear, fluxes_of, prepare
-from .stencils import ARRAYS, F0, F1, F2, Q2, RHO, RING, SIZES, Field, Tile, place_of, uncached
+from .stencils import (
+    ARRAYS,
+    F0,
+    F1,
+    F2,
+    Q2,
+    RHO,
+    RING,
+    SIZES,
+    FieldArrays,
+    Tile,
+    place_of,
+    uncached,
+)
+
+
+class Work(NamedTuple):
+    """Tasks and their room, see `tiles`; ``room`` and ``sums`` are overwritten.
+
+    Attributes
+    ----------
+    room : (workers, size) float64
+    parts : (int, int, int)
+    sums : (tasks,) float64
+    """
+
+    room: np.ndarray
+    parts: tuple[int, int, int]
+    sums: np.ndarray
 
 
 @uncached
@@ -44,14 +74,14 @@ def _tile(field, room, parts, task):
 
 
 @uncached
-def _task(field, room, parts, a, b, c, y, total, weight, out, task):
+def _task(field, room, parts, factors, y, total, weight, out, task):
     """One task of :func:`divergence`; returns the sum of |out|."""
     tile, low, high = _tile(field, room, parts, task)
     clear(field, tile)
     for i in range(low, high):
         prepare(field, tile, i, low)
         fluxes_of(field, tile, i, low)
-        _write(field, tile, i, a, b, c, y, total, weight, out)
+        _write(field, tile, i, factors, y, total, weight, out)
     return _sum(room[SIZES * tile.size : SIZES * tile.size + tile.columns])
 
 
@@ -69,8 +99,9 @@ def _sum(values):
 
 
 @uncached
-def _write(field, tile, i, a, b, c, y, total, weight, out):
+def _write(field, tile, i, factors, y, total, weight, out):
     """out = b rho + c y - a (divergence) and total += weight out in plane i; sums of |out|."""
+    a, b, c = factors
     n0, n1, n2 = field.shape
     room, columns = tile.room, tile.columns
     size = room[SIZES * tile.size : SIZES * tile.size + columns]
@@ -154,82 +185,71 @@ def _kernels(sources: str) -> tuple[Callable[..., float], ...]:
     """
 
     @numba.njit(cache=True)
-    def divergence_serial(
-        x, drift, tensors, uniform, mixed, bands, shape, wrapped, room, parts, sums,
-        a, b, c, y, total, weight, out,
-    ):  # fmt: skip
+    def divergence_serial(field, work, factors, y, total, weight, out):
         """:func:`divergence` on one thread, for arrays too small to share."""
         _ = sources
-        field = Field(x, drift, tensors, uniform, mixed, bands, shape, wrapped)
+        room, parts, sums = work
         for task in range(sums.size):
-            sums[task] = _task(field, room[0], parts, a, b, c, y, total, weight, out, task)
+            sums[task] = _task(field, room[0], parts, factors, y, total, weight, out, task)
         return _sum(sums)
 
     @parallel
-    def divergence(
-        x, drift, tensors, uniform, mixed, bands, shape, wrapped, room, parts, sums,
-        a, b, c, y, total, weight, out,
-    ):  # fmt: skip
+    def divergence(field, work, factors, y, total, weight, out):
         """out = a A x + b x + c y and total += weight out, A x minus the divergence of the fluxes.
 
         Returns the sum of |out|.
 
         Parameters
         ----------
-        x, y : (N,) float64
-            Flat, of N = n0 n1 n2 cells.
-        drift : (3, N) float64
-            In cells per unit time.
-        tensors : (6, 1 or more) or (6, N) float64
-            D_00, D_11, D_22, D_01, D_02, D_12 in index units.
-        uniform : bool
-            They are the same in all cells, and ``bands`` contain them.
-        mixed : (bool, bool, bool)
-            Which of the last three are not zero.
-        bands : (3, 3, ROWS, WIDTH) float64
-            See `bands.bands`.
-        shape : (int, int, int)
-        wrapped : (bool, bool, bool)
-            Which axes are periodic.
-        room, parts, sums : (workers, size) float64, (int, int, int), (tasks,) float64
-            See `tiles`. ``room`` and ``sums`` are overwritten.
+        field : FieldArrays
+        work : Work
+        factors : (float, float, float)
+            a, b and c.
+        y : (N,) float64
         total, out : (N,) float64, modified
             ``out`` may be ``y``; it must not be ``x``.
+        weight : float
 
         Notes
         -----
         Every cell is computed in one task in a fixed order: results do not depend on the threads.
         """
         _ = sources
+        # A tuple within a tuple does not get into the loop.
+        x, drift, tensors, uniform, mixed, bands, shape, wrapped = field
+        room, parts, sums = work
         workers = room.shape[0]
         for worker in numba.prange(workers):
-            field = Field(x, drift, tensors, uniform, mixed, bands, shape, wrapped)
+            own = FieldArrays(x, drift, tensors, uniform, mixed, bands, shape, wrapped)
             first, last = _cut(worker, workers, sums.size)
             for task in range(first, last):
-                sums[task] = _task(field, room[worker], parts, a, b, c, y, total, weight, out, task)
+                sums[task] = _task(own, room[worker], parts, factors, y, total, weight, out, task)
         return _sum(sums)
 
     @parallel
-    def fluxes(
-        x, drift, tensors, uniform, mixed, bands, shape, wrapped, room, parts, sums, f0, f1, f2
-    ):
+    def fluxes(field, work, f0, f1, f2):
         """Fluxes through all faces, positive towards larger coordinates.
 
         They are in units of density times cells per unit time.
 
         Parameters
         ----------
+        field : FieldArrays
+        work : Work
         f0, f1, f2 : float64, modified
             Flat, of (n0 + 1) n1 n2, n0 (n1 + 1) n2 and n0 n1 (n2 + 1) entries; not touched along
-            the first two axes where they have one cell. The others as in :func:`divergence`.
+            the first two axes where they have one cell.
         """
         _ = sources
+        # A tuple within a tuple does not get into the loop.
+        x, drift, tensors, uniform, mixed, bands, shape, wrapped = field
+        room, parts, sums = work
         workers = room.shape[0]
         for worker in numba.prange(workers):
-            field = Field(x, drift, tensors, uniform, mixed, bands, shape, wrapped)
+            own = FieldArrays(x, drift, tensors, uniform, mixed, bands, shape, wrapped)
             first, last = _cut(worker, workers, sums.size)
             for task in range(first, last):
-                _task_faces(field, room[worker], parts, f0, f1, f2, task)
+                _task_faces(own, room[worker], parts, f0, f1, f2, task)
 
     return divergence_serial, divergence, fluxes
 

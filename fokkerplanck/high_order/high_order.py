@@ -18,6 +18,7 @@ from ..grid import Grid
 from ..problem import Problem
 from . import divergence
 from .bands import ABSORBING, PERIODIC, REFLECTING, bands
+from .stencils import FieldArrays
 from .tiles import Tiles, tiles
 
 # Largest symbols of the second and the first derivative of order 6, per squared cell and cell.
@@ -108,10 +109,11 @@ class HighOrder:
             tuple(bool(side == PERIODIC) for side in self.sides[:, 0]),
         )  # fmt: skip
 
-    def _work(self, x: np.ndarray) -> tuple[Any, ...]:
+    def _work(self, x: np.ndarray) -> tuple[FieldArrays, divergence.Work]:
         """First arguments of the kernels; what they overwrite belongs to this call or thread."""
         sums = np.empty(self._tiles.tasks)
-        return (x, *self._coefficients, self._tiles.room(), self._tiles.parts, sums)
+        work = divergence.Work(self._tiles.room(), self._tiles.parts, sums)
+        return FieldArrays(x, *self._coefficients), work
 
     def combine(
         self,
@@ -133,7 +135,8 @@ class HighOrder:
         kernel: Callable[..., float] = divergence.divergence
         if not self._tiles.shared:
             kernel = divergence.divergence_serial
-        return kernel(*self._work(x), a, b, c, y, sink, share, out)
+        factors = float(a), float(b), float(c)
+        return kernel(*self._work(x), factors, y, sink, share, out)
 
     def matvec(self, density: np.ndarray) -> np.ndarray:
         """A_h rho for a density of the grid's shape or flat; returns the same shape."""

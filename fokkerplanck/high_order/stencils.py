@@ -29,7 +29,7 @@ those cells are set right afterwards.
 from __future__ import annotations
 
 from collections import namedtuple
-from typing import Any
+from typing import Any, NamedTuple
 
 import numba
 import numpy as np
@@ -55,8 +55,39 @@ bare = numba.njit(cache=True, **UNCOUNTED)
 # For kernels that call those of other files: the cache would not notice a change there.
 uncached = numba.njit(**UNCOUNTED)
 
-# What all tiles share; see `divergence.divergence`.
-Field = namedtuple("Field", "x drift tensors uniform mixed bands shape wrapped")
+
+class FieldArrays(NamedTuple):
+    """What all tiles share of the density and its equation, on n0 n1 n2 = N cells.
+
+    Attributes
+    ----------
+    x : (N,) float64
+        The density.
+    drift : (3, N) float64
+        In cells per unit time.
+    tensors : (6, 1 or more) or (6, N) float64
+        D_00, D_11, D_22, D_01, D_02, D_12 in index units.
+    uniform : bool
+        They are the same in all cells, and ``bands`` contain them.
+    mixed : (bool, bool, bool)
+        Which of the last three are not zero.
+    bands : (3, 3, ROWS, WIDTH) float64
+        See `bands.bands`.
+    shape : (int, int, int)
+    wrapped : (bool, bool, bool)
+        Which axes are periodic.
+    """
+
+    x: np.ndarray
+    drift: np.ndarray
+    tensors: np.ndarray
+    uniform: bool
+    mixed: tuple[bool, bool, bool]
+    bands: np.ndarray
+    shape: tuple[int, int, int]
+    wrapped: tuple[bool, bool, bool]
+
+
 # Cells (i, first1 + r, first2 + c) with r < rows and c < columns. Each array takes ``size`` numbers
 # of ``room``, ``stride`` of them per row, with ``halo`` rows before and after.
 Tile = namedtuple("Tile", "room size first1 first2 rows columns stride halo")
@@ -75,8 +106,10 @@ def place_of(tile, array, r):
 
 
 @bare
-def _add(room, cells, into, n0, n1, n2, n3, n4, n5, n6, w0, w1, w2, w3, w4, w5, w6):
-    """cells from ``into`` on += sum_k w_k (cells from n_k on)."""
+def _add(room, cells, into, places, weights):
+    """cells from ``into`` on += sum_k w_k (cells from n_k on), k from 0 to 6."""
+    n0, n1, n2, n3, n4, n5, n6 = places
+    w0, w1, w2, w3, w4, w5, w6 = weights
     for m in range(cells):
         room[into + m] += (
             w0 * room[n0 + m] + w1 * room[n1 + m] + w2 * room[n2 + m] + w3 * room[n3 + m]
@@ -101,10 +134,11 @@ def _derive(tile, into, source, plane, mask, shift, w, factor, low, high, margin
     n4 = np.uint64(first + (plane + 4 & mask) * size + 4 * shift)
     n5 = np.uint64(first + (plane + 5 & mask) * size + 5 * shift)
     n6 = np.uint64(first + (plane + 6 & mask) * size + 6 * shift)
-    _add(
-        tile.room, cells, sink, n0, n1, n2, n3, n4, n5, n6, factor * w[0], factor * w[1],
-        factor * w[2], factor * w[3], factor * w[4], factor * w[5], factor * w[6],
+    weights = (
+        factor * w[0], factor * w[1], factor * w[2], factor * w[3], factor * w[4], factor * w[5],
+        factor * w[6],
     )  # fmt: skip
+    _add(tile.room, cells, sink, (n0, n1, n2, n3, n4, n5, n6), weights)
 
 
 @bare
@@ -169,11 +203,12 @@ def derive_along(field, tile, into, source, factor, low, high):
 
 
 @bare
-def _pass(
-    room, cells, into, q0, q1, q2, q3, q4, q5, p0, p1, p2, p3, p4, p5,
-    w0, w1, w2, w3, w4, w5, v0, v1, v2, v3, v4, v5,
-):  # fmt: skip
+def _pass(room, cells, into, q, p, w, v):
     """cells from ``into`` on = sum_k w_k (cells from q_k on) + v_k (cells from p_k on)."""
+    q0, q1, q2, q3, q4, q5 = q
+    p0, p1, p2, p3, p4, p5 = p
+    w0, w1, w2, w3, w4, w5 = w
+    v0, v1, v2, v3, v4, v5 = v
     for m in range(cells):
         room[into + m] = (
             (w0 * room[q0 + m] + w1 * room[q1 + m] + w2 * room[q2 + m])
@@ -199,11 +234,16 @@ def _flux(tile, into, q, p, plane, mask, shift, w, v, low, high):
     n3 = first + (plane + 3 & mask) * size + 3 * shift
     n4 = first + (plane + 4 & mask) * size + 4 * shift
     n5 = first + (plane + 5 & mask) * size + 5 * shift
+    carried = (
+        np.uint64(n0), np.uint64(n1), np.uint64(n2), np.uint64(n3), np.uint64(n4), np.uint64(n5)
+    )  # fmt: skip
+    spread = (
+        np.uint64(n0 + other), np.uint64(n1 + other), np.uint64(n2 + other), np.uint64(n3 + other),
+        np.uint64(n4 + other), np.uint64(n5 + other),
+    )  # fmt: skip
     _pass(
-        tile.room, cells, sink, np.uint64(n0), np.uint64(n1), np.uint64(n2), np.uint64(n3),
-        np.uint64(n4), np.uint64(n5), np.uint64(n0 + other), np.uint64(n1 + other),
-        np.uint64(n2 + other), np.uint64(n3 + other), np.uint64(n4 + other), np.uint64(n5 + other),
-        w[0], w[1], w[2], w[3], w[4], w[5], v[0], v[1], v[2], v[3], v[4], v[5],
+        tile.room, cells, sink, carried, spread, (w[0], w[1], w[2], w[3], w[4], w[5]),
+        (v[0], v[1], v[2], v[3], v[4], v[5]),
     )  # fmt: skip
 
 

@@ -2,12 +2,13 @@
 
 from .dataset import Arrays, Attribute, Layout, Variable
 from .exports.exports import EXPORTS, export
-from .groups.control import ControlRecord, Search, SmoothingRecord
-from .groups.discrete import DiscreteRecord, RelationRow
+from .groups.control import CONTROL, Search
+from .groups.discrete import DISCRETE
 from .groups.ensemble import ENSEMBLE
 from .groups.passage import PASSAGE
-from .groups.spectrum import SpectrumRecord
-from .groups.stationary import NUMBERS, CriticalPoints, Loop, StationaryRecord
+from .groups.smoothing import SMOOTHING
+from .groups.spectrum import SPECTRUM
+from .groups.stationary import CRITICAL, LOOP, POINTS, STATIONARY
 from .groups.table import reserved
 from .groups.validation import COMPARED, VALIDATION
 from .identity import Identity, identity
@@ -26,32 +27,31 @@ from .writer import ResultWriter
 
 __all__ = [
     "COMPARED",
+    "CONTROL",
+    "CRITICAL",
+    "DISCRETE",
     "ENSEMBLE",
     "EXPORTS",
     "INPUT_BYTES",
-    "NUMBERS",
+    "LOOP",
     "OBSERVABLES",
     "PASSAGE",
+    "POINTS",
     "SCHEMA",
+    "SMOOTHING",
+    "SPECTRUM",
+    "STATIONARY",
     "VALIDATION",
     "Arrays",
     "Attribute",
     "Checkpoint",
     "Contents",
-    "ControlRecord",
-    "CriticalPoints",
-    "DiscreteRecord",
     "Frame",
     "Header",
     "Identity",
     "Layout",
-    "Loop",
-    "RelationRow",
     "ResultWriter",
     "Search",
-    "SmoothingRecord",
-    "SpectrumRecord",
-    "StationaryRecord",
     "StoredCase",
     "SweepRecord",
     "Variable",

@@ -1,4 +1,4 @@
-"""Groups of a result as xarray trees: what each may hold, and how it is made and checked."""
+"""Groups of a result as xarray trees: what each may hold, and how it is made."""
 
 from __future__ import annotations
 
@@ -36,8 +36,15 @@ class Variable:
         Whether it may be absent where its other dimensions are there.
     text : bool
         Whether it holds words in place of numbers.
+    bounds_of : str
+        Coordinate of intervals whose ends these are, one more than there are intervals.
+    words : tuple of str
+        Those that it holds in every file.
     least : int
         Fewest entries along each of its own dimensions.
+    indexes : str
+        The dimension whose rows its values number, ``"well"``, in a group within this one
+        ``"loss/point"``; of several each is for one entry of its last dimension.
     counts : bool
         Whether it counts something: whole numbers from 0 on.
     formerly : str
@@ -48,14 +55,18 @@ class Variable:
     long_name: str
     optional: bool = False
     text: bool = False
+    words: tuple[str, ...] = ()
     least: int = 0
+    indexes: str = ""
+    bounds_of: str = ""
     counts: bool = False
     formerly: str = ""
 
     @property
     def attributes(self) -> dict[str, str]:
         """What stands beside its values."""
-        return _described(self.long_name)
+        extra = {"bounds_of": self.bounds_of} if self.bounds_of else {}
+        return {**_described(self.long_name), **extra}
 
 
 @dataclass(frozen=True)
@@ -66,7 +77,7 @@ class Attribute:
     ----------
     long_name : str
     kind : type
-        float, int, bool or str.
+        float, int, bool or str; ndarray for a number along each axis.
     optional : bool
         Whether a group may do without it.
     least : float, optional
@@ -140,16 +151,19 @@ class Layout:
         data: dict[str, Any] = {}
         for name, one in self.variables.items():
             if name in given:
-                data[name] = (_dims(one.dims, grid), given[name], one.attributes)
+                data[name] = (dims_of(one, grid.names), given[name], one.attributes)
         used = {word for name in given for word in self.variables[name].dims.split()}
+        # Some groups have them whether anything runs over them or not.
+        used |= COMPONENTS.keys() & self.variables.keys()
         sizes = {
             dim: size
             for dims, array, _ in data.values()
             for dim, size in zip(dims, array.shape, strict=True)
         }
         for name, one in self.variables.items():
-            if one.dims == name and name in sizes and name not in data:
-                data[name] = ((name,), np.arange(sizes[name]), one.attributes)
+            if one.dims == name and name in sizes and name not in {*data, *COMPONENTS}:
+                values = np.array(one.words) if one.words else np.arange(sizes[name])
+                data[name] = ((name,), values, one.attributes)
         data |= _coordinates(grid, used)
         whole = {name: _words(one) for name, one in data.items()}
         tree = DataTree(Dataset(whole, attrs=attrs).set_coords([n for n in whole if n in sizes]))
@@ -173,43 +187,6 @@ class Layout:
             if name not in tree.attrs and not attribute.optional:
                 return name
         return ""
-
-    def check(self, tree: DataTree, cells: Mapping[str, int], place: str) -> None:
-        """Compare a tree, of a file from anywhere, with this layout.
-
-        Parameters
-        ----------
-        tree : DataTree
-        cells : mapping of str to int
-            Cells along each axis, by its name and in their order.
-        place : str
-            Of the group in its file.
-
-        Raises
-        ------
-        ValueError
-            Naming the first array or attribute that does not fit.
-        """
-        sizes = {**cells, **{f"{name}_corner": count + 1 for name, count in cells.items()}}
-        sizes |= dict.fromkeys(COMPONENTS, len(cells))
-        for name, size in tree.sizes.items():
-            if sizes.get(str(name), size) != size:
-                raise ValueError(f"{place}/{name} has {size} entries and not {sizes[str(name)]}")
-        for name, one in self.variables.items():
-            if name in tree.children:
-                raise ValueError(f"{place}/{name} is not an array")
-            if name in tree.variables:
-                dims = _words_of(one.dims, tuple(cells))
-                _check_variable(tree[name], one, dims, f"{place}/{name}")
-        for name, attribute in self.attributes.items():
-            if (value := tree.attrs.get(name)) is not None:
-                _check_attribute(value, attribute, tree, f"{place}@{name}")
-        if lacking := self.lacking(tree):
-            raise ValueError(f"{place}/{lacking} is absent, and what belongs to it is not")
-        for name, child in tree.children.items():
-            layout = self.child(name)
-            if layout is not None:
-                layout.check(child, cells, f"{place}/{name}")
 
     @property
     def renamed(self) -> dict[str, str]:
@@ -252,8 +229,8 @@ class Arrays:
         if layout is None:
             raise AttributeError(name)
         if name in layout.attributes:
-            value = self._tree.attrs.get(name)
-            return None if value is None else layout.attributes[name].kind(value)
+            value, kind = self._tree.attrs.get(name), layout.attributes[name].kind
+            return value if value is None or kind is np.ndarray else kind(value)
         if name in layout.variables:
             return self._tree.variables[name].values if name in self._tree.variables else None
         within = layout.child(name)
@@ -292,31 +269,27 @@ class Arrays:
             if one.kind in (float, int) and name in self._tree.attrs
         }
 
+    def numbered(self, stem: str) -> tuple[Arrays, ...]:
+        """The groups ``stem_0``, ``stem_1`` and so on within this one."""
+        found: list[Arrays] = []
+        while f"{stem}_{len(found)}" in self._tree.children:
+            found.append(getattr(self, f"{stem}_{len(found)}"))
+        return tuple(found)
+
     def some(self, *names: str) -> dict[str, np.ndarray]:
         """Those of the arrays of these names that are there."""
         found = self._tree.variables
         return {name: found[name].values for name in names if name in found}
 
 
-_KINDS: dict[type, tuple[type, ...]] = {
-    float: (int, float, np.integer, np.floating),
-    int: (int, np.integer),
-    bool: (bool, np.bool_, int, np.integer),
-    str: (str,),
-}
-
-
 def _described(long_name: str) -> dict[str, str]:
     return {"long_name": long_name, "units": "1"}
 
 
-def _words_of(dims: str, names: tuple[str, ...]) -> tuple[str, ...]:
+def dims_of(one: Variable, names: tuple[str, ...]) -> tuple[str, ...]:
+    """Dimensions of a variable on axes of these names."""
     several = {AXES: names, CORNERS: tuple(f"{name}_corner" for name in names)}
-    return tuple(dim for word in dims.split() for dim in several.get(word, (word,)))
-
-
-def _dims(dims: str, grid: Grid) -> tuple[str, ...]:
-    return _words_of(dims, grid.names)
+    return tuple(dim for word in one.dims.split() for dim in several.get(word, (word,)))
 
 
 def _words(one: tuple[tuple[str, ...], np.ndarray, dict[str, str]]) -> Any:
@@ -346,26 +319,3 @@ def _coordinates(grid: Grid, used: set[str]) -> dict[str, Any]:
             corner = f"{name}_corner"
             found[corner] = ((corner,), corners, _described(f"{name}, cell face"))
     return found
-
-
-def _check_attribute(value: Any, one: Attribute, tree: DataTree, place: str) -> None:
-    known: Any = value if isinstance(value, _KINDS[one.kind]) else None
-    if known is None or not (one.least is None or known >= one.least):
-        raise ValueError(f"{place} is {value!r}")
-    if one.lines_for in tree.sizes and len(known.splitlines()) != tree.sizes[one.lines_for]:
-        raise ValueError(f"{place} has no line for each of the {tree.sizes[one.lines_for]} entries")
-
-
-def _check_variable(array: Any, one: Variable, dims: tuple[str, ...], place: str) -> None:
-    kind, size = array.dtype.kind, array.dtype.itemsize
-    if kind not in ("OUS" if one.text else "iu" if one.counts else "iufb"):
-        raise ValueError(f"{place} holds {array.dtype}")
-    if kind == "f" and size not in (4, 8):
-        # What linear algebra does not take.
-        raise ValueError(f"{place} holds {array.dtype}; float32 and float64 are possible")
-    if array.dims != dims:
-        raise ValueError(f"{place} runs over ({', '.join(array.dims)}) and not ({', '.join(dims)})")
-    if min(array.shape, default=one.least) < one.least:
-        raise ValueError(f"{place} has fewer than {one.least} entries")
-    if one.counts and array.size and array.min() < 0:
-        raise ValueError(f"{place} has counts below 0")

@@ -74,24 +74,10 @@ _FIXED = "time density loss sigma drift component component2 row column bound ch
 _GROUPS = (
     "stationary spectrum passage ensemble validation discrete checkpoint control smoothing inputs"
 )
-_STATIONARY = (
-    "quasi_potential current velocity integrated_potential stream_function angular_momentum "
-    "critical point mode position value eigenvalues index pair side pairs shifts points loop_time"
-)
-_SPECTRUM = "real error_real imag relaxation_time residual modes modes_imag left left_imag"
-_CONTROL = "interval edges policy values costs history feedback feedback_time"
-_SMOOTHING = "gamma field minimum local_entropy loss_minima flatness knob places depths counts"
-_DISCRETE = (
-    "iteration learning_rate multiplier_real multiplier_imag stationary_mean "
-    "stationary_covariance scan_density scan_distance scan_divergence scan_variance_ratio "
-    "scan_excess scan_folded relation relation_source relation_name relation_left relation_right "
-    "relation_sampling relation_grid"
-)
 # Of what has no layout; `groups.table.reserved` has all of them.
 RESERVED_NAMES = frozenset(
     [
-        *f"{_FIXED} {_GROUPS} {_STATIONARY} {_SPECTRUM}".split(),
-        *f"{_CONTROL} {_SMOOTHING} {_DISCRETE}".split(),
+        *f"{_FIXED} {_GROUPS}".split(),
         *OBSERVABLES,
     ]
 )

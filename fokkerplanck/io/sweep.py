@@ -16,7 +16,7 @@ from ..runtime.files import whole_file
 from .brief import brief
 from .groups.ensemble import ENSEMBLE
 from .groups.passage import PASSAGE
-from .groups.stationary import NUMBERS
+from .groups.stationary import STATIONARY
 from .groups.validation import COMPARED
 from .layout import CONVENTIONS, LIBVER, OBSERVABLES, add_scale, add_variable, set_attributes
 from .storage.guard import inspect, refuse_endless
@@ -32,7 +32,10 @@ PREFIXES = (
 )
 LONG_NAMES: dict[str, str] = {
     **{name: f"{text}, at the end" for name, text in OBSERVABLES.items()},
-    **{f"stationary_{name}": f"stationary state: {text}" for name, text in NUMBERS.items()},
+    **{
+        f"stationary_{name}": f"stationary state: {one.long_name}"
+        for name, one in STATIONARY.attributes.items()
+    },
     **{f"passage_{name}": one.long_name for name, one in PASSAGE.attributes.items()},
     **{f"ensemble_{name}": ENSEMBLE.attributes[name].long_name for name in ("particles", "step")},
     **{f"ensemble_{name}": ENSEMBLE.variables[name].long_name for name in ("outside", "lost")},

@@ -72,12 +72,6 @@ def check_values(file: h5py.File, frames: int, density: np.ndarray | None = None
         _require_density(values, index, closed)
 
 
-def require_numbers_of(name: str, numbers: np.ndarray, count: int) -> None:
-    """Raise ValueError where an array that numbers the rows of another names one it has not."""
-    if numbers.size and not (numbers.min() >= 0 and numbers.max() < count):
-        raise ValueError(f"/{name} names rows beyond the {count} that there are")
-
-
 def _require_rising(name: str, values: np.ndarray) -> None:
     if not (np.isfinite(values).all() and (np.diff(values) > 0.0).all()):
         raise ValueError(f"/{name} does not rise")

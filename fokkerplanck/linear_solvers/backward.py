@@ -155,10 +155,14 @@ class BackwardSolver:
         self.lower, self.upper = np.zeros(self.place[-1]), np.zeros(self.place[-1])
         self.pivot = np.empty(self.order.size)
         stuck = elimination.factorise(
-            *(self.start, self.column, self.rate_in, self.rate_out, self.killing),
-            *(self.order, position, self.first, tree.children, self.begin, self.later),
-            *(self.place, _largest_pile(tree.children, beyond)),
-            *(self.lower, self.upper, self.pivot),
+            elimination.KilledChain(
+                self.start, self.column, self.rate_in, self.rate_out, self.killing
+            ),
+            elimination.Fronts(
+                self.order, position, self.first, tree.children, self.begin, self.later, self.place
+            ),
+            _largest_pile(tree.children, beyond),
+            elimination.Factors(self.lower, self.upper, self.pivot),
         )
         if stuck >= 0:
             raise NumericalFailure(

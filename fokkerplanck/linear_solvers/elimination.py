@@ -16,11 +16,71 @@ No kernel calls another.
 
 from __future__ import annotations
 
+from typing import NamedTuple
+
 import numba
 import numpy as np
 
 # Pivots taken together, so that the rest of the front passes through the cache once for all.
 PANEL = 16
+
+
+class KilledChain(NamedTuple):
+    """Rates per unit time.
+
+    Attributes
+    ----------
+    start, column : (N + 1,) int64, (E,) int32
+        Neighbours of the cells, a symmetric pattern.
+    rate_in, rate_out : (E,) float64
+        From and to them.
+    killing : (N,) float64
+        c.
+    """
+
+    start: np.ndarray
+    column: np.ndarray
+    rate_in: np.ndarray
+    rate_out: np.ndarray
+    killing: np.ndarray
+
+
+class Fronts(NamedTuple):
+    """Cells of all fronts.
+
+    Attributes
+    ----------
+    order, position, first, children
+        As in :func:`find_fronts`.
+    begin, later
+        What that has found.
+    place : (M + 1,) int64
+        Where the factors of each node begin: p rows of m entries.
+    """
+
+    order: np.ndarray
+    position: np.ndarray
+    first: np.ndarray
+    children: np.ndarray
+    begin: np.ndarray
+    later: np.ndarray
+    place: np.ndarray
+
+
+class Factors(NamedTuple):
+    """Of K.
+
+    Attributes
+    ----------
+    lower, upper : float64 arrays
+        Row k of a node: L_ik and U_ki of its front's cells i.
+    pivot : (n,) float64
+        s in the order of elimination, per unit time.
+    """
+
+    lower: np.ndarray
+    upper: np.ndarray
+    pivot: np.ndarray
 
 
 @numba.njit(cache=True)
@@ -78,45 +138,26 @@ def find_fronts(start, column, order, position, first, children, begin):
 
 
 @numba.njit(cache=True)
-def factorise(
-    start,
-    column,
-    rate_in,
-    rate_out,
-    killing,
-    order,
-    position,
-    first,
-    children,
-    begin,
-    later,
-    place,
-    stack_size,
-    lower,
-    upper,
-    pivot,
-):
+def factorise(chain, fronts, stack_size, factors):
     """Eliminate all cells, front by front.
 
     Parameters
     ----------
-    start, column, rate_in, rate_out, killing : the chain
-        Rates from and to the neighbours, and c; per unit time.
-    order, position, first, children, begin, later : the fronts
-    place : (M + 1,) int64
-        Where the factors of each node begin: p rows of m entries.
+    chain : KilledChain
+    fronts : Fronts
     stack_size : int
         Entries of the largest pile of fronts that wait for their parents.
-    lower, upper : float64 arrays, modified
-        Row k of a node: L_ik and U_ki of its front's cells i.
-    pivot : (n,) float64, modified
-        s in the order of elimination, per unit time.
+    factors : Factors
+        Filled.
 
     Returns
     -------
     int
         -1, or the place in ``order`` of the first cell that nothing leads away from.
     """
+    start, column, rate_in, rate_out, killing = chain
+    order, position, first, children, begin, later, place = fronts
+    lower, upper, pivot = factors
     nodes = children.size
     largest = 0
     for node in range(nodes):

@@ -16,7 +16,7 @@ from ..errors import CaseError, NumericalFailure
 from ..grid import Grid
 from ..problem import Problem
 from .potential import Potential, find_potential
-from .product import powers_serial, product, product_serial, product_wrapped
+from .product import EdgeRates, powers_serial, product, product_serial, total_out
 from .rate_table import Rates
 from .rates import assemble
 from .thermodynamic_force import Force
@@ -62,15 +62,21 @@ class Generator:
     def leaving(self) -> np.ndarray:
         """Total rate out of each cell, shape (N,), minus the diagonal of A."""
         r = self.rates
-        total = np.zeros(self.grid.size)
-        for shift, forward, backward in zip(r.shifts, r.forward, r.backward, strict=True):
-            total += forward
-            edges = np.flatnonzero(backward)
-            total[edges + shift] += backward[edges]
+        total = np.empty(self.grid.size)
+        total_out(r.forward, r.backward, r.shifts, total)
         np.add.at(total, r.wrap_source, r.wrap_forward)
         np.add.at(total, r.wrap_target, r.wrap_backward)
         np.add.at(total, r.exit_cell, r.exit_rate)
         return total
+
+    @cached_property
+    def edges(self) -> EdgeRates:
+        """Rates as the kernels want them."""
+        r = self.rates
+        return EdgeRates(
+            r.forward, r.backward, r.shifts, self.leaving, r.wrap_source, r.wrap_target,
+            r.wrap_forward, r.wrap_backward,
+        )  # fmt: skip
 
     @cached_property
     def q(self) -> float:
@@ -160,18 +166,11 @@ class Generator:
 
         ``out`` may be ``y``. With ``adjoint`` A^T stands in place of A.
         """
-        r = self.rates
-        forward, backward = (r.backward, r.forward) if adjoint else (r.forward, r.backward)
         sink = out if total is None else total
         share = 0.0 if total is None else weight
         multiply = product_serial if x.size < SHARED_CELLS else product
-        fresh = out is not y
-        multiply(forward, backward, r.shifts, self.leaving, x, a, b, y, c, sink, share, out, fresh)
-        if r.wrap_source.size:
-            ahead, back = (
-                (r.wrap_backward, r.wrap_forward) if adjoint else (r.wrap_forward, r.wrap_backward)
-            )
-            product_wrapped(r.wrap_source, r.wrap_target, ahead, back, x, a, sink, share, out)
+        rates = self.edges.transposed() if adjoint else self.edges
+        multiply(rates, x, (float(a), float(b), float(c)), y, sink, share, out, out is not y)
 
     def powers(
         self,
@@ -203,11 +202,7 @@ class Generator:
         """
         if x.size < SHARED_CELLS:
             # The loop over the products is compiled too: the call of one would cost more than it.
-            r = self.rates
-            change = powers_serial(
-                r.forward, r.backward, r.shifts, self.leaving, r.wrap_source, r.wrap_target,
-                r.wrap_forward, r.wrap_backward, x, y, a, weights, begin, end, total,
-            )  # fmt: skip
+            change = powers_serial(self.edges, x, y, a, weights, begin, end, total)
             return (x, y, change) if (end - begin) % 2 == 0 else (y, x, change)
         for k in range(begin, end):
             self.combine(x, a, 1.0, x, 0.0, y, total, float(weights[k]))

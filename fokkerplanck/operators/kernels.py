@@ -73,6 +73,14 @@ def edge_rates_serial(conductance, force, forward, backward):
         _edge_rates(conductance, force, forward, backward, n)
 
 
+@numba.njit(cache=True)
+def forward_rates_serial(conductance, force, forward):
+    """The first half of :func:`edge_rates`, on one thread; with -P it is the second half."""
+    for n in range(conductance.size):
+        c = conductance[n]
+        forward[n] = c * bernoulli(-force[n]) if c > 0.0 else 0.0
+
+
 @parallel
 def scatter_weights(weights, rows, table):
     """Write each cell's decomposition into the rows of its offsets: table[rows[k, n], n].

@@ -47,7 +47,7 @@ def assemble(force: Force, potential: Potential, law: Law | None = None) -> Rate
     law : callable, optional
         What to store in place of the rates, from conductance and P; additive in the conductance.
     """
-    grid, law = force.grid, law or _two_rates
+    grid, law = force.grid, law or edge_rates
     rows, raised = _selling_weights(force)
     still = [axis for axis, flag in enumerate(force.still) if flag]
     units = [tuple(int(i == axis) for i in range(grid.ndim)) for axis in still]
@@ -134,13 +134,22 @@ def _join_corners(force: Force, potential: Potential, table: RateTable, law: Law
             table.add(offset, patch, *law(conductance, along))
 
 
-def _two_rates(conductance: np.ndarray, along: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+def edge_rates(conductance: np.ndarray, along: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+    """Both rates of edges, from their conductances and integrals P of the force."""
     flat = np.ascontiguousarray(conductance).reshape(-1)
     forward, backward = np.empty_like(flat), np.empty_like(flat)
     # To wake other threads takes as long as some thousand edges.
     kernel = kernels.edge_rates_serial if flat.size < SHARED_EDGES else kernels.edge_rates
     kernel(flat, np.ascontiguousarray(along).reshape(-1), forward, backward)
     return forward.reshape(conductance.shape), backward.reshape(conductance.shape)
+
+
+def forward_rates(conductance: np.ndarray, along: np.ndarray) -> np.ndarray:
+    """Forward rates alone; with -P they are the backward ones."""
+    flat = np.ascontiguousarray(conductance).reshape(-1)
+    forward = np.empty_like(flat)
+    kernels.forward_rates_serial(flat, np.ascontiguousarray(along).reshape(-1), forward)
+    return forward.reshape(conductance.shape)
 
 
 def _selling_weights(force: Force) -> tuple[dict[tuple[int, ...], np.ndarray], int]:

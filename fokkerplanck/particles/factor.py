@@ -1,4 +1,7 @@
-"""Square roots of covariances, of any rank."""
+"""Square roots of covariances, of any rank, and noise made with them.
+
+A factor of each walker's covariance is packed by rows, (d (d + 1)/2, n).
+"""
 
 from __future__ import annotations
 
@@ -39,6 +42,59 @@ def factorise(s: np.ndarray, scale: float) -> None:
         rest = v22 - l20 * l20 - l21 * l21
         s[3, i], s[4, i] = l20, l21
         s[5, i] = math.sqrt(rest) if rest > SINGULAR * v22 else 0.0
+
+
+@inline
+def spread_constant(noise: np.ndarray, factor: np.ndarray) -> None:
+    """Put a constant factor (d, d) in the place of :func:`factorise`'s result."""
+    row = 0
+    for a in range(noise.shape[0]):
+        for b in range(a + 1):
+            factor[row, :] = noise[a, b]
+            row += 1
+
+
+@inline
+def add_noise(x: np.ndarray, factor: np.ndarray, z: np.ndarray, scale: float) -> None:
+    """x += scale * factor z, walker by walker."""
+    row = 0
+    for a in range(x.shape[0]):
+        for b in range(a + 1):
+            for i in range(x.shape[1]):
+                x[a, i] += scale * factor[row, i] * z[b, i]
+            row += 1
+
+
+@inline
+def step_variance(factor: np.ndarray, h: float, variance: np.ndarray) -> None:
+    """Diagonal of h * factor factor^T, (d, n)."""
+    row = 0
+    for a in range(variance.shape[0]):
+        variance[a, :] = 0.0
+        for _ in range(a + 1):
+            for i in range(variance.shape[1]):
+                variance[a, i] += h * factor[row, i] * factor[row, i]
+            row += 1
+
+
+@inline
+def shift_column(stage: np.ndarray, factor: np.ndarray, m: int, scale: float) -> None:
+    """stage += scale * column m of the factor."""
+    for a in range(m, stage.shape[0]):
+        row = a * (a + 1) // 2 + m
+        for i in range(stage.shape[1]):
+            stage[a, i] += scale * factor[row, i]
+
+
+@inline
+def shift_column_by(
+    stage: np.ndarray, factor: np.ndarray, m: int, amount: np.ndarray, scale: float
+) -> None:
+    """stage += scale * amount (n,) * column m of the factor."""
+    for a in range(m, stage.shape[0]):
+        row = a * (a + 1) // 2 + m
+        for i in range(stage.shape[1]):
+            stage[a, i] += scale * amount[i] * factor[row, i]
 
 
 @kernel

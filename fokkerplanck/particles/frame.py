@@ -2,22 +2,18 @@
 
 from __future__ import annotations
 
-import math
-
 import numpy as np
 
+from .arguments import Equation, WalkerBlocks
 from .codegen.elementary import copy
 from .codegen.fields import LAGGED, landscape
-from .codegen.jit import inline, kernel
+from .codegen.jit import kernel, merged
 from .rng import fill_normals
 from .sides import confine
-
-# Places of the sums of a block: walkers left, walkers outside, walkers with a finite loss, loss,
-# squared gradient; then the d coordinates and the lower triangle of their products.
-ALIVE, OUTSIDE, FINITE, LOSS, SLOPE, MOMENTS = 0, 1, 2, 3, 4, 5
+from .sums import add_block
 
 
-@inline
+@merged
 def snapshot(
     state: np.ndarray,
     x: np.ndarray,
@@ -43,14 +39,11 @@ def snapshot(
 def observe(
     first: int,
     last: int,
-    states: np.ndarray,
-    x: np.ndarray,
+    walkers: WalkerBlocks,
+    equation: Equation,
     t: float,
     amount: float,
-    c: np.ndarray,
-    data: np.ndarray,
     free: int,
-    sides: np.ndarray,
     shape: np.ndarray,
     counts: np.ndarray,
     sums: np.ndarray,
@@ -70,49 +63,16 @@ def observe(
     sums : (blocks, MOMENTS + d + d (d + 1)/2) float64
         Coordinates are measured from the middle of the box.
     """
+    states, x, _ = walkers
+    sides = equation.sides
     d, n = x.shape[1], x.shape[2]
     words, z, y = np.empty(d * n, np.uint64), np.empty((d, n)), np.empty((d, n))
     loss, gradient = np.empty(n), np.empty((free, n))
-    unused = np.zeros(2 * d, np.int64)
-    offset = np.empty(d)
+    unused, offset = np.zeros(2 * d, np.int64), np.empty(d)
     for k in range(first, last):
         snapshot(states[k], x[k], amount, words, z, sides, unused, y)
-        landscape(y, t, c, data, loss, gradient)
-        total = sums[k]
-        total[:] = 0.0
-        for i in range(n):
-            alive = True
-            for a in range(d):
-                alive = alive and not math.isnan(y[a, i])
-            if not alive:
-                continue
-            total[ALIVE] += 1.0
-            cell, inside = 0, True
-            row = MOMENTS + d
-            for a in range(d):
-                lower, upper = sides[a, 0], sides[a, 1]
-                place = y[a, i]
-                offset[a] = place - 0.5 * (lower + upper)
-                total[MOMENTS + a] += offset[a]
-                for b in range(a + 1):
-                    total[row] += offset[a] * offset[b]
-                    row += 1
-                if place < lower or place > upper:
-                    inside = False
-                else:
-                    number = int((place - lower) * (shape[a] / (upper - lower)))
-                    cell = cell * shape[a] + min(number, shape[a] - 1)
-            if inside:
-                counts[cell] += np.int32(1)
-            else:
-                total[OUTSIDE] += 1.0
-            square = 0.0
-            for a in range(free):
-                square += gradient[a, i] * gradient[a, i]
-            if math.isfinite(loss[i]) and math.isfinite(square):
-                total[FINITE] += 1.0
-                total[LOSS] += loss[i]
-                total[SLOPE] += square
+        landscape(y, t, equation.c, equation.data, loss, gradient)
+        add_block(y, loss, gradient, sides, shape, offset, counts, sums[k])
 
 
 @kernel

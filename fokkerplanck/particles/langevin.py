@@ -1,10 +1,8 @@
 """Steps of d theta = b dt + B dW, B B^T = 2 Sigma/beta, for one block of walkers after the other.
 
-All kernels take ``first``, ``last``, the range of blocks; ``states`` (blocks, 4, LANES) uint64 and
-``x`` (blocks, d, n), both modified; ``absorbed`` (blocks, 2d) int64, added to; the time ``t`` of
-the first step, its length ``h`` and the number of ``steps``; ``c``, the numbers of the formulas;
-``data`` (k + 1, samples), columns of features and targets; ``noise``, either 2/beta in [0, 0] where
-Sigma varies, or B (d, d), lower triangular; and ``sides`` (d, 4).
+All kernels take ``first``, ``last``, the range of blocks; the walkers and the numbers of their
+equation, see `arguments`; the time ``t`` of the first step, its length ``h`` and the number of
+``steps``.
 """
 
 from __future__ import annotations
@@ -13,64 +11,37 @@ import math
 
 import numpy as np
 
+from .arguments import Equation, WalkerBlocks
 from .codegen.elementary import copy
 from .codegen.fields import VARIABLE_SIGMA, drift, sigma
 from .codegen.jit import inline, kernel
-from .factor import factorise
-from .near_sides import any_near, any_wall, find_near, move_near
+from .factor import (
+    add_noise,
+    factorise,
+    shift_column,
+    shift_column_by,
+    spread_constant,
+    step_variance,
+)
+from .near_sides import any_near, any_wall, find_near
 from .rng import S1, fill_normals, fill_words
 from .sides import any_absorbing, catch_between, confine
-
-
-@inline
-def spread_constant(noise: np.ndarray, factor: np.ndarray) -> None:
-    """Put a constant factor (d, d) in the place of :func:`factorise`'s result."""
-    row = 0
-    for a in range(noise.shape[0]):
-        for b in range(a + 1):
-            factor[row, :] = noise[a, b]
-            row += 1
-
-
-@inline
-def add_noise(x: np.ndarray, factor: np.ndarray, z: np.ndarray, scale: float) -> None:
-    """x += scale * factor z, walker by walker."""
-    row = 0
-    for a in range(x.shape[0]):
-        for b in range(a + 1):
-            for i in range(x.shape[1]):
-                x[a, i] += scale * factor[row, i] * z[b, i]
-            row += 1
-
-
-@inline
-def step_variance(factor: np.ndarray, h: float, variance: np.ndarray) -> None:
-    """Diagonal of h * factor factor^T, (d, n)."""
-    row = 0
-    for a in range(variance.shape[0]):
-        variance[a, :] = 0.0
-        for _ in range(a + 1):
-            for i in range(variance.shape[1]):
-                variance[a, i] += h * factor[row, i] * factor[row, i]
-            row += 1
+from .steps_near_sides import move_near
 
 
 @kernel
 def advance_euler(
     first: int,
     last: int,
-    states: np.ndarray,
-    x: np.ndarray,
-    absorbed: np.ndarray,
+    walkers: WalkerBlocks,
+    equation: Equation,
     t: float,
     h: float,
     steps: int,
-    c: np.ndarray,
-    data: np.ndarray,
-    noise: np.ndarray,
-    sides: np.ndarray,
 ) -> None:
     """Euler-Maruyama, x' = x + h b(x) + B(x) dW: weak order 1."""
+    states, x, absorbed = walkers
+    c, data, noise, sides = equation
     d, n = x.shape[1], x.shape[2]
     words, z = np.empty(d * n, np.uint64), np.empty((d, n))
     slope, before, variance = np.empty((d, n)), np.empty((d, n)), np.empty((d, n))
@@ -108,7 +79,7 @@ def advance_euler(
                 for i in range(n):
                     y[a, i] += h * slope[a, i]
             if touching:
-                move_near(before, y, near, count, now, h, c, data, noise, sides, state, absorbed[k])
+                move_near(before, y, near, count, now, h, equation, state, absorbed[k])
             confine(y, sides, absorbed[k])
 
 
@@ -116,16 +87,11 @@ def advance_euler(
 def advance_leimkuhler_matthews(
     first: int,
     last: int,
-    states: np.ndarray,
-    x: np.ndarray,
-    absorbed: np.ndarray,
+    walkers: WalkerBlocks,
+    equation: Equation,
     t: float,
     h: float,
     steps: int,
-    c: np.ndarray,
-    data: np.ndarray,
-    noise: np.ndarray,
-    sides: np.ndarray,
 ) -> None:
     """Leimkuhler-Matthews for B = s I: X' = X + h b(X) + s sqrt(h) (R + R')/2.
 
@@ -134,6 +100,8 @@ def advance_leimkuhler_matthews(
     2, weak order 1 before. B. Leimkuhler and C. Matthews, Appl. Math. Res. Express 2013, 34-56;
     this form is that of G. Vilmart, SIAM J. Sci. Comput. 37 (2015), A201-A220, eq. (4).
     """
+    states, x, absorbed = walkers
+    c, data, noise, sides = equation
     d, n = x.shape[1], x.shape[2]
     words, z = np.empty(d * n, np.uint64), np.empty((d, n))
     slope, before, variance = np.empty((d, n)), np.empty((d, n)), np.empty((d, n))
@@ -182,16 +150,11 @@ def shift(
 def advance_weak_2(
     first: int,
     last: int,
-    states: np.ndarray,
-    x: np.ndarray,
-    absorbed: np.ndarray,
+    walkers: WalkerBlocks,
+    equation: Equation,
     t: float,
     h: float,
     steps: int,
-    c: np.ndarray,
-    data: np.ndarray,
-    noise: np.ndarray,
-    sides: np.ndarray,
 ) -> None:
     """Weak order 2 for any smooth B(x): the stochastic Runge-Kutta method RI6.
 
@@ -200,6 +163,8 @@ def advance_weak_2(
     order needs a smooth factor: Cholesky's is one where the rank of Sigma does not change. Where
     Sigma is constant it is Heun's method for b.
     """
+    states, x, absorbed = walkers
+    c, data, noise, sides = equation
     d, n = x.shape[1], x.shape[2]
     words, z = np.empty(d * n, np.uint64), np.empty((d, n))
     slope, slope2 = np.empty((d, n)), np.empty((d, n))
@@ -289,28 +254,8 @@ def advance_weak_2(
                 for i in range(n):
                     y[a, i] += gain[a, i]
             if touching:
-                move_near(before, y, near, count, now, h, c, data, noise, sides, state, absorbed[k])
+                move_near(before, y, near, count, now, h, equation, state, absorbed[k])
             confine(y, sides, absorbed[k])
-
-
-@inline
-def shift_column(stage: np.ndarray, factor: np.ndarray, m: int, scale: float) -> None:
-    """stage += scale * column m of the factor."""
-    for a in range(m, stage.shape[0]):
-        row = a * (a + 1) // 2 + m
-        for i in range(stage.shape[1]):
-            stage[a, i] += scale * factor[row, i]
-
-
-@inline
-def shift_column_by(
-    stage: np.ndarray, factor: np.ndarray, m: int, amount: np.ndarray, scale: float
-) -> None:
-    """stage += scale * amount (n,) * column m of the factor."""
-    for a in range(m, stage.shape[0]):
-        row = a * (a + 1) // 2 + m
-        for i in range(stage.shape[1]):
-            stage[a, i] += scale * amount[i] * factor[row, i]
 
 
 @inline

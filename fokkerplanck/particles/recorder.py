@@ -8,7 +8,7 @@ from typing import Any
 
 import numpy as np
 
-from .frame import ALIVE, FINITE, LOSS, MOMENTS, OUTSIDE, SLOPE
+from .sums import ALIVE, FINITE, LOSS, MOMENTS, OUTSIDE, SLOPE
 from .walkers import BLOCK, Motion, Walkers, blocks_of
 
 # What a state keeps of each frame, beside the counts and the trajectories.
@@ -92,17 +92,14 @@ class Snapshot:
 
 def snapshot(walkers: Walkers, trajectories: int) -> Snapshot:
     """Take a frame of walkers as they are; ``trajectories`` counts the first of the ensemble."""
-    grid, motion = walkers.grid, walkers.motion
+    grid = walkers.grid
     d = grid.ndim
     sums = np.empty((walkers.blocks, MOMENTS + d + d * (d + 1) // 2))
     shape = np.array(grid.shape, dtype=np.int64)
 
     def call(first: int, last: int) -> np.ndarray:
         counts = np.zeros(grid.size, dtype=np.int32)
-        walkers.kernels.observe(
-            first, last, walkers.states, walkers.x, walkers.time, walkers.noise_offset,
-            motion.numbers, motion.data, motion.free, motion.sides, shape, counts, sums,
-        )  # fmt: skip
+        walkers.observe(first, last, shape, counts, sums)
         return counts
 
     shares = {"shares": 1} if grid.size > SMALL_GRID else {}

@@ -4,6 +4,10 @@ Each block of walkers owns ``LANES`` generators, advanced together by vector ins
 them are parts of one sequence of period 2^256 - 1: lanes are 2^128 draws apart, blocks 2^192, so
 that no two can overlap. D. Blackman and S. Vigna, Scrambled linear pseudorandom number
 generators, ACM Trans. Math. Softw. 47 (2021), 36.
+
+Symmetric alpha-stable variables by Chambers, Mallows and Stuck (J. Am. Stat. Assoc. 71 (1976),
+340); isotropic ones are sqrt(2 A) G with normals G and A positive (alpha/2)-stable, by Kanter (Ann.
+Probab. 3 (1975), 697). Both have the characteristic function exp(-|k|^alpha).
 """
 
 from __future__ import annotations
@@ -133,6 +137,90 @@ def fill_indices(state: np.ndarray, words: np.ndarray, n: int, index: np.ndarray
         word = words[i]
         low[i] = np.uint32(((word & LOW_HALF) * bound) >> S32)
         high[i] = np.uint32(((word >> S32) * bound) >> S32)
+
+
+@inline
+def draw_distinct(
+    words: np.ndarray, deck: np.ndarray, index: np.ndarray, batch: int, n: int
+) -> None:
+    """Distinct samples for each of n walkers into ``index`` (batch, n): a shuffle's first cards.
+
+    The deck is shuffled on from walker to walker. Whatever its order, the first ``batch`` cards
+    after as many exchanges are a uniform draw, independent of all before. Word ``j n/2 + i``
+    serves exchange j of walkers 2i and 2i + 1, a half each.
+    """
+    size = deck.shape[0]
+    half = n // 2
+    for i in range(n):
+        for j in range(batch):
+            word = words[j * half + i // 2]
+            part = word >> S32 if i & 1 else word & LOW_HALF
+            other = j + np.int64((part * np.uint64(size - j)) >> S32)
+            card = deck[other]
+            deck[other] = deck[j]
+            deck[j] = card
+            index[j, i] = card
+
+
+@inline
+def shuffle(state: np.ndarray, words: np.ndarray, decks: np.ndarray, used: int) -> None:
+    """Shuffle each walker's deck, ``decks`` (samples, n), as far as its first ``used`` cards."""
+    size, n = decks.shape
+    half = n // 2
+    for j in range(size):
+        decks[j, :] = np.uint32(j)
+    for j in range(used):
+        fill_words(state, words[:half])
+        bound = np.uint64(size - j)
+        for i in range(half):
+            word = words[i]
+            for side in range(2):
+                part = word >> S32 if side else word & LOW_HALF
+                other = j + np.int64((part * bound) >> S32)
+                walker = 2 * i + side
+                card = decks[other, walker]
+                decks[other, walker] = decks[j, walker]
+                decks[j, walker] = card
+
+
+@inline
+def fill_symmetric(
+    state: np.ndarray, words: np.ndarray, other: np.ndarray, alpha: float, out: np.ndarray
+) -> None:
+    """Replace ``out`` (n,) by symmetric alpha-stable numbers; ``words`` and ``other`` scratch."""
+    fill_words(state, words)
+    fill_words(state, other)
+    for i in range(out.shape[0]):
+        u = float_of_bits((words[i] >> S12) | ONE_BITS) - BELOW_ONE
+        w = -math.log(float_of_bits((other[i] >> S12) | ONE_BITS) - BELOW_ONE)
+        angle = math.pi * (u - 0.5)
+        if alpha == 1.0:
+            out[i] = math.tan(angle)
+            continue
+        power = (1.0 - alpha) / alpha
+        out[i] = (
+            math.sin(alpha * angle)
+            / math.cos(angle) ** (1.0 / alpha)
+            * (math.cos((1.0 - alpha) * angle) / w) ** power
+        )
+
+
+@inline
+def fill_positive(
+    state: np.ndarray, words: np.ndarray, other: np.ndarray, a: float, out: np.ndarray
+) -> None:
+    """Replace ``out`` (n,) by positive a-stable numbers, 0 < a < 1, E exp(-s A) = exp(-s^a)."""
+    fill_words(state, words)
+    fill_words(state, other)
+    for i in range(out.shape[0]):
+        u = float_of_bits((words[i] >> S12) | ONE_BITS) - BELOW_ONE
+        w = -math.log(float_of_bits((other[i] >> S12) | ONE_BITS) - BELOW_ONE)
+        angle = math.pi * u
+        out[i] = (
+            math.sin(a * angle)
+            / math.sin(angle) ** (1.0 / a)
+            * (math.sin((1.0 - a) * angle) / w) ** ((1.0 - a) / a)
+        )
 
 
 @inline

@@ -12,14 +12,15 @@ import math
 
 import numpy as np
 
+from .arguments import Equation, WalkerBlocks
 from .codegen.elementary import copy
 from .codegen.fields import EXTRA_FORCE, VARIABLE_SIGMA, batch_gradient, drift, force, sigma
 from .codegen.jit import inline, kernel
-from .factor import factorise
-from .langevin import add_noise, spread_constant
-from .near_sides import columns_at_sides, diffusion, entry, hold, tilts
-from .rng import LANES, LOW_HALF, S32, fill_indices, fill_normals, fill_words
+from .factor import add_noise, factorise, spread_constant
+from .near_sides import entry, hold, tilts
+from .rng import LANES, draw_distinct, fill_indices, fill_normals, fill_words, shuffle
 from .sides import confine
+from .steps_near_sides import columns_at_sides, diffusion
 
 # How a mini-batch is drawn: each sample anew; distinct samples; the next ones of a shuffled epoch.
 REPLACED, DISTINCT, EPOCHS = 0, 1, 2
@@ -42,67 +43,19 @@ def move(x: np.ndarray, g: np.ndarray, rate: float, momentum: float) -> None:
             x[a, i] += dt * v
 
 
-@inline
-def draw_distinct(
-    words: np.ndarray, deck: np.ndarray, index: np.ndarray, batch: int, n: int
-) -> None:
-    """Distinct samples for each of n walkers into ``index`` (batch, n): a shuffle's first cards.
-
-    The deck is shuffled on from walker to walker. Whatever its order, the first ``batch`` cards
-    after as many exchanges are a uniform draw, independent of all before. Word ``j n/2 + i``
-    serves exchange j of walkers 2i and 2i + 1, a half each.
-    """
-    size = deck.shape[0]
-    half = n // 2
-    for i in range(n):
-        for j in range(batch):
-            word = words[j * half + i // 2]
-            part = word >> S32 if i & 1 else word & LOW_HALF
-            other = j + np.int64((part * np.uint64(size - j)) >> S32)
-            card = deck[other]
-            deck[other] = deck[j]
-            deck[j] = card
-            index[j, i] = card
-
-
-@inline
-def shuffle(state: np.ndarray, words: np.ndarray, decks: np.ndarray, used: int) -> None:
-    """Shuffle each walker's deck, ``decks`` (samples, n), as far as its first ``used`` cards."""
-    size, n = decks.shape
-    half = n // 2
-    for j in range(size):
-        decks[j, :] = np.uint32(j)
-    for j in range(used):
-        fill_words(state, words[:half])
-        bound = np.uint64(size - j)
-        for i in range(half):
-            word = words[i]
-            for side in range(2):
-                part = word >> S32 if side else word & LOW_HALF
-                other = j + np.int64((part * bound) >> S32)
-                walker = 2 * i + side
-                card = decks[other, walker]
-                decks[other, walker] = decks[j, walker]
-                decks[j, walker] = card
-
-
 @kernel
 def advance_batches(
     first: int,
     last: int,
-    states: np.ndarray,
+    walkers: WalkerBlocks,
     marks: np.ndarray,
-    x: np.ndarray,
-    absorbed: np.ndarray,
+    equation: Equation,
     done: int,
     steps: int,
-    c: np.ndarray,
-    data: np.ndarray,
     rate: float,
     momentum: float,
     batch: int,
     mode: int,
-    sides: np.ndarray,
 ) -> None:
     """Real SGD: the gradient is that of a mini-batch, drawn anew in every step by every walker.
 
@@ -116,6 +69,8 @@ def advance_batches(
         ``REPLACED``, ``DISTINCT`` or ``EPOCHS``. An epoch has ``samples // batch`` batches; what
         the shuffle leaves over sits that epoch out.
     """
+    states, x, absorbed = walkers
+    c, data, sides = equation.c, equation.data, equation.sides
     d, n = x.shape[1], x.shape[2]
     samples = data.shape[1]
     m = d if momentum < 0.0 else d // 2
@@ -162,17 +117,13 @@ def advance_batches(
 def advance_weighted(
     first: int,
     last: int,
-    states: np.ndarray,
-    x: np.ndarray,
-    absorbed: np.ndarray,
+    walkers: WalkerBlocks,
+    equation: Equation,
     done: int,
     steps: int,
-    c: np.ndarray,
-    data: np.ndarray,
     rate: float,
     momentum: float,
     weights: np.ndarray,
-    sides: np.ndarray,
 ) -> None:
     """SGD with a weighted sum of sample gradients in place of their mean.
 
@@ -181,6 +132,8 @@ def advance_weighted(
     weights : (k + 2,)
         Of the samples of one step, the first k of them equal; their sum is 1.
     """
+    states, x, absorbed = walkers
+    c, data, sides = equation.c, equation.data, equation.sides
     d, n = x.shape[1], x.shape[2]
     samples, batch = data.shape[1], weights.shape[0]
     equal = batch - 2
@@ -215,17 +168,12 @@ def advance_weighted(
 def advance_gaussian(
     first: int,
     last: int,
-    states: np.ndarray,
-    x: np.ndarray,
-    absorbed: np.ndarray,
+    walkers: WalkerBlocks,
+    equation: Equation,
     t: float,
     steps: int,
-    c: np.ndarray,
-    data: np.ndarray,
     rate: float,
     momentum: float,
-    noise: np.ndarray,
-    sides: np.ndarray,
     reflected: bool,
 ) -> None:
     """The same recursions with Gaussian gradients, of the mean and covariance of a mini-batch's.
@@ -234,6 +182,8 @@ def advance_gaussian(
     ``noise`` is its factor B; both hold per unit time, a step of which is eta, or sqrt(eta). Where
     ``reflected``, sides act during a step as those of the diffusion do, not on where it ends.
     """
+    states, x, absorbed = walkers
+    c, data, noise, sides = equation
     d, n = x.shape[1], x.shape[2]
     m = d if momentum < 0.0 else d // 2
     h = rate if momentum < 0.0 else math.sqrt(rate)
@@ -252,8 +202,8 @@ def advance_gaussian(
             fill_normals(state, words, z.reshape(d * n))
             drift(y, now, c, data, slope)
             if reflected:
-                diffusion(y, now, c, data, noise, inside)
-                columns_at_sides(y, inside, now, c, data, noise, sides, before, there, column)
+                diffusion(y, now, equation, inside)
+                columns_at_sides(y, inside, now, equation, before, there, column)
                 tilts(column, d, tilt)
                 copy(y, before)
                 for a in range(d):

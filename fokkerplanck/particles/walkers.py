@@ -213,52 +213,64 @@ class Walkers:
         self.time = self.iteration * chosen.step if chosen.method.sgd else time
 
     def _run(self, t: float, h: float, steps: int) -> None:
-        chosen, kernels, sides = self.chosen, self.kernels, self.motion.sides
-        c, data, jumps = self.motion.numbers, self.motion.data, self.motion.jumps
-        x, states, absorbed = self.x, self.states, self.absorbed
+        chosen, kernels, jumps = self.chosen, self.kernels, self.motion.jumps
+        walkers = kernels.WalkerBlocks(self.states, self.x, self.absorbed)
         rate, noise = chosen.rate, self.motion.noise
         if (self.drift_scale, self.noise_scale) != (1.0, 1.0):
             rate, h = rate * self.drift_scale, h * self.drift_scale
             noise = noise * (
                 self.noise_scale if self.motion.variable else math.sqrt(self.noise_scale)
             )
-
+        equation = self._equation(noise)
         weights = np.array(chosen.weights)
 
         def call(first: int, last: int) -> None:
+            blocks = first, last, walkers
             if chosen.weights:
                 kernels.advance_weighted(
-                    first, last, states, x, absorbed, self.iteration, steps, c, data,
-                    chosen.rate, chosen.momentum, weights, sides,
-                )  # fmt: skip
+                    *blocks, equation, self.iteration, steps, chosen.rate, chosen.momentum, weights
+                )
             elif chosen.method.batches:
                 mode = REPLACED if chosen.replacement else DISTINCT
                 mode = EPOCHS if chosen.method.batches == "epochs" else mode
                 kernels.advance_batches(
-                    first, last, states, self.epoch_rng, x, absorbed, self.iteration, steps, c,
-                    data, rate, chosen.momentum, chosen.batch, mode, sides,
+                    *blocks, self.epoch_rng, equation, self.iteration, steps, rate,
+                    chosen.momentum, chosen.batch, mode,
                 )  # fmt: skip
             elif chosen.method.sgd:
+                reflected = chosen.method.name == REFLECTED
                 kernels.advance_gaussian(
-                    first, last, states, x, absorbed, t, steps, c, data,
-                    rate, chosen.momentum, noise, sides, chosen.method.name == REFLECTED,
-                )  # fmt: skip
+                    *blocks, equation, t, steps, rate, chosen.momentum, reflected
+                )
             elif jumps is not None:
+                strengths, isotropic = np.array(jumps.strengths), jumps.kind == "isotropic"
                 kernels.advance_stable(
-                    first, last, states, x, absorbed, t, h, steps, c, data, jumps.alpha,
-                    np.array(jumps.strengths), jumps.kind == "isotropic", sides,
-                )  # fmt: skip
+                    *blocks, equation, t, h, steps, jumps.alpha, strengths, isotropic
+                )
             else:
                 kernel = {
                     "langevin": kernels.advance_euler,
                     "leimkuhler-matthews": kernels.advance_leimkuhler_matthews,
                     "weak-2": kernels.advance_weak_2,
                 }[chosen.method.name]
-                kernel(
-                    first, last, states, x, absorbed, t, h, steps, c, data, noise, sides
-                )  # fmt: skip
+                kernel(*blocks, equation, t, h, steps)
 
         self.threads.run(call, self.blocks)
+
+    def _equation(self, noise: np.ndarray) -> Any:
+        """What the kernels know of the equation, as they want it."""
+        motion = self.motion
+        return self.kernels.Equation(motion.numbers, motion.data, noise, motion.sides)
+
+    def observe(
+        self, first: int, last: int, shape: np.ndarray, counts: np.ndarray, sums: np.ndarray
+    ) -> None:
+        """Count walkers of some blocks in cells: see `frame.observe`."""
+        self.kernels.observe(
+            first, last, self.kernels.WalkerBlocks(self.states, self.x, self.absorbed),
+            self._equation(self.motion.noise), self.time, self.noise_offset, self.motion.free,
+            shape, counts, sums,
+        )  # fmt: skip
 
     def _set_noise_offset(self, noise_offset: float) -> None:
         """Keep the places to be shown while the noise of the coming steps changes."""

@@ -12,12 +12,12 @@ import numpy as np
 from ..analyses.observables import entropy_production
 from ..analyses.passage import rates_of, transit
 from ..analyses.start import system_of
+from ..analyses.stationary import StationaryParts
 from ..case import Case
 from ..errors import CaseError, CaseWarning, NumericalFailure
-from ..io import SpectrumRecord, StationaryRecord
 from ..passage.passage import Passage
 from ..runtime.silence import ignoring
-from ..spectrum.spectrum import spectrum
+from ..spectrum.spectrum import Spectrum, spectrum
 from ..stationary.stationary import StationaryState
 from ..timestepping.system import System
 from .error_estimate import LOW_ORDER, coarser_grids, factor_of, number_errors
@@ -90,22 +90,24 @@ class CoarseAnalyses:
         )
 
 
-def add_stationary_errors(coarse: CoarseAnalyses, record: StationaryRecord) -> None:
-    """Estimate the error of the entropy production, where there is any."""
-    if record.detailed_balance or not np.isfinite(record.entropy_production):
-        return
+def stationary_errors(
+    coarse: CoarseAnalyses, rest: StationaryState, parts: StationaryParts
+) -> dict[str, float]:
+    """Estimated error of the entropy production, by its name in the group, where there is any."""
+    value = parts.attributes["entropy_production"]
+    if rest.detailed_balance or not np.isfinite(value):
+        return {}
 
     def produced(case: Case, system: System, rest: StationaryState | None) -> np.ndarray:
         return np.array([] if rest is None else [entropy_production(rest.generator, rest.density)])
 
-    found = coarse.errors(np.array([record.entropy_production]), produced)
-    if found is not None:
-        record.numbers["error_entropy_production"] = float(found[0])
+    found = coarse.errors(np.array([value]), produced)
+    return {} if found is None else {"error_entropy_production": float(found[0])}
 
 
-def add_spectrum_errors(coarse: CoarseAnalyses, record: SpectrumRecord) -> None:
-    """Estimate the errors of the eigenvalues, each by its absolute value."""
-    values = record.eigenvalues
+def spectrum_errors(coarse: CoarseAnalyses, found: Spectrum) -> np.ndarray | None:
+    """Estimated errors of the eigenvalues, each by its absolute value."""
+    values = found.eigenvalues
 
     def moved(case: Case, system: System, rest: StationaryState | None) -> np.ndarray:
         generator, known = system.at(0.0), rest_of_chain(system, rest)
@@ -113,7 +115,7 @@ def add_spectrum_errors(coarse: CoarseAnalyses, record: SpectrumRecord) -> None:
             generator, values.size, None if known is None else known.log_density
         ).eigenvalues
 
-    record.error_real = coarse.errors(values, moved)
+    return coarse.errors(values, moved)
 
 
 def passage_errors(coarse: CoarseAnalyses, found: Passage) -> dict[str, Any]:

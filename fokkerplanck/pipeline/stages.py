@@ -13,8 +13,9 @@ from ..analyses.control import objective_of, steer
 from ..analyses.local_entropy import smooth
 from ..analyses.observables import Observer, measure_levy
 from ..analyses.passage import check_regions, passage_tree, transit, wells_of
+from ..analyses.spectrum import spectrum_of, spectrum_tree
 from ..analyses.start import initial_density, levy_system_of, scheme_of, system_of
-from ..analyses.stationary import analyse, record_of, spectrum_of
+from ..analyses.stationary import at_rest, examine
 from ..analyses.transfer import discretise
 from ..analyses.validation import validate
 from ..case import Case
@@ -22,7 +23,7 @@ from ..control.controlled import ControlledSystem
 from ..errors import CaseError, NumericalFailure
 from ..fractional.levy import LEVY
 from ..fractional.levy_integrator import LevyIntegrator
-from ..io import ENSEMBLE, Arrays
+from ..io import CONTROL, ENSEMBLE, Arrays
 from ..operators.generator import Generator
 from ..particles import Client
 from ..passage.escape import Escape
@@ -32,12 +33,7 @@ from ..runtime.progress import COUNT
 from ..stationary.stationary import StationaryState
 from ..timestepping.schemes import SCHEME_TABLE, Scheme
 from ..timestepping.system import System
-from .coarse_analyses import (
-    CoarseAnalyses,
-    add_spectrum_errors,
-    add_stationary_errors,
-    passage_errors,
-)
+from .coarse_analyses import CoarseAnalyses, passage_errors, spectrum_errors, stationary_errors
 from .error_estimate import estimate_for
 from .evolution import cautioned, march_density, march_frames, move_walkers, series
 from .recorder import Recorder
@@ -120,14 +116,14 @@ def _solve_gaussian(job: Job) -> list[str]:
         notes += march_density(case, recorder, clock, steered, observer, scheme, rest)
     if rest is not None:
         with clock("analyse"):
-            record = record_of(case.problem, rest.generator, rest)
+            parts = at_rest(case.problem, rest)
             if case.stationary is not None:
-                within = partial(analyse, case.problem, system.at(0.0), rest, record)
+                within = partial(examine, case.problem, system.at(0.0), rest, parts)
                 notes += recorder.attempt("stationary", within)
-                add_stationary_errors(coarse, record)
+                parts.attributes |= stationary_errors(coarse, rest, parts)
             if case.density is None:
                 notes += cautioned(case, rest.generator, rest.density)
-            recorder.take("stationary", record)
+            recorder.take("stationary", parts.tree(case.grid))
     notes += _smoothing(job)
     if case.spectrum is not None:
         with clock("modes"):
@@ -154,9 +150,9 @@ def _smoothing(job: Job) -> list[str]:
 def _spectrum(job: Job, chain: Chain) -> list[str]:
     assert job.case.spectrum is not None
     known = rest_of_chain(chain.system, chain.rest)
-    modes, notes = spectrum_of(chain.system.at(0.0), job.case.spectrum.count, known)
-    add_spectrum_errors(chain.coarse, modes)
-    job.recorder.take("spectrum", modes)
+    found, notes = spectrum_of(chain.system.at(0.0), job.case.spectrum.count, known)
+    errors = spectrum_errors(chain.coarse, found)
+    job.recorder.take("spectrum", spectrum_tree(job.case.grid, found, errors))
     return notes
 
 
@@ -193,8 +189,8 @@ def _discrete(job: Job, chain: Chain) -> list[str]:
     recorder, rest = job.recorder, chain.rest
     start, density = initial_density(job.case, rest), None if rest is None else rest.density
     walkers = _walkers(recorder)
-    steps, notes = discretise(job.case, start, chain.generator, density, walkers)
-    recorder.take("discrete", steps)
+    tree, notes = discretise(job.case, start, chain.generator, density, walkers)
+    recorder.take("discrete", tree)
     return notes
 
 
@@ -264,11 +260,11 @@ def _steered(job: Job, observer: Observer) -> ControlledSystem:
                 if recorder.stopped():
                     raise KeyboardInterrupt
 
-            record = steer(
+            tree = steer(
                 case, objective, resumed=recorder.search(), moved=moved, ended=recorder.searched
             )
-        recorder.take("control", record)
-    return ControlledSystem(objective.family, objective.schedule(record.values[0]))
+        recorder.take("control", tree)
+    return ControlledSystem(objective.family, objective.schedule(Arrays(tree, CONTROL).values[0]))
 
 
 def _scheme_and_rest(

@@ -79,17 +79,6 @@ class Landscape:
                     f"loss.{key}",
                 )
 
-    @classmethod
-    def from_keys(
-        cls,
-        name: str,
-        keys: Mapping[str, Any],
-        axis_names: Sequence[str],
-        parameters: Mapping[str, float] | None = None,
-    ) -> str:
-        """Formula text of a named family, as :meth:`formula`."""
-        return cls(name, **keys).formula(axis_names, parameters)
-
     def formula(
         self, axis_names: Sequence[str], parameters: Mapping[str, float] | None = None
     ) -> str:

@@ -251,11 +251,6 @@ class Problem:
         return self.coefficients.loss.key
 
     @property
-    def loss_time_dependent(self) -> bool:
-        """Whether the loss depends on t."""
-        return self.coefficients.loss.time_dependent
-
-    @property
     def drift_time_dependent(self) -> bool:
         """Whether the deterministic drift, loss included, depends on t."""
         return self.coefficients.drift_time_dependent

@@ -60,11 +60,6 @@ class Tail:
     advantage: float
 
     @property
-    def power_law(self) -> bool:
-        """Whether nothing speaks against a power law over a range that deserves the name."""
-        return self.p_value >= REJECTED and self.reach >= SHORT_RANGE
-
-    @property
     def sentence(self) -> str:
         """What may be said, and no more."""
         law = f"tail index {self.alpha:.2f} +- {self.error:.2f} from {self.count} sizes"

@@ -8,16 +8,14 @@ from ..analyses.table import rows_of
 from ..analyses.text import by_axis, measured
 from ..case import Case
 from ..io.result import Result
-from .findings import (
-    control_rows,
-    discrete_rows,
-    smoothing_rows,
-    spectrum_rows,
-    stationary_rows,
-)
 from .numbers import free_energy_increase, judged, mass_drift
 from .table import table
 
+# Analyses in the order of their rows.
+PARTS = (
+    *("stationary", "control", "smoothing", "spectrum", "passage", "ensemble", "validation"),
+    "discrete",
+)
 # Means below this share of an axis are zero but for rounding.
 ROUNDING = 1e-13
 # Rises of the naive free energy below this share of its range are the grid's error.
@@ -41,15 +39,8 @@ def summary(case: Case, result: Result) -> str:
     cells = " x ".join(str(n) for n in result.shape)
     rows = [("case", f"{case.name}: {cells} cells, beta = {result.beta:g}")]
     rows += evolution_rows(result)
-    if result.stationary is not None:
-        rows += stationary_rows(result.names, result.stationary)
-    rows += control_rows(result) + smoothing_rows(result)
-    if result.spectrum is not None:
-        rows += spectrum_rows(result.spectrum)
-    rows += rows_of("passage", result)
-    rows += rows_of("ensemble", result) + rows_of("validation", result)
-    if result.discrete is not None:
-        rows += discrete_rows(result.names, result.discrete)
+    for name in PARTS:
+        rows += rows_of(name, result)
     rows += [("NOT COMPUTED", f"[{key}]: {why}") for key, why in result.failed.items()]
     for note in result.notes:
         word, _, rest_of_note = note.partition(" ")

@@ -272,22 +272,11 @@ def _numbers(result: Result) -> dict[tuple[str, str], float]:
         series = {k: result.observables[k][-1] for k in FINAL if k in result.observables}
         take("final", {"time": float(result.time[-1]), **series})
         take("final", _moments(result.names, result.mean[-1], result.covariance[-1]))
-    if result.stationary is not None:
-        take("stationary", result.stationary.all_numbers())
-    if result.spectrum is not None:
-        take("spectrum", result.spectrum.all_numbers())
     for name in ANALYSES:
         numbers = dict(numbers_of_analysis(name, result) or {})
         if {"mean", "covariance"} <= numbers.keys():
             numbers |= _moments(result.names, numbers.pop("mean"), numbers.pop("covariance"))
         take(name, numbers)
-    if result.control is not None:
-        take("control", result.control.numbers)
-    if result.smoothing is not None:
-        take("smoothing", result.smoothing.numbers)
-    if result.discrete is not None:
-        take("discrete", result.discrete.numbers)
-        take("discrete", _moments(result.names, result.discrete.mean, result.discrete.covariance))
     return found
 
 

@@ -7,7 +7,6 @@ import math
 import re
 from collections.abc import Mapping
 from dataclasses import dataclass
-from typing import Any
 
 import numpy as np
 
@@ -163,15 +162,7 @@ def number_of(name: str, result: Result) -> float:
             key,
         )
     place, quantity, index = parts[1], parts[2], parts[3]
-    if place == "stationary":
-        values = _of_stationary(quantity, result, key)
-    elif place in ("control", "smoothing"):
-        values = _of_numbers(place, quantity, result, key)
-    elif place == "discrete":
-        values = _of_discrete(quantity, result, key)
-    elif place == "spectrum":
-        values = _of_spectrum(quantity, result, key)
-    elif place in ANALYSES:
+    if place in ANALYSES:
         values = _of_analysis(place, quantity, result, key)
     else:
         _require(quantity, result, key)
@@ -182,71 +173,12 @@ def number_of(name: str, result: Result) -> float:
     return float(values[where])
 
 
-def _of_stationary(quantity: str, result: Result, key: str) -> np.ndarray:
-    rest = result.stationary
-    if rest is None:
-        raise CaseError("does not exist: this case has no stationary state", key)
-    found: dict[str, Any] = dict(rest.all_numbers())
-    found |= {
-        name: getattr(rest, name)
-        for name in ("angular_momentum", "shifts")
-        if getattr(rest, name) is not None
-    }
-    if quantity not in found:
-        raise CaseError(
-            f"does not exist in this result; its stationary numbers are {', '.join(found)}", key
-        )
-    return np.asarray(found[quantity])
-
-
-def _of_numbers(place: str, quantity: str, result: Result, key: str) -> np.ndarray:
-    record = result.control if place == "control" else result.smoothing
-    if record is None:
-        raise CaseError(f"does not exist: this case has no [{place}]", key)
-    if quantity not in record.numbers:
-        raise CaseError(
-            f"does not exist in this result; there are {', '.join(record.numbers)}", key
-        )
-    return np.asarray(record.numbers[quantity])
-
-
-def _of_spectrum(quantity: str, result: Result, key: str) -> np.ndarray:
-    if result.spectrum is None:
-        raise CaseError("does not exist: this case has no [spectrum]", key)
-    found = result.spectrum.all_numbers()
-    if quantity not in found:
-        raise CaseError(f"does not exist in this result; there are {', '.join(found)}", key)
-    return np.asarray(found[quantity])
-
-
 def _of_analysis(place: str, quantity: str, result: Result, key: str) -> np.ndarray:
     found = numbers_of(place, result)
     if found is None:
         raise CaseError(f"does not exist: this case has no [{place}]", key)
     if quantity not in found:
         raise CaseError(f"does not exist in this result; its numbers are {', '.join(found)}", key)
-    return np.asarray(found[quantity])
-
-
-def _of_discrete(quantity: str, result: Result, key: str) -> np.ndarray:
-    steps = result.discrete
-    if steps is None:
-        raise CaseError("does not exist: this case has no [discrete]", key)
-    found: dict[str, Any] = dict(steps.numbers)
-    found |= {"mean": steps.mean, "covariance": steps.covariance}
-    found |= {
-        "multiplier_modulus": np.abs(steps.multipliers),
-        "multiplier_real": steps.multipliers.real,
-        "stationary_minimum": steps.stationary.min(),
-    }
-    found |= {f"scan_{name}": values for name, values in steps.scan.items()}
-    found |= {f"{row.source}_{row.name}": row.gap for row in steps.relations}
-    if steps.iteration.size:
-        found |= {f"final_{name}": values[-1] for name, values in steps.series.items()}
-        found["mass_drift"] = np.abs(steps.series["mass"] - steps.series["mass"][0]).max()
-        found["minimum"] = steps.series["minimum"].min()
-    if quantity not in found:
-        raise CaseError(f"does not exist in this result; there are {', '.join(found)}", key)
     return np.asarray(found[quantity])
 
 

@@ -71,11 +71,6 @@ class Cycle:
         return float(self.time[-1])
 
     @property
-    def angular_frequency(self) -> float:
-        """2 pi over the period."""
-        return 2.0 * np.pi / self.period
-
-    @property
     def direction(self) -> int:
         """+1 counter-clockwise, -1 clockwise."""
         return self.winding(self.center)

@@ -22,6 +22,8 @@ INNER: dict[str, tuple[str, ...]] = {
     "passage_deviation": ("start",),
     "passage_committor": ("start",),
 }
+# Of the names of numbers, where it is not that of the analysis.
+PREFIXES = {"spectrum": "spectral"}
 
 
 def numbers_of(result: Result) -> dict[str, Any]:
@@ -38,21 +40,12 @@ def numbers_of(result: Result) -> dict[str, Any]:
         }
         found["mass_drift"] = np.abs(result.mass - result.mass[0]).max()
         found["minimum"] = np.min(result.minimum)
-    if result.stationary is not None:
-        found |= _prefixed("stationary", result.stationary.all_numbers())
-    if result.spectrum is not None:
-        found |= _prefixed("spectral", result.spectrum.all_numbers())
     for name in ANALYSES:
-        found |= _prefixed(name, numbers_of_analysis(name, result) or {})
+        prefix = PREFIXES.get(name, name)
+        found |= _prefixed(prefix, numbers_of_analysis(name, result) or {})
     if "validation_p_value" in found:
         # In a summary the p-value is that of the verdict.
         found["validation_p_value"] = found.pop("validation_all_times_p_value")
-    if result.control is not None:
-        found |= _prefixed("control", result.control.numbers)
-    if result.smoothing is not None:
-        found |= _prefixed("smoothing", result.smoothing.numbers)
-    if result.discrete is not None:
-        found |= _prefixed("discrete", result.discrete.numbers)
     numbers = {}
     for name, value in found.items():
         array = np.asarray(value, dtype=float)

@@ -2,7 +2,7 @@
 
 from .bands import band, wilson
 from .bins import Bins, bisect
-from .budget import Budget, Halved, error_budget
+from .budget import Budget, FurtherRuns, Halved, error_budget
 from .combine import dependent, independent
 from .energy import EnergyTest, energy_test
 from .fit import FitTest, Scale, g_test
@@ -15,6 +15,7 @@ __all__ = [
     "Budget",
     "EnergyTest",
     "FitTest",
+    "FurtherRuns",
     "Halved",
     "MomentTest",
     "Scale",

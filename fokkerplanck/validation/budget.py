@@ -51,6 +51,37 @@ class Halved:
 
 
 @dataclass(frozen=True)
+class FurtherRuns:
+    """What tells the parts of a difference apart, as far as there is any.
+
+    Parameters
+    ----------
+    finer : ndarray, optional
+        Masses on a grid with the same multiple of cells, at least two, along every axis.
+    better : ndarray of the grid's shape, optional
+        Instead: the masses without their grid error, from two grids of the caller's own.
+    halved : Halved, optional
+        An ensemble at half the learning rate, with noise of the same kind as the first, or as
+        ``symmetric`` where that is given. Walkers of all ensembles must be independent.
+    symmetric : Halved, optional
+        An ensemble at the same learning rate whose noise has the same covariance, but no third
+        moment.
+    sides : Halved or float, optional
+        An ensemble whose sides act as those of the density, else like the first, or like
+        ``symmetric``; ``halved`` must then be so too. Or its part where that is known, such as 0.
+    sides_order : int, optional
+        Where there is no such ensemble: ``sides`` is one with half the step, of this weak order.
+    """
+
+    finer: np.ndarray | None = None
+    better: np.ndarray | None = None
+    halved: Halved | None = None
+    symmetric: Halved | None = None
+    sides: Halved | float | None = None
+    sides_order: int | None = None
+
+
+@dataclass(frozen=True)
 class Budget:
     """Parts of the difference, all as root-mean-square relative errors of the bins' masses.
 
@@ -118,17 +149,6 @@ class Budget:
         return {name: size for name, size in parts.items() if size is not None}
 
     @property
-    def dominant(self) -> str:
-        """Name of the largest part."""
-        return max(self.parts, key=lambda name: self.parts[name])
-
-    @property
-    def walkers_needed(self) -> float:
-        """Walkers whose sampling noise equals the largest other part; inf where all vanish."""
-        largest = max(size for name, size in self.parts.items() if name != "sampling")
-        return (self.bins - 1) / largest**2 if largest > 0.0 else math.inf
-
-    @property
     def shares(self) -> Mapping[str, float]:
         """Shares of the parts, which add up to one: their squares over the sum of the squares."""
         total = sum(size**2 for size in self.parts.values())
@@ -187,13 +207,8 @@ def error_budget(
     counts: np.ndarray,
     masses: np.ndarray,
     particles: int,
+    further: FurtherRuns | None = None,
     *,
-    finer: np.ndarray | None = None,
-    better: np.ndarray | None = None,
-    halved: Halved | None = None,
-    symmetric: Halved | None = None,
-    sides: Halved | float | None = None,
-    sides_order: int | None = None,
     order: int = 2,
     weak_order: int = 1,
     bins: Bins | None = None,
@@ -207,21 +222,7 @@ def error_budget(
     masses : ndarray of the grid's shape
         Expected probabilities, from :func:`cell_masses`; what is missing to 1 is outside.
     particles : int
-    finer : ndarray, optional
-        Masses on a grid with the same multiple of cells, at least two, along every axis.
-    better : ndarray of the grid's shape, optional
-        Instead: the masses without their grid error, from two grids of the caller's own.
-    halved : Halved, optional
-        An ensemble at half the learning rate, with noise of the same kind as the first, or as
-        ``symmetric`` where that is given. Walkers of all ensembles must be independent.
-    symmetric : Halved, optional
-        An ensemble at the same learning rate whose noise has the same covariance, but no third
-        moment.
-    sides : Halved or float, optional
-        An ensemble whose sides act as those of the density, else like the first, or like
-        ``symmetric``; ``halved`` must then be so too. Or its part where that is known, such as 0.
-    sides_order : int, optional
-        Where there is no such ensemble: ``sides`` is one with half the step, of this weak order.
+    further : FurtherRuns, optional
     order, weak_order : int
         Declared orders of the density's scheme in the spacing and of the walkers' gap in the
         learning rate.
@@ -245,6 +246,9 @@ def error_budget(
     as the difference between the walkers and ``symmetric`` ones. A density without spacing or an
     order other than the declared one shows up as unexplained.
     """
+    further = further or FurtherRuns()
+    finer, better, halved = further.finer, further.better, further.halved
+    symmetric, sides, sides_order = further.symmetric, further.sides, further.sides_order
     check_masses(grid, masses)
     check_counts(grid, counts, particles)
     bins = (bins or bisect(grid, masses, particles)).shallower(DEPTH)

@@ -8,7 +8,7 @@ import numpy as np
 
 from ..grid import Grid
 from .bins import bisect
-from .budget import Budget, Halved, error_budget
+from .budget import Budget, FurtherRuns, error_budget
 from .combine import dependent
 from .energy import EnergyTest, energy_test
 from .fit import FitTest, g_test
@@ -83,15 +83,10 @@ def judge(
     counts: np.ndarray,
     masses: np.ndarray,
     particles: int,
+    further: FurtherRuns | None = None,
     *,
     mean: np.ndarray | None = None,
     covariance: np.ndarray | None = None,
-    finer: np.ndarray | None = None,
-    better: np.ndarray | None = None,
-    halved: Halved | None = None,
-    symmetric: Halved | None = None,
-    sides: Halved | float | None = None,
-    sides_order: int | None = None,
     level: float = 0.01,
 ) -> Verdict:
     """Test one frame of an ensemble against one of a density.
@@ -104,12 +99,12 @@ def judge(
         Expected probabilities, from :func:`cell_masses`; what is missing to 1 is outside.
     particles : int
         Walkers that started; those not in ``counts`` are outside.
+    further : FurtherRuns, optional
+        Where it has ``better`` masses the tests are of those, and ``masses`` are what the budget
+        is of.
     mean, covariance : ndarrays, shapes (d,) and (d, d), optional
         Of the walkers in ``counts``, at their true places; left out where the density is too
         narrow for the grid to know its moments.
-    finer, better, halved, symmetric, sides, sides_order
-        As for :func:`error_budget`. Where ``better`` masses are given the tests are of those, and
-        ``masses`` are what the budget is of.
     level : float
 
     Returns
@@ -126,7 +121,7 @@ def judge(
     The tests share their walkers, so their p-values are combined by :func:`dependent`. Frames
     of one ensemble share them too: combine the verdicts of several frames in the same way.
     """
-    tested = masses if better is None else better
+    tested = masses if further is None or further.better is None else further.better
     bins = bisect(grid, tested, particles)
     fit = g_test(grid, counts, tested, particles, level=level, bins=bins)
     energy = energy_test(grid, counts, tested, bins=bins)
@@ -134,19 +129,7 @@ def judge(
     if mean is not None and covariance is not None and (roughness(grid, tested) <= ROUGH).all():
         walkers = int(counts.sum())
         moments = moment_test(grid, mean, covariance, walkers, tested, level=level)
-    budget = error_budget(
-        grid,
-        counts,
-        masses,
-        particles,
-        finer=finer,
-        better=better,
-        halved=halved,
-        symmetric=symmetric,
-        sides=sides,
-        sides_order=sides_order,
-        bins=bins,
-    )
+    budget = error_budget(grid, counts, masses, particles, further, bins=bins)
     tests = [fit.p_value, energy.p_value, *([] if moments is None else [moments.p_value])]
     return Verdict(
         fit=fit,

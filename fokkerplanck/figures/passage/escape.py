@@ -8,7 +8,7 @@ from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 from matplotlib.patches import FancyArrowPatch
 
-from ...io import Arrays, StationaryRecord
+from ...io import Arrays
 from ...io.result import Result
 from ..frames import planes
 from ..style import (
@@ -49,7 +49,7 @@ def neighbours(wells: Arrays) -> list[tuple[int, int]]:
     return [(i, j) for i, j in pairs if np.isfinite(wells.barrier[i, j])]
 
 
-def _line(result: Result, wells: Arrays, rest: StationaryRecord) -> Figure:
+def _line(result: Result, wells: Arrays, rest: Arrays) -> Figure:
     figure = new_figure(COLUMN, 2.9)
     axes = figure.subplots()
     x, height = result.centers[0], rest.quasi_potential - rest.quasi_potential.min()
@@ -94,7 +94,7 @@ def _line(result: Result, wells: Arrays, rest: StationaryRecord) -> Figure:
     return figure
 
 
-def _plane(result: Result, wells: Arrays, rest: StationaryRecord) -> Figure:
+def _plane(result: Result, wells: Arrays, rest: Arrays) -> Figure:
     """In three dimensions on the axes along which the minima are furthest apart."""
     rows = planes(result, "marginal", np.zeros(result.ndim, dtype=int))
     apart = np.ptp(wells.position, axis=0)

@@ -8,7 +8,7 @@ from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 from matplotlib.lines import Line2D
 
-from ...io import Loop, StationaryRecord
+from ...io import Arrays
 from ...io.result import Result
 from ..frames import planes
 from ..style import (
@@ -45,7 +45,7 @@ def current_figures(result: Result) -> dict[str, Figure]:
     return {"current": draw(result, stationary)}
 
 
-def _around(result: Result, stationary: StationaryRecord) -> Figure:
+def _around(result: Result, stationary: Arrays) -> Figure:
     """1-D: the current is one number; what changes along the circle is its velocity J/rho_ss."""
     figure = new_figure(COLUMN, 3.2)
     top, bottom = figure.subplots(2, 1, sharex=True)
@@ -82,9 +82,13 @@ def _around(result: Result, stationary: StationaryRecord) -> Figure:
     return figure
 
 
-def _over_density(result: Result, stationary: StationaryRecord) -> Figure:
+def _over_density(result: Result, stationary: Arrays) -> Figure:
     limits = view(lived_in(stationary.density[None], FOCUS), result.bounds)
-    loops = [*stationary.cycles[:1], *stationary.limit_cycles[:1]]
+    loops = [
+        (loop, of_drift)
+        for stem, of_drift in (("cycle", False), ("limit_cycle", True))
+        for loop in stationary.numbered(stem)[:1]
+    ]
     height = 3.4 * panel_shape(limits)
     figure = new_figure(4.6, height + 0.65 + 0.2 * (1 + len(loops)))
     axes = figure.subplots()
@@ -97,12 +101,12 @@ def _over_density(result: Result, stationary: StationaryRecord) -> Figure:
         label += f", {flux:.2g} per unit time between two"
     rim = _outline(RIM_COLOR, 6.0)
     legend = [Line2D([], [], color=LINE_COLOR, label=label, path_effects=rim)]
-    legend += [draw_loop(axes, loop) for loop in loops]
+    legend += [draw_loop(axes, loop, of_drift) for loop, of_drift in loops]
     figure.legend(handles=legend, loc="outside lower center", alignment="left")
     return figure
 
 
-def draw_current(axes: Axes, result: Result, stationary: StationaryRecord, count: int) -> float:
+def draw_current(axes: Axes, result: Result, stationary: Arrays, count: int) -> float:
     """Lines of J_ss in 2-D, level lines where there is a stream function; returns their step."""
     stream = stationary.stream_function
     if stream is None:
@@ -113,9 +117,8 @@ def draw_current(axes: Axes, result: Result, stationary: StationaryRecord, count
     return level_lines(axes, corners, stream, result.centers, stationary.current, count)
 
 
-def draw_loop(axes: Axes, loop: Loop) -> Line2D:
+def draw_loop(axes: Axes, loop: Arrays, of_drift: bool) -> Line2D:
     """A loop with its direction: solid for the current, dashed for the drift without noise."""
-    of_drift = loop.source == "drift"
     color = CYCLE_COLOR if of_drift else LOOP_COLOR
     if of_drift:
         label = f"limit cycle of the drift: {_turn(loop)}"
@@ -136,7 +139,7 @@ def draw_loop(axes: Axes, loop: Loop) -> Line2D:
     return line
 
 
-def _turn(loop: Loop) -> str:
+def _turn(loop: Arrays) -> str:
     return f"period {loop.period:.4g}, winding {loop.winding:+d}"
 
 
@@ -144,7 +147,7 @@ def _outline(color: object, width: float) -> list[patheffects.AbstractPathEffect
     return [patheffects.withStroke(linewidth=width, foreground=color)]
 
 
-def _marginals(result: Result, stationary: StationaryRecord) -> Figure:
+def _marginals(result: Result, stationary: Arrays) -> Figure:
     """3-D: marginals with their own currents, which are as free of sources as the whole one.
 
     A slice would show what leaves it as a source.

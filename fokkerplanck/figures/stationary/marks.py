@@ -8,7 +8,7 @@ import numpy as np
 from matplotlib.axes import Axes
 from matplotlib.lines import Line2D
 
-from ...io import StationaryRecord
+from ...io import Arrays
 from ..style import COLORS
 
 # Shifts shorter than this share of a panel have no room for an arrow head between the markers.
@@ -26,20 +26,29 @@ LOOKS: dict[tuple[str, str], dict[str, Any]] = {
 SYMBOLS = {"loss": r"$\Phi$", "quasi_potential": r"$\tilde\Phi$"}
 
 
-def positions(stationary: StationaryRecord, field: str, kind: str) -> np.ndarray:
+def points_of(stationary: Arrays, field: str) -> Arrays | None:
+    """Critical points of ``"loss"`` or ``"quasi_potential"``; None where there are none."""
+    points: Arrays | None = None
+    if stationary.critical is not None:
+        points = getattr(stationary.critical, field)
+    return points
+
+
+def positions(stationary: Arrays, field: str, kind: str) -> np.ndarray:
     """Where a field has its minima or its saddles, shape (m, d); in 1-D a saddle is a maximum."""
-    points = stationary.critical.get(field)
-    if points is None or not len(points.position):
+    points = points_of(stationary, field)
+    if points is None:
         return np.empty((0, 0))
+    places: np.ndarray = points.position
     if kind == "minimum":
-        return points.minima
-    ndim = points.position.shape[1]
-    return points.position[(points.index > 0) & ((points.index < ndim) | (ndim == 1))]
+        return places[points.index == 0]
+    ndim = places.shape[1]
+    return places[(points.index > 0) & ((points.index < ndim) | (ndim == 1))]
 
 
 def mark(
     axes: Axes,
-    stationary: StationaryRecord,
+    stationary: Arrays,
     pair: tuple[int, int],
     limits: list[tuple[float, float]],
 ) -> None:
@@ -48,7 +57,7 @@ def mark(
     Parameters
     ----------
     axes : Axes
-    stationary : StationaryRecord
+    stationary : Arrays
     pair : tuple of int
         Axes of the panel, onto which the points are projected.
     limits : list of two pairs
@@ -82,16 +91,17 @@ def mark(
         )
 
 
-def shifts(stationary: StationaryRecord) -> list[tuple[np.ndarray, np.ndarray]]:
+def shifts(stationary: Arrays) -> list[tuple[np.ndarray, np.ndarray]]:
     """Places in Phi and in Phi~ of the matching minima and saddles.
 
     Those that pass through a periodic side are left out: a line would cross the whole panel.
     """
-    if stationary.pairs is None or stationary.shifts is None:
+    table = stationary.critical
+    if table is None or table.pairs is None:
         return []
-    first, second = (stationary.critical[field] for field in SYMBOLS)
+    first, second = (getattr(table, field) for field in SYMBOLS)
     ends = []
-    for (i, j), shift in zip(stationary.pairs, stationary.shifts, strict=True):
+    for (i, j), shift in zip(table.pairs, table.shifts, strict=True):
         start, end = first.position[i], second.position[j]
         maximum = start.size > 1 and first.index[i] == start.size
         if not maximum and np.allclose(start + shift, end):
@@ -99,7 +109,7 @@ def shifts(stationary: StationaryRecord) -> list[tuple[np.ndarray, np.ndarray]]:
     return ends
 
 
-def handles(stationary: StationaryRecord) -> list[Line2D]:
+def handles(stationary: Arrays) -> list[Line2D]:
     """Legend of the marks; projections are called so."""
     found = []
     for (field, kind), look in LOOKS.items():

@@ -7,7 +7,7 @@ from matplotlib import colormaps
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 
-from ...io import StationaryRecord
+from ...io import Arrays
 from ...io.result import Result
 from ..frames import Plane, peak_cell, planes
 from ..style import (
@@ -28,7 +28,7 @@ from ..style import (
 )
 from .current import draw_current
 from .flow import traced_lines
-from .marks import LOOKS, SYMBOLS, handles, mark, positions, shifts
+from .marks import LOOKS, SYMBOLS, handles, mark, points_of, positions, shifts
 
 # Below this share of its peak rho_ss is rounding, and so is its logarithm.
 TRUSTED = 1e-12
@@ -56,7 +56,7 @@ def quasi_potential_figures(result: Result) -> dict[str, Figure]:
     return {"quasi_potential": figure}
 
 
-def _trusted(stationary: StationaryRecord) -> np.ndarray:
+def _trusted(stationary: Arrays) -> np.ndarray:
     """Phi~ with its minimum at zero, NaN where rho_ss is too small to know it."""
     sure = stationary.density > TRUSTED * stationary.density.max()
     values = np.where(sure, stationary.quasi_potential, np.nan)
@@ -72,17 +72,17 @@ def landscape(result: Result) -> tuple[np.ndarray, str] | None:
     loss, stationary = result.loss, result.stationary
     if not np.ptp(loss):
         return None
-    points = None if stationary is None else stationary.critical.get("loss")
+    points = None if stationary is None else points_of(stationary, "loss")
     flat = result.ndim == 2 and not np.ptp(loss, axis=1).any()
-    if flat and points is not None and len(points.position):
+    if flat and points is not None:
         speed = symbol(result.names[1]).strip("$")
         energy = loss + 0.5 * result.centers[1] ** 2
         return energy, rf"energy $\Phi + \frac{{1}}{{2}}{speed}^2$"
     return loss, r"loss $\Phi$"
 
 
-def _lines(result: Result, stationary: StationaryRecord) -> Figure:
-    figure = new_figure(COLUMN, 3.3 if stationary.critical else 2.8)
+def _lines(result: Result, stationary: Arrays) -> Figure:
+    figure = new_figure(COLUMN, 2.8 if stationary.critical is None else 3.3)
     axes = figure.subplots()
     home = lived_in(stationary.density[None])
     ((left, right),) = view(home, result.bounds)
@@ -99,9 +99,9 @@ def _lines(result: Result, stationary: StationaryRecord) -> Figure:
         axes.plot([], [], " ", label=f"$J$ = {current:.3g}")
     # The loss may be a wall where Phi~ is not.
     marked = [
-        float((points.value - curves[field][1]).max())
-        for field, points in stationary.critical.items()
-        if field in curves and len(points.value)
+        float((points.value - least).max())
+        for field, (_, least) in curves.items()
+        if (points := points_of(stationary, field)) is not None
     ]
     top = 1.15 * max(float(np.nanmax(quasi[home])), *marked, 0.0)
     axes.set(
@@ -114,26 +114,27 @@ def _lines(result: Result, stationary: StationaryRecord) -> Figure:
     return figure
 
 
-def _mark_curves(axes: Axes, stationary: StationaryRecord, least: dict[str, float]) -> None:
+def _mark_curves(axes: Axes, stationary: Arrays, least: dict[str, float]) -> None:
     """1-D: marks on the curves, and lines from those of Phi to those of Phi~."""
-    points = stationary.critical
     for (field, kind), look in LOOKS.items():
-        if field not in least or not len(positions(stationary, field, kind)):
+        points = points_of(stationary, field)
+        if field not in least or points is None or not len(positions(stationary, field, kind)):
             continue
-        chosen = (points[field].index == 0) == (kind == "minimum")
-        place, value = points[field].position[chosen, 0], points[field].value[chosen]
+        chosen = (points.index == 0) == (kind == "minimum")
+        place, value = points.position[chosen, 0], points.value[chosen]
         name = "maximum" if kind == "saddle" else kind
         label = f"{name} of {SYMBOLS[field]}"
         axes.plot(place, value - least[field], linestyle="none", label=label, zorder=4, **look)
     for start, end in shifts(stationary):
         heights = [
-            float(points[field].value[points[field].position[:, 0] == place[0]][0] - least[field])
+            float(points.value[points.position[:, 0] == place[0]][0] - least[field])
             for field, place in zip(SYMBOLS, (start, end), strict=True)
+            if (points := points_of(stationary, field)) is not None
         ]
         axes.plot([start[0], end[0]], heights, color="0.4", linewidth=0.8, zorder=2)
 
 
-def _images(result: Result, stationary: StationaryRecord) -> Figure:
+def _images(result: Result, stationary: Arrays) -> Figure:
     """A row for each pair of axes, cut through the peak of rho_ss."""
     rows = planes(result, "slice", peak_cell(stationary.density))
     potentials, heads = [_trusted(stationary)], [r"quasi-potential $\tilde\Phi$"]
@@ -234,7 +235,7 @@ def _difference(
     axes.figure.colorbar(shown, ax=axes, label="up to a constant", extend="both", aspect=25)
 
 
-def _circulation(result: Result, plane: Plane, axes: Axes, stationary: StationaryRecord) -> None:
+def _circulation(result: Result, plane: Plane, axes: Axes, stationary: Arrays) -> None:
     """rho_ss with lines of J_ss, wider where the current is stronger."""
     bounds, centers = _geometry(result, plane)
     density = plane.of_density(stationary.density)

@@ -6,13 +6,15 @@ from ..dataset import Attribute, Layout, Variable
 
 ESCAPE = Layout(
     {
-        "well": Variable("well", "number of the minimum of Phi~"),
+        "well": Variable("well", "number of the minimum of Phi~", least=1),
         "well2": Variable("well2", "number of a second minimum"),
         "bottom": Variable("bottom", optional=True, long_name="number of the minimum of Phi"),
         "position": Variable("well component", "minimum of Phi~"),
-        "basin": Variable("axes", "minimum of Phi~ drained to"),
+        "basin": Variable("axes", "minimum of Phi~ drained to", indexes="well"),
         "loss_position": Variable("bottom component", "minimum of Phi"),
-        "loss_basin": Variable("axes", "minimum of Phi drained to", optional=True),
+        "loss_basin": Variable(
+            "axes", "minimum of Phi drained to", optional=True, indexes="bottom"
+        ),
         "weight": Variable("well", "share of the time since each core was seen last"),
         "exit_time": Variable("well", "mean time from each minimum to any other core"),
         "spread": Variable("well", "relative spread of the exit time over the basin"),

@@ -38,17 +38,26 @@ def uncompiled(function: Callable[..., Any]) -> Callable[..., Any]:
     return call
 
 
-def decorators(cache: bool) -> tuple[Any, Any]:
-    """Those of functions that kernels call, and of the kernels themselves.
+def decorators(called: bool, kept: bool) -> tuple[Any, Any, Any]:
+    """Those of functions that kernels call, of such with one caller, and of the kernels themselves.
 
-    The first are compiled into their callers. The second are called from Python, on several
-    threads at once, each with its own range of blocks; where ``cache``, they are kept on disk.
+    The first two cannot be called from Python: to make them so takes as long as to compile them.
+    The lines of the second become their caller's, else they would be compiled once alone and once
+    more within it. The third are called from Python, on several threads at once, each with its own
+    range of blocks.
+
+    Parameters
+    ----------
+    called, kept : bool
+        Whether the first and the third are kept on disk.
     """
     if not COMPILED:
-        return uncompiled, uncompiled
+        return uncompiled, uncompiled, uncompiled
+    bare: dict[str, Any] = {"no_cpython_wrapper": True, "no_cfunc_wrapper": True}
     return (
-        numba.njit(error_model="numpy"),
-        numba.njit(error_model="numpy", nogil=True, cache=cache),
+        numba.njit(error_model="numpy", cache=called, **bare),
+        numba.njit(error_model="numpy", inline="always", **bare),
+        numba.njit(error_model="numpy", nogil=True, cache=kept),
     )
 
 
@@ -76,4 +85,7 @@ def library(function: Callable[..., float], numpy_function: Callable[..., Any]) 
     return call
 
 
-inline, kernel = decorators(cache=False)
+# Of this package's own modules, which only tests compile.
+inline = numba.njit(error_model="numpy") if COMPILED else uncompiled
+merged = inline
+kernel = numba.njit(error_model="numpy", nogil=True) if COMPILED else uncompiled

@@ -1,9 +1,10 @@
-"""The compiled module of a problem: kernels and formulas in one file, cached between processes.
+"""The compiled modules: one of a problem, and one of what no problem changes, cached on disk.
 
-numba's cache knows of a change only in the file that holds the cached function. So the text of all
+numba's cache knows of a change only in the file that holds the cached function. So the text of the
 kernels and that of the formulas go into one file, whose name is the hash of its content; what is
-imported is this text, never what someone else may have put there. Kernels alone are cached: what
-they call is compiled into them.
+imported is this text, never what someone else may have put there. What knows of no problem goes
+into a file of its own, compiled once for all problems; a problem's file names it, and so its hash
+changes with that one's.
 
 With compilation switched off no file is written: the same text runs as that of the files it comes
 from, line by line, where a debugger shows it.
@@ -27,24 +28,15 @@ from ...runtime.compiling import cache_folder
 from .jit import COMPILED
 
 # In the order in which they refer to each other; the fields come before those that use them.
-BEFORE, AFTER = (
-    ("codegen/elementary", "rng", "factor"),
-    (
-        "sides",
-        "near_sides",
-        "langevin",
-        "sgd",
-        "stable",
-        "frame",
-    ),
-)
-HEADER = '''"""Kernels of one problem, written by fokkerplanck; may be deleted at any time."""
+COMMON = ("arguments", "codegen/elementary", "rng", "factor", "sides", "near_sides", "sums")
+OWN = ("steps_near_sides", "langevin", "sgd", "stable", "frame")
+HEADER = '''"""Kernels of walkers, written by fokkerplanck; may be deleted at any time."""
 
 import functools
 import math
 from collections.abc import Callable
 from math import e, pi
-from typing import Any
+from typing import Any, NamedTuple
 
 import numba
 import numpy as np
@@ -62,7 +54,12 @@ cos, cosh = library(math.cos, np.cos), library(math.cosh, np.cosh)
 log, sqrt = library(math.log, np.log), library(math.sqrt, np.sqrt)
 tan, arctan2 = library(math.tan, np.tan), library(math.atan2, np.arctan2)
 erf = library(math.erf, math.erf)
-inline, kernel = decorators(cache={cache})
+inline, merged, kernel = decorators(called={cache}, kept={cache})
+"""
+# Beginning of a problem's module: all of the common one, and callees that belong to it alone.
+BEGINNING = """from {common} import *
+
+inline, merged, kernel = decorators(called=False, kept={cache})
 """
 # Imports from this package, one line or in brackets, and those that the header repeats.
 _IMPORTS = re.compile(r"^(?:from [.\w]+ import (?:\([^)]*\)|[^\n]*)|import \w+[^\n]*)\n", re.M)
@@ -76,18 +73,21 @@ _writing = threading.Lock()
 def kernels_of(fields: str) -> ModuleType:
     """Module with all kernels, for fields given as text.
 
+    What only kernels call can be called by nothing else.
+
     Parameters
     ----------
     fields : str
         As :func:`~fokkerplanck.particles.codegen.source.fields_source` gives it; what it lacks is
         taken from the free walkers'.
     """
-    return _module(lambda cache: _parts(fields, cache))
+    name = common().__name__
+    return _module(lambda cache: _parts(name, fields, cache))
 
 
 def common() -> ModuleType:
-    """Module with the kernels that know of no problem: seeds, and the factor of one matrix."""
-    return _module(_start)
+    """Module with what knows of no problem."""
+    return _module(_common_parts)
 
 
 def _module(parts: Callable[[bool], list[Part]]) -> ModuleType:
@@ -123,24 +123,23 @@ def _joined(parts: list[Part]) -> str:
     return "\n\n".join(text for text, _ in parts)
 
 
-def _start(cache: bool) -> list[Part]:
-    """What all modules have: how things are compiled, and the kernels that know of no problem."""
+def _common_parts(cache: bool) -> list[Part]:
     definitions = DEFINITIONS.format(cache=cache)
     return [
         (HEADER, None),
         _body("codegen/jit"),
         (definitions, None),
-        *(_body(name) for name in BEFORE),
+        *(_body(name) for name in COMMON),
     ]
 
 
-def _parts(fields: str, cache: bool) -> list[Part]:
+def _parts(name: str, fields: str, cache: bool) -> list[Part]:
     # The stand-ins first: what the problem defines replaces them.
     return [
-        *_start(cache),
+        (BEGINNING.format(common=name, cache=cache), None),
         _body("codegen/fields"),
         (fields, None),
-        *(_body(name) for name in AFTER),
+        *(_body(name) for name in OWN),
     ]
 
 
