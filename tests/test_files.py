@@ -205,6 +205,8 @@ def test_no_axis_can_take_the_name_of_a_dataset() -> None:
     apart = ("checkpoint", "validation", "search")
     leaves = {place[-1] for place in places if not set(place) & set(apart)}
     assert {leaf for leaf in leaves if "<" not in leaf} <= reserved()
+    # Of a group without the axes.
+    assert "sampling" not in reserved()
 
 
 @pytest.mark.parametrize("name", ["schema1", "schema1_control"])

@@ -1,4 +1,4 @@
-"""Groups of a result as xarray trees: what each may hold, and how it is made and checked."""
+"""Groups of a result as xarray trees: what each may hold, and how it is made."""
 
 from __future__ import annotations
 
@@ -42,11 +42,11 @@ class Variable:
         Those that it holds in every file.
     least : int
         Fewest entries along each of its own dimensions.
-    counts : bool
-        Whether it counts something: whole numbers from 0 on.
     indexes : str
         The dimension whose rows its values number, ``"well"``, in a group within this one
         ``"loss/point"``; of several each is for one entry of its last dimension.
+    counts : bool
+        Whether it counts something: whole numbers from 0 on.
     formerly : str
         Its name up to schema 1, where that was another one.
     """
@@ -57,9 +57,9 @@ class Variable:
     text: bool = False
     words: tuple[str, ...] = ()
     least: int = 0
-    counts: bool = False
     indexes: str = ""
     bounds_of: str = ""
+    counts: bool = False
     formerly: str = ""
 
     @property
@@ -151,7 +151,7 @@ class Layout:
         data: dict[str, Any] = {}
         for name, one in self.variables.items():
             if name in given:
-                data[name] = (_dims(one.dims, grid), given[name], one.attributes)
+                data[name] = (dims_of(one, grid.names), given[name], one.attributes)
         used = {word for name in given for word in self.variables[name].dims.split()}
         # Some groups have them whether anything runs over them or not.
         used |= COMPONENTS.keys() & self.variables.keys()
@@ -187,50 +187,6 @@ class Layout:
             if name not in tree.attrs and not attribute.optional:
                 return name
         return ""
-
-    def check(self, tree: DataTree, cells: Mapping[str, int], place: str) -> None:
-        """Compare a tree, of a file from anywhere, with this layout.
-
-        Parameters
-        ----------
-        tree : DataTree
-        cells : mapping of str to int
-            Cells along each axis, by its name and in their order.
-        place : str
-            Of the group in its file.
-
-        Raises
-        ------
-        ValueError
-            Naming the first array or attribute that does not fit.
-        """
-        sizes = {**cells, **{f"{name}_corner": count + 1 for name, count in cells.items()}}
-        sizes |= dict.fromkeys(COMPONENTS, len(cells))
-        for name, size in tree.sizes.items():
-            if sizes.get(str(name), size) != size:
-                raise ValueError(f"{place}/{name} has {size} entries and not {sizes[str(name)]}")
-        for name, one in self.variables.items():
-            if name in tree.children:
-                raise ValueError(f"{place}/{name} is not an array")
-            if name in tree.variables:
-                dims = _words_of(one.dims, tuple(cells))
-                _check_variable(tree[name], one, dims, f"{place}/{name}")
-            if one.bounds_of in tree.sizes and name in tree.sizes:
-                count = tree.sizes[one.bounds_of]
-                if tree.sizes[name] != count + 1:
-                    raise ValueError(f"{place}/{name} has {tree.sizes[name]} ends of {count}")
-        for name, attribute in self.attributes.items():
-            if (value := tree.attrs.get(name)) is not None:
-                _check_attribute(value, attribute, tree, len(cells), f"{place}@{name}")
-        if lacking := self.lacking(tree):
-            raise ValueError(f"{place}/{lacking} is absent, and what belongs to it is not")
-        for name, child in tree.children.items():
-            layout = self.child(name)
-            if layout is not None:
-                layout.check(child, cells, f"{place}/{name}")
-        for name, one in self.variables.items():
-            if one.indexes and name in tree.variables:
-                _check_numbers(tree, name, one.indexes.split(), f"{place}/{name}")
 
     @property
     def renamed(self) -> dict[str, str]:
@@ -326,26 +282,14 @@ class Arrays:
         return {name: found[name].values for name in names if name in found}
 
 
-_KINDS: dict[type, tuple[type, ...]] = {
-    float: (int, float, np.integer, np.floating),
-    int: (int, np.integer),
-    bool: (bool, np.bool_, int, np.integer),
-    str: (str,),
-    np.ndarray: (np.ndarray,),
-}
-
-
 def _described(long_name: str) -> dict[str, str]:
     return {"long_name": long_name, "units": "1"}
 
 
-def _words_of(dims: str, names: tuple[str, ...]) -> tuple[str, ...]:
+def dims_of(one: Variable, names: tuple[str, ...]) -> tuple[str, ...]:
+    """Dimensions of a variable on axes of these names."""
     several = {AXES: names, CORNERS: tuple(f"{name}_corner" for name in names)}
-    return tuple(dim for word in dims.split() for dim in several.get(word, (word,)))
-
-
-def _dims(dims: str, grid: Grid) -> tuple[str, ...]:
-    return _words_of(dims, grid.names)
+    return tuple(dim for word in one.dims.split() for dim in several.get(word, (word,)))
 
 
 def _words(one: tuple[tuple[str, ...], np.ndarray, dict[str, str]]) -> Any:
@@ -375,46 +319,3 @@ def _coordinates(grid: Grid, used: set[str]) -> dict[str, Any]:
             corner = f"{name}_corner"
             found[corner] = ((corner,), corners, _described(f"{name}, cell face"))
     return found
-
-
-def _check_attribute(value: Any, one: Attribute, tree: DataTree, ndim: int, place: str) -> None:
-    known: Any = value
-    if one.kind is np.ndarray and isinstance(value, np.ndarray):
-        fits = value.shape == (ndim,) and value.dtype.kind in "iuf"
-    else:
-        fits = isinstance(value, _KINDS[one.kind])
-    known = value if fits else None
-    if known is None or not (one.least is None or known >= one.least):
-        raise ValueError(f"{place} is {value!r}")
-    if one.lines_for in tree.sizes and len(known.splitlines()) != tree.sizes[one.lines_for]:
-        raise ValueError(f"{place} has no line for each of the {tree.sizes[one.lines_for]} entries")
-
-
-def _check_variable(array: Any, one: Variable, dims: tuple[str, ...], place: str) -> None:
-    kind, size = array.dtype.kind, array.dtype.itemsize
-    whole = one.indexes or one.counts
-    if kind not in ("OUS" if one.text or one.words else "iu" if whole else "iufb"):
-        raise ValueError(f"{place} holds {array.dtype}")
-    if kind == "f" and size not in (4, 8):
-        # What linear algebra does not take.
-        raise ValueError(f"{place} holds {array.dtype}; float32 and float64 are possible")
-    if array.dims != dims:
-        raise ValueError(f"{place} runs over ({', '.join(array.dims)}) and not ({', '.join(dims)})")
-    if one.words and tuple(array.values) != one.words:
-        raise ValueError(f"{place} does not hold {', '.join(one.words)}")
-    if min(array.shape, default=one.least) < one.least:
-        raise ValueError(f"{place} has fewer than {one.least} entries")
-    if one.counts and array.size and array.min() < 0:
-        raise ValueError(f"{place} has counts below 0")
-
-
-def _check_numbers(tree: Any, name: str, counted: list[str], place: str) -> None:
-    """Whether an array numbers rows that are there."""
-    values = tree.variables[name].values
-    columns = [values] if len(counted) == 1 else np.moveaxis(values, -1, 0)
-    for numbers, where in zip(columns, counted, strict=True):
-        group, _, dim = where.rpartition("/")
-        within = tree.children.get(group) if group else tree
-        count = 0 if within is None else within.sizes.get(dim, 0)
-        if numbers.size and not (numbers.min() >= 0 and numbers.max() < count):
-            raise ValueError(f"{place} names rows beyond the {count} of {where}")

@@ -1,11 +1,10 @@
-"""How results and their records show themselves in a notebook: small tables, no arrays."""
+"""How a result shows itself in a notebook: a small table, no arrays, and its last density."""
 
 from __future__ import annotations
 
 from collections.abc import Iterable
-from dataclasses import fields
 from html import escape
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 import numpy as np
 
@@ -14,9 +13,8 @@ from .picture import density_image
 if TYPE_CHECKING:
     from .result import Result
 
-# Rows and letters beyond these are left out: a notebook keeps what it shows.
+# Rows beyond these are left out: a notebook keeps what it shows.
 ROWS = 24
-LETTERS = 80
 
 
 def html_table(caption: str, rows: Iterable[tuple[str, str]]) -> str:
@@ -59,48 +57,3 @@ def result_html(result: Result, analyses: Iterable[str]) -> str:
         rows.append(("not computed", ", ".join(result.failed)))
     rows.append(("status", result.status))
     return html_table(result.title or "Result", rows) + density_image(result)
-
-
-def record_html(record: Any) -> str:
-    """Table of a record, to stand as its ``_repr_html_``: numbers, and arrays by shape and range.
-
-    Parameters
-    ----------
-    record : dataclass instance
-        Entries that are None are left out.
-    """
-    rows = []
-    for entry in fields(record):
-        value = getattr(record, entry.name)
-        if isinstance(value, dict):
-            rows += [(str(key).replace("_", " "), _shown(one)) for key, one in value.items()]
-        elif value is not None and not (isinstance(value, tuple) and not value):
-            rows.append((entry.name.replace("_", " "), _shown(value)))
-    return html_table(type(record).__name__, rows)
-
-
-def _shown(value: Any) -> str:
-    if isinstance(value, np.ndarray) and value.ndim:
-        return _array(value)
-    if isinstance(value, float | np.floating | np.ndarray):
-        return f"{float(value):.6g}"
-    if isinstance(value, tuple) and not all(isinstance(one, str) for one in value):
-        return f"{len(value)} entries"
-    text = ", ".join(value) if isinstance(value, tuple) else str(value)
-    if hasattr(value, "_repr_html_"):
-        text = type(value).__name__
-    return text if len(text) <= LETTERS else f"{text[:LETTERS]}..."
-
-
-def _array(values: np.ndarray) -> str:
-    shape = " × ".join(str(count) for count in values.shape)
-    if not values.size:
-        return "empty"
-    if np.iscomplexobj(values) or values.dtype.kind not in "iuf":
-        return shape
-    if values.size <= 4 and values.ndim == 1:
-        return ", ".join(f"{value:.6g}" for value in values)
-    known = values[np.isfinite(values)]
-    if not known.size:
-        return f"{shape}, no finite value"
-    return f"{shape}, from {known.min():.4g} to {known.max():.4g}"

@@ -139,8 +139,8 @@ class Result:
     def __getattr__(self, name: str) -> Any:
         # Only asked for names that are not fields. Copying and pickling ask before there are any.
         if name in GROUPS and "analyses" in self.__dict__:
-            found, layout = self.analyses.get(name), GROUPS[name].layout
-            return found if found is None or layout is None else Arrays(found, layout)
+            found = self.analyses.get(name)
+            return None if found is None else Arrays(found, GROUPS[name].layout)
         observables: dict[str, np.ndarray] = self.__dict__.get("observables", {})
         if name in observables:
             return observables[name]

@@ -5,14 +5,15 @@ Writing, reading, resuming and showing go through this table, in its order.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Collection
+from collections.abc import Collection
 from dataclasses import dataclass
-from typing import Any
+from typing import TYPE_CHECKING
 
 import h5py
 
 from ..dataset import Layout
 from ..layout import RESERVED_NAMES, axis_names
+from ..shapes import check_tree
 from ..trees import read_tree, write_tree
 from .control import CONTROL, SEARCH
 from .discrete import DISCRETE
@@ -23,68 +24,66 @@ from .spectrum import SPECTRUM
 from .stationary import STATIONARY
 from .validation import VALIDATION
 
+if TYPE_CHECKING:
+    from xarray import DataTree
+
 
 @dataclass(frozen=True)
 class Group:
-    """One analysis.
+    """One analysis: a tree of datasets.
 
     Parameters
     ----------
-    fill : callable
-        Writes its record into an open file, in place of one that is there.
-    read : callable
-        The record of an open file; None where there is none, or a torn one.
+    name : str
+    layout : Layout
+    apart : collection of str
+        Groups within it that are not of the analysis; alone they do not make it be there.
     """
 
-    fill: Callable[[h5py.File, Any], None]
-    read: Callable[[h5py.File], Any]
-    layout: Layout | None = None
+    name: str
+    layout: Layout
+    apart: Collection[str] = ()
 
-    @classmethod
-    def of(cls, name: str, layout: Layout, apart: Collection[str] = ()) -> Group:
-        """A group that is a tree of datasets.
+    def fill(self, file: h5py.File, tree: DataTree) -> None:
+        """Write its tree into an open file, in place of one that is there."""
+        write_tree(file, self.name, tree, self.apart)
 
-        Parameters
-        ----------
-        name : str
-        layout : Layout
-        apart : collection of str
-            Groups within it that are not of the analysis; alone they do not make it be there.
+    def read(self, file: h5py.File) -> DataTree | None:
+        """The tree of an open file; None where there is none.
+
+        Raises
+        ------
+        ValueError
+            If it is not as the layout says.
         """
-
-        def read(file: h5py.File) -> Any:
-            group = file.get(name)
-            if group is None:
-                return None
-            if not isinstance(group, h5py.Group):
-                raise ValueError(f"/{name} is not a group")
-            if apart and not group.keys() - set(apart):
-                return None
-            tree = read_tree(group, layout, apart)
-            cells = {axis: file[axis].size for axis in axis_names(file)}
-            layout.check(tree, cells, f"/{name}")
-            return tree
-
-        def fill(file: h5py.File, tree: Any) -> None:
-            write_tree(file, name, tree, apart)
-
-        return cls(fill, read, layout)
+        group = file.get(self.name)
+        if group is None:
+            return None
+        if not isinstance(group, h5py.Group):
+            raise ValueError(f"/{self.name} is not a group")
+        if self.apart and not group.keys() - set(self.apart):
+            return None
+        tree = read_tree(group, self.layout, self.apart)
+        cells = {axis: file[axis].size for axis in axis_names(file)}
+        check_tree(tree, self.layout, cells, f"/{self.name}")
+        return tree
 
 
-GROUPS: dict[str, Group] = {
-    "stationary": Group.of("stationary", STATIONARY),
-    "spectrum": Group.of("spectrum", SPECTRUM),
-    "passage": Group.of("passage", PASSAGE),
-    "ensemble": Group.of("ensemble", ENSEMBLE),
-    "validation": Group.of("validation", VALIDATION),
+_GROUPS = (
+    Group("stationary", STATIONARY),
+    Group("spectrum", SPECTRUM),
+    Group("passage", PASSAGE),
+    Group("ensemble", ENSEMBLE),
+    Group("validation", VALIDATION),
     # Where the optimiser stands belongs to resuming.
-    "control": Group.of("control", CONTROL, apart=(SEARCH,)),
-    "smoothing": Group.of("smoothing", SMOOTHING),
-    "discrete": Group.of("discrete", DISCRETE),
-}
+    Group("control", CONTROL, apart=(SEARCH,)),
+    Group("smoothing", SMOOTHING),
+    Group("discrete", DISCRETE),
+)
+GROUPS: dict[str, Group] = {group.name: group for group in _GROUPS}
 
 
 def reserved() -> frozenset[str]:
     """Names of the file that an axis cannot have."""
-    layouts = (group.layout for group in GROUPS.values())
-    return RESERVED_NAMES.union(*(one.names() for one in layouts if one and one.has_axes))
+    layouts = (group.layout for group in _GROUPS)
+    return RESERVED_NAMES.union(*(one.names() for one in layouts if one.has_axes))

@@ -13,7 +13,7 @@ import numpy as np
 
 from ...errors import StoreError
 from ..groups.control import fill_search, read_search
-from ..groups.table import GROUPS, Group
+from ..groups.table import GROUPS
 from ..layout import (
     LIBVER,
     add_axes,
@@ -31,8 +31,16 @@ from .guard import guarded
 from .parts import frame_name, packed, read_part
 
 REAL = np.dtype(np.float64)
-# What is a part as a group of HDF5; where the optimiser of a control stands is one, too.
-GROUPS_OF_PARTS = {**GROUPS, "search": Group(fill_search, read_search)}
+
+
+class SearchGroup:
+    """Where the optimiser of a control stands, written and read as groups of analyses are."""
+
+    fill, read = staticmethod(fill_search), staticmethod(read_search)
+
+
+# What is a part as a group of HDF5.
+GROUPS_OF_PARTS: dict[str, Any] = {**GROUPS, "search": SearchGroup}
 
 
 @dataclass(frozen=True)
