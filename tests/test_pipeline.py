@@ -16,6 +16,7 @@ import numpy as np
 import pytest
 
 from fokkerplanck import load_case, open_result, run
+from fokkerplanck.analyses import local_entropy
 from fokkerplanck.analyses.text import measured
 from fokkerplanck.cli.main import main
 from fokkerplanck.errors import CaseError, CaseWarning, NumericalFailure
@@ -173,7 +174,7 @@ def test_unexpected_failures_of_an_analysis_name_it(
     def broken(*_: Any) -> None:
         raise ZeroDivisionError("float division by zero")
 
-    monkeypatch.setattr(STAGES, "smooth", broken)
+    monkeypatch.setattr(local_entropy, "smooth", broken)
     found = run(load_case(valley))
     assert "ZeroDivisionError" in found.failed["smoothing"]
     assert found.ensemble is not None
