@@ -11,7 +11,18 @@ from typing import Any
 
 from fokkerplanck.errors import CaseError
 
-from . import api, case_keys, commands, docstrings, equations, gallery, mathml, tables, tutorials
+from . import (
+    api,
+    case_keys,
+    commands,
+    docstrings,
+    equations,
+    gallery,
+    groups,
+    mathml,
+    tables,
+    tutorials,
+)
 
 MADE = "pages"
 
@@ -30,6 +41,7 @@ def make_pages(app: Any) -> None:
     tables.write_all(made / "tables")
     case_keys.write_page(made / "case_file.md")
     commands.write_page(made / "command_line.md")
+    groups.write_page(made / "result_groups.md")
     api.write_pages(made / "api")
     try:
         drawn = gallery.write_pages(made / "gallery")

@@ -47,6 +47,17 @@ def groups() -> Iterator[tuple[str, str, Layout]]:
         yield from within(f"/{name}", one.title, one.layout)
 
 
+def documented() -> tuple[dict[str, tuple[str, str]], set[str]]:
+    """Dimensions and meaning of every dataset by its place, and the places of all attributes."""
+    found = {
+        f"{place}/{name}": (dims, words)
+        for place, _, layout in groups()
+        for name, dims, words in datasets(layout)
+    }
+    named = {f"{place}@{name}" for place, _, layout in groups() for name in layout.attributes}
+    return found, named
+
+
 def page() -> str:
     """The page, in Markdown."""
     text = HEAD

@@ -128,6 +128,7 @@ def look_up() -> str:
         "/pages/command_line",
         # Not in every checkout.
         *(f"/{name}" for name in ("result_file",) if (HERE / f"{name}.md").exists()),
+        "/pages/result_groups",
         "/pages/api/index",
         "/changelog",
         "/contributing",
