@@ -28,7 +28,7 @@ problem = fp.Problem(
 grid = problem.grid(64)
 generator = fp.generator(problem, grid)
 rest = fp.stationary(generator)
-print("detailed balance:", rest.detailed_balance)
+print("detailed balance:", rest.attrs["detailed_balance"])
 
 # %%
 # The start is exp(-beta Phi)/Z, where SGD would rest if it minimised the free energy with Phi in place of Phi~. It is the minimum of that
@@ -63,7 +63,7 @@ right.set(xlabel="t", ylabel="F less its value at rest")
 # %%
 # What is left is the distance to the state of rest: F - F(rho_ss) = (1/beta) KL(rho | rho_ss). Its limit is not zero but
 # -(1/beta) log Z; here Phi~ is -(1/beta) log rho_ss, and the limit vanishes by that choice of the constant.
-log_ratio = np.log(np.maximum(path.density, 1e-300)) - rest.log_density
+log_ratio = np.log(np.maximum(path.density, 1e-300)) - np.log(rest.density)
 divergence = grid.integrate(path.density * log_ratio)
 excess = true - free_energy(rest.density, rest.quasi_potential)
 print("largest difference of beta (F - F_ss) and KL: %.1e" % abs(beta * excess - divergence).max())

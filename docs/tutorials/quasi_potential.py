@@ -55,7 +55,7 @@ fine = np.linspace(x[0], x[-1], 400_001)
 slope = (fine**3 - fine + (1.2 / np.cosh(2 * fine) ** 2) / beta) / (1 + 0.6 * np.tanh(2 * fine))
 steps = 0.5 * (slope[1:] + slope[:-1]) * np.diff(fine)
 by_hand = np.interp(x, fine, np.concatenate([[0.0], np.cumsum(steps)]))
-error = np.ptp(rest.quasi_potential - by_hand)
+error = np.ptp(rest.quasi_potential.values - by_hand)
 print("largest error of Phi~, up to its constant: %.1e" % error)
 
 # %%
@@ -75,9 +75,9 @@ special = fp.Problem(
 )
 square = special.grid(48)
 flat = fp.stationary(fp.generator(special, square))
-difference = flat.quasi_potential - special.loss_at(square.points)
+difference = flat.quasi_potential.values - special.loss_at(square.points)
 print(
-    "detailed balance: %s, largest |Phi~ - Phi|: %.1e" % (flat.detailed_balance, np.ptp(difference))
+    "detailed balance: %s, largest |Phi~ - Phi|: %.1e" % (flat.attrs["detailed_balance"], np.ptp(difference))
 )
 
 # %%
@@ -96,7 +96,7 @@ square = turning.grid(72)
 generator = fp.generator(turning, square)
 rest = fp.stationary(generator)
 tree, _ = fp.analyse(generator)
-print("detailed balance:", rest.detailed_balance)
+print("detailed balance:", rest.attrs["detailed_balance"])
 print("largest |curl A|: %.3f" % tree.attrs["largest_curl"])
 print("both sides of (50) differ by %.1f %% (rms)" % (100 * tree.attrs["mismatch"]))
 print("entropy production: %.3f" % tree.attrs["entropy_production"])
