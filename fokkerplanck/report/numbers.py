@@ -181,10 +181,6 @@ def _of_analysis(place: str, quantity: str, result: Result, key: str) -> np.ndar
         raise CaseError(f"does not exist in this result; its numbers are {', '.join(found)}", key)
     return np.asarray(found[quantity])
 
-    if quantity not in found:
-        raise CaseError(f"does not exist in this result; there are {', '.join(found)}", key)
-    return np.asarray(found[quantity])
-
 
 def _require(quantity: str, result: Result, key: str) -> None:
     if quantity not in result.observables:
