@@ -434,7 +434,7 @@ def test_saving_over_a_file_that_is_written_is_refused(tmp_path):
     assert [file.name for file in tmp_path.iterdir()] == ["a.h5"]
 
 
-def test_a_cut_file_without_a_journal_is_told(tmp_path):
+def test_a_cut_file_is_told(tmp_path):
     path = tmp_path / "a.h5"
     begun(path, 3).close("interrupted")
     os.truncate(path, path.stat().st_size - 100)

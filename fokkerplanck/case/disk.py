@@ -81,7 +81,8 @@ def require_disk(case: Case, path: Path) -> None:
     if free is None:
         return
     needed = disk_needed(case) + side_bytes(case)
-    there = (path, *path.parent.glob(f"{escape(path.name)}.*"))
+    name = escape(path.name)
+    there = (path, *path.parent.glob(f"{name}.*"), *path.parent.glob(f"{name}.part/*"))
     free += sum(file.lstat().st_size for file in there if file.is_file())
     if needed <= free:
         return

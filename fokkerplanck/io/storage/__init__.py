@@ -1,1 +1,1 @@
-"""The bytes of a result file: whole changes, journal, locks, checkpoints, guards."""
+"""The files of a result: whole or not there, one writer, parts while a run goes on, guards."""
