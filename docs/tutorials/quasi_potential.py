@@ -77,7 +77,8 @@ square = special.grid(48)
 flat = fp.stationary(fp.generator(special, square))
 difference = flat.quasi_potential.values - special.loss_at(square.points)
 print(
-    "detailed balance: %s, largest |Phi~ - Phi|: %.1e" % (flat.attrs["detailed_balance"], np.ptp(difference))
+    "detailed balance: %s, largest |Phi~ - Phi|: %.1e"
+    % (flat.attrs["detailed_balance"], np.ptp(difference))
 )
 
 # %%
