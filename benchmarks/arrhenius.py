@@ -8,8 +8,11 @@ from typing import Any
 import matplotlib as mpl
 import numpy as np
 
-from fokkerplanck import Problem, escape, generator, load_case, passage, stationary
+from fokkerplanck import Problem, generator, load_case
 from fokkerplanck.figures.style import COLORS, DPI, PAGE, STYLE, new_figure
+from fokkerplanck.passage.escape import escape
+from fokkerplanck.passage.passage import passage
+from fokkerplanck.stationary.stationary import stationary
 
 from .report import RESULTS, save
 

@@ -6,9 +6,10 @@ import numpy as np
 import pytest
 from scipy.special import erfc
 
-from fokkerplanck import Problem, generator, stationary
+from fokkerplanck import Problem, generator
 from fokkerplanck.analyses.cautions import cautions, mass_outside
 from fokkerplanck.analyses.observables import moments
+from fokkerplanck.stationary.stationary import stationary
 from fokkerplanck.timestepping.initial import gaussian_density
 
 

@@ -9,10 +9,12 @@ from hypothesis import given
 from hypothesis import strategies as st
 from measures import compiled_only, examples
 
-from fokkerplanck import CaseError, Problem, escape, generator, stationary
+from fokkerplanck import CaseError, Problem, generator
 from fokkerplanck.grid import Grid
+from fokkerplanck.passage.escape import escape
 from fokkerplanck.passage.kramers import passage_times
 from fokkerplanck.stationary.basins import basins, passes
+from fokkerplanck.stationary.stationary import stationary
 
 
 def wells(problem: Problem, cells):

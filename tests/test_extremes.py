@@ -7,12 +7,13 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from fokkerplanck import CaseError, NumericalFailure, Problem, evolve, load_case, make_case, run
+from fokkerplanck import CaseError, NumericalFailure, Problem, load_case, make_case, run
 from fokkerplanck import generator as make_generator
 from fokkerplanck.cli.main import main
 from fokkerplanck.linear_solvers.shifted import ShiftedSolver
 from fokkerplanck.operators.generator import Generator
 from fokkerplanck.smoothing import local_entropy, smoothing_bytes
+from fokkerplanck.timestepping.evolve import evolve
 from fokkerplanck.timestepping.exponential import chebyshev, uniformize
 from fokkerplanck.timestepping.initial import formula_density, gaussian_density
 from fokkerplanck.timestepping.krylov import rational_krylov

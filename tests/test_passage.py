@@ -10,12 +10,14 @@ from hypothesis import strategies as st
 from measures import ORDER_WINDOW, compiled_only, examples, fitted_order
 from scipy.integrate import quad
 
-from fokkerplanck import CaseError, Problem, generator, passage, stationary
+from fokkerplanck import CaseError, Problem, generator
 from fokkerplanck.gallery.wells import QUARTIC_PASSAGE
 from fokkerplanck.linear_solvers.backward import BackwardSolver
 from fokkerplanck.particles import ensemble
 from fokkerplanck.passage.committor import committor
+from fokkerplanck.passage.passage import passage
 from fokkerplanck.passage.targets import Region, cut_rate, kill
+from fokkerplanck.stationary.stationary import stationary
 
 
 def quartic(beta: float) -> Problem:
