@@ -23,7 +23,7 @@ from ..problem.seams import check_seams
 from ..problem.tails import gradient_tail
 from ..spectrum.spectrum import spectrum_method
 from ..stationary.stationary import stationary
-from ..timestepping.schemes import SCHEME_TABLE, Scheme, make_integrator
+from ..timestepping.schemes import OWN_STEPS, SCHEME_TABLE, Scheme, make_integrator
 from ..timestepping.steppers import choose_stepper
 from ..timestepping.system import System
 
@@ -60,7 +60,8 @@ def explain(case: Case) -> str:
     lines.append(("scheme", f"{scheme.name} ({scheme.summary})" + (f": {why}" if why else "")))
     if any(problem.noiseless):
         still = [name for name, flag in zip(grid.names, problem.noiseless, strict=True) if flag]
-        lines.append(("without noise", f"{', '.join(still)}: upwind, order 1"))
+        how = "along characteristics" if scheme.name == "semi-lagrangian" else "upwind, order 1"
+        lines.append(("without noise", f"{', '.join(still)}: {how}"))
     if case.stationary is not None:
         how = (
             "Gibbs state at the cell centres"
@@ -196,7 +197,7 @@ def _steps(case: Case, system: System, scheme: Scheme) -> list[tuple[str, str]]:
     """How the density moves on in time."""
     asked = case.density
     assert asked is not None
-    if scheme.name == "high-order":
+    if scheme.name in OWN_STEPS:
         _, name, how = make_integrator(scheme, asked.stepper, system, asked.times, asked.rtol)
         return [("stepper", f"{name}: {how}")]
     stepper, reason = choose_stepper(asked.stepper, system, asked.times)

@@ -13,6 +13,7 @@ The law of a step does not depend on the signs and rotations of V_0, so every ce
 
 from __future__ import annotations
 
+import math
 from dataclasses import dataclass
 from functools import cached_property
 
@@ -75,6 +76,13 @@ class Frames:
     def rank(self) -> int:
         """Largest rank of Sigma in any cell."""
         return largest_rank(self._eigen[0])
+
+    def spread(self, dt: float) -> np.ndarray:
+        """Standard deviation of the noise of a step in cells, summed over the axes; (N,)."""
+        sigma = self.problem.sigma_at(self.grid.points, self.time)
+        d = self.grid.ndim
+        own = np.sqrt(np.maximum(np.einsum("ii...->i...", sigma).reshape(d, -1), 0.0))
+        return math.sqrt(2.0 * dt / self.problem.beta) * (own / self.grid.spacing[:, None]).sum(0)
 
     @cached_property
     def still(self) -> bool:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import numpy as np
 
@@ -30,6 +30,8 @@ class StepOperator:
         First cell of the stencil of each on the lattice with margins, flat.
     weights : (N, K, m, WIDTH) float64
         Of the stencils along each axis; m = 2 also for one axis.
+    spread : (N,) float64
+        Standard deviation of the noise in cells, summed over the axes.
 
     Notes
     -----
@@ -42,6 +44,7 @@ class StepOperator:
     share: np.ndarray
     base: np.ndarray
     weights: np.ndarray
+    spread: np.ndarray
 
     def deposit(self, mass: np.ndarray) -> np.ndarray:
         """P m, flat."""
@@ -88,7 +91,12 @@ def step_operator(frames: Frames, dt: float, ended: Ended | None = None) -> Step
         bases.append(base)
         stencils.append(weights)
     return StepOperator(
-        grid, dt, np.stack(shares, axis=1), np.stack(bases, axis=1), np.stack(stencils, axis=1)
+        grid,
+        dt,
+        np.stack(shares, axis=1),
+        np.stack(bases, axis=1),
+        np.stack(stencils, axis=1),
+        frames.spread(dt),
     )
 
 
@@ -189,3 +197,49 @@ def _with_margins(grid: Grid, values: np.ndarray) -> np.ndarray:
     lattice = np.zeros(_padded(grid))
     (lattice[MARGIN] if grid.ndim == 1 else lattice)[...] = values
     return lattice
+
+
+def kept_inside(operator: StepOperator, free: np.ndarray) -> StepOperator:
+    """The operator with stencils that read free cells only.
+
+    Beyond the boundary of a target the values go on as nothing that is smooth. Where a stencil
+    would reach over it, the landing is shared by the free ones among the cells right around it, in
+    proportion to their weights by linear interpolation; with none of them free it has ended.
+
+    Parameters
+    ----------
+    operator : StepOperator
+    free : (N,) bool
+    """
+    grid, axes = operator.grid, _axes(operator.grid)
+    count = np.ones_like(operator.share)
+    taken = _with_margins(grid, np.where(free, 0.0, 1.0))
+    mask = np.abs(taken).reshape(-1)
+    steps = np.arange(WIDTH)
+    strides = (*_strides(grid), 1)
+    offsets = sum(
+        (stride * steps).reshape([-1 if a == b else 1 for b in range(axes)])
+        for a, stride in enumerate(strides)
+    ).reshape(-1)
+    touching = np.zeros(operator.share.shape, dtype=bool)
+    for offset in offsets:
+        touching |= mask[operator.base + offset] > 0.0
+    touching &= operator.share > 0.0
+    weights, share = operator.weights.copy(), operator.share.copy()
+    stencils = weights[touching]
+    # The place in the stencil is its first moment, which the weights keep.
+    place = np.clip(stencils @ steps - BELOW, 0.0, 1.0)
+    stencils[:] = 0.0
+    stencils[..., BELOW], stencils[..., BELOW + 1] = 1.0 - place, place
+    weights[touching] = stencils
+    base = operator.base[touching]
+    kept = np.zeros(base.size)
+    for corner in np.ndindex(*(2,) * axes):
+        part = np.ones(base.size)
+        shift = 0
+        for axis, end in enumerate(corner):
+            part *= stencils[:, axis, BELOW + end]
+            shift += strides[axis] * (BELOW + end)
+        kept += part * (1.0 - np.minimum(mask[base + shift], 1.0))
+    count[touching] = np.divide(1.0, kept, out=np.zeros_like(kept), where=kept > 1e-12)
+    return replace(operator, share=share * count, weights=weights)
