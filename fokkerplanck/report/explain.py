@@ -66,6 +66,8 @@ def explain(case: Case) -> str:
         how = (
             "Gibbs state at the cell centres"
             if generator.detailed_balance
+            else "rest state of the steps, by GMRES"
+            if scheme.name == "semi-lagrangian"
             else "null vector of the generator, by multilevel aggregation"
             + (", improved to order 6" if scheme.order > 2 else "")
         )
@@ -90,7 +92,7 @@ def explain(case: Case) -> str:
     lines += [("caution", text) for text in coefficient_cautions(problem, grid)]
     lines += edge
     if grid.domain.closed and system.autonomous:
-        lines += [("caution", text) for text in _cautions(generator, case, scheme.order)]
+        lines += [("caution", text) for text in _cautions(generator, case, scheme)]
     return _table(lines)
 
 
@@ -230,16 +232,18 @@ def _condition(case: Case) -> float:
     return float((eigenvalues[:, -1] / smallest).max())
 
 
-def _cautions(generator: Generator, case: Case, order: int) -> list[str]:
+def _cautions(generator: Generator, case: Case, scheme: Scheme) -> list[str]:
     """About the stationary state, where it is cheap; or why there is none."""
     if not generator.detailed_balance and generator.grid.size > SOLVED_CELLS:
         return []
     try:
-        rest = stationary(generator, case.problem)
+        # What the scheme high-order would add is not worth its time here.
+        name = "scharfetter-gummel" if scheme.name == "high-order" else scheme.name
+        rest = stationary(generator, case.problem, name)
     except (CaseError, NumericalFailure) as failure:
         return [f"no stationary density: {failure}"]
     covariance = moments(generator, rest.density)[1]
-    return cautions(case.problem, generator, rest.density, covariance, order)
+    return cautions(case.problem, generator, rest.density, covariance, scheme.order)
 
 
 def _peclet(system: System) -> float:

@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterable
 from dataclasses import dataclass, replace
 
 import numpy as np
 
 from ..grid import Grid
 from . import kernels
-from .flows import Ended, step_points
+from .flows import DRIFT_STEPS, Ended, flow, step_points
 from .frames import Frames
 from .remeshing import BELOW, WIDTH, coefficients
 
@@ -75,9 +76,25 @@ def step_operator(frames: Frames, dt: float, ended: Ended | None = None) -> Step
     ended : callable, optional
         Where paths end besides absorbing sides.
     """
+    return _spread(frames, dt, step_points(frames, dt, ended), frames.spread(dt))
+
+
+def drift_operator(frames: Frames, dt: float) -> StepOperator:
+    """The transfer operator of the drift alone."""
+    points = flow(frames.drift, frames.anchors, dt, DRIFT_STEPS)
+    return _spread(frames, dt, [(1.0, points, None)], np.zeros(frames.grid.size))
+
+
+def _spread(
+    frames: Frames,
+    dt: float,
+    landings: Iterable[tuple[float, np.ndarray, np.ndarray | None]],
+    spread: np.ndarray,
+) -> StepOperator:
+    """The operator of landings with their weights."""
     grid = frames.grid
     shares, bases, stencils = [], [], []
-    for weight, points, gone in step_points(frames, dt, ended):
+    for weight, points, gone in landings:
         share = np.full(grid.size, weight)
         if gone is not None:
             share[gone] = 0.0
@@ -96,7 +113,7 @@ def step_operator(frames: Frames, dt: float, ended: Ended | None = None) -> Step
         np.stack(shares, axis=1),
         np.stack(bases, axis=1),
         np.stack(stencils, axis=1),
-        frames.spread(dt),
+        spread,
     )
 
 
