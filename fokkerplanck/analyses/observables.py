@@ -38,7 +38,6 @@ class Observer:
         time: float,
         change: np.ndarray | None = None,
         scales: tuple[float, float] = (1.0, 1.0),
-        own: np.ndarray | None = None,
     ) -> dict[str, float | np.ndarray]:
         """All observables of one density.
 
@@ -49,12 +48,10 @@ class Observer:
         density : ndarray of the grid's shape
         time : float
         change : ndarray of the grid's shape, optional
-            d rho/dt for the loss_rate; that of the generator by default. Entropy production is the
-            generator's always, of order 2: there it is >= 0.
+            d rho/dt for the loss_rate; that of the generator by default. Dissipation and entropy
+            production are the generator's always, of order 2: there they are >= 0.
         scales : pair of float
             Factors of drift and covariance under a control; then ``loss_rate_dynkin`` is (60).
-        own : ndarray of the grid's shape, optional
-            d rho/dt for the dissipation; that of the generator by default, where it is >= 0.
 
         Returns
         -------
@@ -70,7 +67,7 @@ class Observer:
             the stationary currents going; the other part is beta times the dissipation.
         """
         grid = generator.grid
-        own = generator.matvec(density) if own is None else own
+        own = generator.matvec(density)
         change = own if change is None else change
         loss, fall, curvature = self._loss_fields(generator, time)
         rate = scales[0] * fall + scales[1] * curvature

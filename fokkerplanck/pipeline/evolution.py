@@ -24,7 +24,6 @@ from ..runtime.progress import advanced
 from ..stationary.stationary import StationaryState
 from ..timestepping.integrator import Integrator
 from ..timestepping.schemes import Scheme, SchemeIntegrator, make_integrator
-from ..timestepping.semi_lagrangian import SemiLagrangianIntegrator
 from ..timestepping.system import System
 from .ensemble_checkpoint import EnsembleCheckpoint
 from .error_estimate import ErrorEstimate, estimate_for
@@ -200,9 +199,7 @@ def _measured(
     rest = observer.stationary
     # Dissipation is that of a generator which rests at rho_ss.
     generator = system.at(time) if rest is None else rest.generator
-    # For lack of noise the rates of the generator are upwinded or raised, and dissipate by that.
-    own = change if isinstance(march, SemiLagrangianIntegrator) else None
-    measured = observer.measure(generator, density, time, change, scales, own)
+    measured = observer.measure(generator, density, time, change, scales)
     if march.activity is not None:
         measured["limited"] = march.activity.cut_share
         measured["limited_flux"] = march.activity.lost_share

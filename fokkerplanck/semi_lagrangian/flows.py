@@ -19,7 +19,7 @@ from .frames import Frames
 # Nodes per column of the noise: of one alone, and of several.
 NODES, NODES_OF_SEVERAL = 5, 4
 # Runge-Kutta steps of order 4 in half a step of the drift, and along a column.
-DRIFT_STEPS, NOISE_STEPS = 1, 1
+DRIFT_STEPS, NOISE_STEPS = 1, 2
 
 Velocity = Callable[[np.ndarray], np.ndarray]
 # Tells for points (d, N) which have arrived where they end.

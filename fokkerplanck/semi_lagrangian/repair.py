@@ -8,6 +8,8 @@ from ..grid import Grid
 
 # Cells on each side that a deficit is first taken from; the range doubles until all is made good.
 REACH = 1
+# Deficits of this share of the mass are rounding, which all may bear.
+ROUNDING = 1e-14
 
 
 def repaired(grid: Grid, mass: np.ndarray) -> tuple[np.ndarray, float]:
@@ -28,6 +30,9 @@ def repaired(grid: Grid, mass: np.ndarray) -> tuple[np.ndarray, float]:
     moved = float(lacking.sum())
     if moved == 0.0:
         return mass, 0.0
+    if moved <= ROUNDING * float(np.abs(mass).sum()):
+        positive = np.maximum(mass, 0.0)
+        return positive * (float(mass.sum()) / float(positive.sum())), moved
     have = np.maximum(mass, 0.0).reshape(grid.shape)
     lack = lacking.reshape(grid.shape)
     reach = REACH

@@ -76,20 +76,20 @@ def step_operator(frames: Frames, dt: float, ended: Ended | None = None) -> Step
     ended : callable, optional
         Where paths end besides absorbing sides.
     """
-    return _spread(frames, dt, step_points(frames, dt, ended), frames.spread(dt))
+    return _spread(frames, dt, step_points(frames, dt, ended), noisy=True)
 
 
 def drift_operator(frames: Frames, dt: float) -> StepOperator:
     """The transfer operator of the drift alone."""
     points = flow(frames.drift, frames.anchors, dt, DRIFT_STEPS)
-    return _spread(frames, dt, [(1.0, points, None)], np.zeros(frames.grid.size))
+    return _spread(frames, dt, [(1.0, points, None)], noisy=False)
 
 
 def _spread(
     frames: Frames,
     dt: float,
     landings: Iterable[tuple[float, np.ndarray, np.ndarray | None]],
-    spread: np.ndarray,
+    noisy: bool,
 ) -> StepOperator:
     """The operator of landings with their weights."""
     grid = frames.grid
@@ -98,7 +98,7 @@ def _spread(
         share = np.full(grid.size, weight)
         if gone is not None:
             share[gone] = 0.0
-        _end_at_sides(frames, dt, points, share)
+        _end_at_sides(frames, dt if noisy else 0.0, points, share)
         inside, _ = frames.inside(points)
         # A path to where a formula has no value ends.
         lost = ~np.isfinite(inside).all(axis=0)
@@ -113,7 +113,7 @@ def _spread(
         np.stack(shares, axis=1),
         np.stack(bases, axis=1),
         np.stack(stencils, axis=1),
-        spread,
+        frames.spread(dt if noisy else 0.0),
     )
 
 
@@ -140,7 +140,8 @@ def _end_at_sides(frames: Frames, dt: float, points: np.ndarray, share: np.ndarr
     """Take from the shares what absorbing sides let go.
 
     Paths beyond the side at the end have left, and of those within, by the bridge between both
-    ends, the part exp(-beta d_0 d_1/(Sigma_nn dt)), with d the distances to the side.
+    ends, the part exp(-beta d_0 d_1/(Sigma_nn dt)), with d the distances to the side; ``dt`` is the
+    time that the noise acts.
     """
     grid, problem = frames.grid, frames.problem
     if grid.domain.closed:

@@ -11,7 +11,7 @@ import numpy as np
 
 from ..errors import NumericalFailure
 from ..grid import Grid
-from ..linear_solvers.minimal_residual import gmres
+from ..linear_solvers.minimal_residual import Product, gmres
 from ..linear_solvers.shifted import DIRECT_CELLS, ShiftedSolver
 from ..operators.generator import Generator
 from ..problem import Problem
@@ -25,6 +25,9 @@ RESTART, MAX_RESTARTS = 60, 4
 ACCEPTED = 1e-6
 # From two starts it must be the same to this.
 UNIQUE = 1e-3
+# Steps between two corrections that settle the limited state, which end when a step changes so much
+# at most in L1, or hardly less than before; what a correction leaves of a cell at least.
+SHORT_MARCH, MOST_MARCHES, SETTLED, SLOW, LEAST_SHARE = 8, 25, 1e-11, 0.7, 0.1
 # Share of the first step of a march: the error of the null vector falls with its fourth power.
 SHARE = 0.25
 
@@ -98,10 +101,34 @@ def step_rest(generator: Generator, problem: Problem) -> tuple[np.ndarray, Gener
             "the stationary density depends on where it begins",
             "add noise in the direction that has none, or let the density evolve by [density]",
         )
+    found = low * trusted_ratio(found, low)
+    found = _settled(grid, found, lambda x: march.limited(x, 0.0, dt), precondition)
     log_density = np.log(low) + np.log(trusted_ratio(found, low))
     log_density -= np.log(np.exp(log_density).sum() * grid.cell_volume)
     tilted = scaled_generator(generator, np.exp(np.log(low) - log_density))
     return log_density.reshape(grid.shape), tilted
+
+
+def _settled(grid: Grid, density: np.ndarray, step: Product, precondition: Product) -> np.ndarray:
+    """The density at which limited steps come to rest, from one nearby.
+
+    What is left by some steps is what the preconditioner carries on to all those to come.
+    """
+    last = np.inf
+    for _ in range(MOST_MARCHES):
+        following = density
+        for _ in range(SHORT_MARCH):
+            following = step(following)
+        left = step(following) - following
+        size = _l1(grid, left)
+        if size <= SETTLED or size > SLOW * last:
+            break
+        last = size
+        ahead = precondition(left)
+        ahead -= following * (ahead.sum() / following.sum())
+        density = np.maximum(following + ahead, LEAST_SHARE * following)
+        density /= float(density.sum()) * grid.cell_volume
+    return following
 
 
 def _ramp(grid: Grid) -> np.ndarray:
