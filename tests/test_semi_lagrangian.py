@@ -159,7 +159,9 @@ def test_weights_keep_their_moments_and_are_smooth() -> None:
                 [
                     float(
                         sum(
-                            math.perm(power, order) * exact[len(rows) - 1 - power][j] * place**(power - order)
+                            math.perm(power, order)
+                            * exact[len(rows) - 1 - power][j]
+                            * place ** (power - order)
                             for power in range(order, len(rows))
                         )
                     )
@@ -247,7 +249,9 @@ def test_mass_and_constants_are_kept(
 
 def test_absorbing_sides_let_go_and_give_nothing() -> None:
     axis = {"range": (-1, 1), "boundary": "absorbing"}
-    problem = fp.Problem(None, [[1, 0], [0, 1]], 1.0, {"x": axis, "y": (-1, 1)}, drift=["0*x", "0*y"])
+    problem = fp.Problem(
+        None, [[1, 0], [0, 1]], 1.0, {"x": axis, "y": (-1, 1)}, drift=["0*x", "0*y"]
+    )
     grid = problem.grid(24)
     system = System(problem, grid)
     march = SemiLagrangianIntegrator(system, 1e-3, 0.2)
@@ -393,7 +397,9 @@ def test_coefficients_in_time() -> None:
     assert found.scheme == "semi-lagrangian"
     mean = float(grid.integrate(grid.points[0] * found.density[-1]))
     # The integral of exp(-t) cos t.
-    assert mean == pytest.approx(0.5 * (1.0 + math.exp(-1.0) * (math.sin(1.0) - math.cos(1.0))), rel=1e-3)
+    assert mean == pytest.approx(
+        0.5 * (1.0 + math.exp(-1.0) * (math.sin(1.0) - math.cos(1.0))), rel=1e-3
+    )
 
 
 def test_resumed_steps_are_the_same() -> None:
@@ -406,10 +412,14 @@ def test_resumed_steps_are_the_same() -> None:
 
     one, two = march(), march()
     middle, step = one.advance(start, 0.0, 1.0, 0.0)
-    assert np.array_equal(one.advance(middle, 1.0, 2.0, step)[0], two.advance(middle, 1.0, 2.0, step)[0])
+    assert np.array_equal(
+        one.advance(middle, 1.0, 2.0, step)[0], two.advance(middle, 1.0, 2.0, step)[0]
+    )
 
 
-def chosen(problem: fp.Problem, cells: int = 32, scheme: str = "auto", stepper: str = "auto") -> str:
+def chosen(
+    problem: fp.Problem, cells: int = 32, scheme: str = "auto", stepper: str = "auto"
+) -> str:
     row, why = choose_scheme(scheme, stepper, System(problem, problem.grid(cells)), [0.0, 1.0])
     return f"{row.name}: {why}"
 

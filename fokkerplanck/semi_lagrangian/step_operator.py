@@ -157,7 +157,9 @@ def _end_at_sides(frames: Frames, dt: float, points: np.ndarray, share: np.ndarr
             before = sign * (frames.anchors[number] - wall)
             after = sign * (points[number] - wall)
             noisy = variance > 0.0
-            exponent = np.divide(before * after, variance, out=np.full(grid.size, np.inf), where=noisy)
+            exponent = np.divide(
+                before * after, variance, out=np.full(grid.size, np.inf), where=noisy
+            )
             crossed = np.where(after <= 0.0, 1.0, np.exp(-np.maximum(exponent, 0.0)))
             share *= 1.0 - crossed
 
@@ -169,7 +171,9 @@ def _axes(grid: Grid) -> int:
 
 def _padded(grid: Grid) -> tuple[int, ...]:
     """Shape of the lattice with its margins."""
-    return tuple([1 + 2 * MARGIN] * (_axes(grid) - grid.ndim) + [n + 2 * MARGIN for n in grid.shape])
+    return tuple(
+        [1 + 2 * MARGIN] * (_axes(grid) - grid.ndim) + [n + 2 * MARGIN for n in grid.shape]
+    )
 
 
 def _strides(grid: Grid) -> tuple[int, ...]:

@@ -117,9 +117,7 @@ class SemiLagrangianIntegrator:
         self._last = step
         return density, step
 
-    def fixed_steps(
-        self, density: np.ndarray, start: float, stop: float, count: int
-    ) -> np.ndarray:
+    def fixed_steps(self, density: np.ndarray, start: float, stop: float, count: int) -> np.ndarray:
         """Density after ``count`` equal steps without error control, as order studies need it."""
         dt = (stop - start) / count
         for number in range(count):
