@@ -141,7 +141,7 @@ def test_what_the_noise_leaves_alone_has_no_one_rest() -> None:
     sigma = [["0.5*y**2", "-0.5*x*y"], ["-0.5*x*y", "0.5*x**2"]]
     problem = fp.Problem(None, sigma, 1.0, {"x": (-2, 2), "y": (-2, 2)}, drift=["-x/2", "-y/2"])
     generator = fp.generator(problem, problem.grid(32))
-    with pytest.raises(fp.NumericalFailure, match="semi-lagrangian|depends on where"):
+    with pytest.raises(fp.NumericalFailure, match=r"semi-lagrangian|depends on where"):
         fp.stationary(generator, problem, "semi-lagrangian")
 
 

@@ -332,7 +332,7 @@ def linear_error(name: str, cells: int, steps: int, time: float = 1.0) -> float:
     return float(grid.integrate(np.abs(found.reshape(grid.shape) - exact)))
 
 
-@pytest.mark.parametrize("name, cells, steps, order", [
+@pytest.mark.parametrize(("name", "cells", "steps", "order"), [
     ("oscillator", 24, 8, 5.0),
     ("kolmogorov", 24, 8, 5.0),
     ("common noise", 48, 64, 5.0),
@@ -344,7 +344,7 @@ def test_order_in_space(name: str, cells: int, steps: int, order: float) -> None
     assert math.log2(errors[0] / errors[1]) > order
 
 
-@pytest.mark.parametrize("name, steps, order", [
+@pytest.mark.parametrize(("name", "steps", "order"), [
     ("oscillator", 2, 4.0),
     ("kolmogorov", 1, 4.0),
     ("common noise", 4, 1.8),

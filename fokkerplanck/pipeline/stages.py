@@ -28,6 +28,7 @@ from ..passage.escape import Escape
 from ..passage.passage import Passage
 from ..runtime.clock import Clock
 from ..runtime.progress import COUNT
+from ..semi_lagrangian.choice import deficiency
 from ..stationary.stationary import StationaryState
 from ..timestepping.schemes import OWN_STEPS, SCHEME_TABLE, Scheme
 from ..timestepping.system import System
@@ -154,6 +155,7 @@ def _spectrum(job: Job, chain: Chain) -> list[str]:
     assert job.case.spectrum is not None
     known = rest_of_chain(chain.system, chain.rest)
     modes, notes = spectrum_of(chain.system.at(0.0), job.case.spectrum.count, known)
+    notes += _generator_cautions(job.case, "eigenvalues are")
     add_spectrum_errors(chain.coarse, modes)
     job.recorder.take("spectrum", modes)
     return notes
@@ -163,19 +165,29 @@ def _passage(job: Job, chain: Chain) -> list[str]:
     """First passage and escape, each without the other where that fails."""
     case, recorder = job.case, job.recorder
     assert case.passage is not None
+    between, timed = case.passage.source is not None, case.passage.times is not None
     found: Passage | None = None
     wells: Escape | None = None
     errors: dict[str, Any] = {}
 
-    def arrive() -> None:
+    def arrive() -> list[str]:
         nonlocal found, errors
         found = transit(case, chain.generator, chain.rest)
         errors = {} if found is None else passage_errors(chain.coarse, found)
+        asked = [
+            what
+            for what, there in (
+                ("committor and transition rates are", between),
+                ("densities of the time of arrival are", timed),
+            )
+            if there
+        ]
+        return [text for what in asked for text in _generator_cautions(case, what)]
 
     def leave() -> list[str]:
         nonlocal wells
         wells, notes = wells_of(case, chain.generator, chain.rest)
-        return notes
+        return notes + _generator_cautions(case, "times between wells are")
 
     notes = recorder.attempt("passage", arrive)
     if case.passage.escape:
@@ -183,6 +195,19 @@ def _passage(job: Job, chain: Chain) -> list[str]:
     if found is not None or wells is not None:
         recorder.take("passage", passage_tree(case, found, errors, wells))
     return notes
+
+
+def _generator_cautions(case: Case, what: str) -> list[str]:
+    """What is answered by the generator although the noise has no full rank."""
+    why = deficiency(case.problem, case.grid, (0.0,))
+    if not why:
+        return []
+    return given(
+        [
+            f"{what} those of the generator, which is of order 1 where the noise has no full rank "
+            f"({why}); compare with more cells"
+        ]
+    )
 
 
 def _discrete(job: Job, chain: Chain) -> list[str]:

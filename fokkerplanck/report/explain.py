@@ -21,6 +21,7 @@ from ..pipeline.duration import durations
 from ..pipeline.run import require_room
 from ..problem.seams import check_seams
 from ..problem.tails import gradient_tail
+from ..semi_lagrangian.choice import deficiency
 from ..spectrum.spectrum import spectrum_method
 from ..stationary.stationary import stationary
 from ..timestepping.schemes import OWN_STEPS, SCHEME_TABLE, Scheme, make_integrator
@@ -187,9 +188,10 @@ def _passage(case: Case) -> list[tuple[str, str]]:
             what += f", committor and transitions from {asked.source}"
         if asked.times is not None:
             what += f", densities of the time of arrival up to {asked.times[-1]:g}"
-        lines.append(
-            ("first passage", f"to {where}: {what}; -A^T u = f by elimination without subtraction")
-        )
+        how = "-A^T u = f by elimination without subtraction"
+        if deficiency(case.problem, case.grid, (0.0,)):
+            how += "; mean and deviation of the time by short steps, for want of noise"
+        lines.append(("first passage", f"to {where}: {what}; {how}"))
     if asked.escape:
         lines.append(("escape", "wells of Phi~, times between them, Eyring-Kramers rates"))
     return lines

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable
 from dataclasses import dataclass, replace
+from typing import Any
 
 import numpy as np
 
@@ -51,8 +52,8 @@ class StepOperator:
         """P m, flat."""
         lattice = np.zeros(_padded(self.grid))
         flat = np.ascontiguousarray(mass, dtype=float).reshape(-1)
+        kernel: Any = kernels.deposit_block if self.grid.ndim == 3 else kernels.deposit_plane
         arrays = flat, self.share, self.base, self.weights
-        kernel = kernels.deposit_block if self.grid.ndim == 3 else kernels.deposit_plane
         kernel(*arrays, *_strides(self.grid), lattice.reshape(-1))
         return _without_margins(self.grid, lattice)
 
@@ -61,7 +62,7 @@ class StepOperator:
         out = np.empty(self.grid.size)
         lattice = _with_margins(self.grid, np.asarray(values, dtype=float))
         arrays = lattice.reshape(-1), self.share, self.base, self.weights
-        kernel = kernels.gather_block if self.grid.ndim == 3 else kernels.gather_plane
+        kernel: Any = kernels.gather_block if self.grid.ndim == 3 else kernels.gather_plane
         kernel(*arrays, *_strides(self.grid), out)
         return out
 
@@ -239,12 +240,13 @@ def kept_inside(operator: StepOperator, free: np.ndarray) -> StepOperator:
     mask = np.abs(taken).reshape(-1)
     steps = np.arange(WIDTH)
     strides = (*_strides(grid), 1)
-    offsets = sum(
-        (stride * steps).reshape([-1 if a == b else 1 for b in range(axes)])
-        for a, stride in enumerate(strides)
-    ).reshape(-1)
+    offsets = np.zeros((1,) * axes, dtype=np.int64)
+    for number, stride in enumerate(strides):
+        offsets = offsets + (stride * steps).reshape(
+            [-1 if a == number else 1 for a in range(axes)]
+        )
     touching = np.zeros(operator.share.shape, dtype=bool)
-    for offset in offsets:
+    for offset in offsets.reshape(-1):
         touching |= mask[operator.base + offset] > 0.0
     touching &= operator.share > 0.0
     weights, share = operator.weights.copy(), operator.share.copy()
