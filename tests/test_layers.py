@@ -20,7 +20,7 @@ LAYERS = (
     "errors limits arrays domain grid runtime",
     "problem",
     "operators high_order linear_solvers spectrum timestepping stationary passage transfer "
-    "fractional particles control smoothing validation gallery",
+    "fractional particles control smoothing validation gallery semi_lagrangian",
     "case analyses io",
     "pipeline library",
     "figures interactive report sweep",
@@ -38,7 +38,7 @@ HOMES = {
     # In `runtime` the clock listens to how long numba compiles, and `compiling` to when.
     "numba": {
         *("operators", "high_order", "linear_solvers", "spectrum", "timestepping", "fractional"),
-        *("transfer", "stationary", "control", "particles", "runtime"),
+        *("transfer", "stationary", "control", "particles", "runtime", "semi_lagrangian"),
     },
     "sympy": {"problem", "gallery", "particles"},
     "pydantic": {"case"},

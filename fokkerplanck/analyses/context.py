@@ -12,8 +12,10 @@ from ..case import Case
 from ..io import ENSEMBLE, Arrays
 from ..operators.generator import Generator
 from ..runtime.progress import Progress
+from ..semi_lagrangian.choice import deficiency
 from ..stationary.stationary import StationaryState
 from ..timestepping.system import System
+from .cautions import given
 
 if TYPE_CHECKING:
     from xarray import DataTree
@@ -108,3 +110,16 @@ def rest_of_chain(system: System, rest: StationaryState | None) -> StationarySta
     resolve the density have slow modes that no iteration finds.
     """
     return rest if rest is not None and rest.generator is system.at(0.0) else None
+
+
+def generator_cautions(case: Case, what: str) -> list[str]:
+    """Says of ``what`` that the generator answers for it although the noise has no full rank."""
+    why = deficiency(case.problem, case.grid, (0.0,))
+    if not why:
+        return []
+    return given(
+        [
+            f"{what} those of the generator, which is of order 1 where the noise has no full rank "
+            f"({why}); compare with more cells"
+        ]
+    )

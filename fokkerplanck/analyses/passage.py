@@ -18,7 +18,7 @@ from ..passage.passage import Passage, passage, read_region, target_region
 from ..passage.targets import kill
 from ..stationary.stationary import StationaryState
 from ..timestepping.system import System
-from .context import Coarse, Context, generator_of
+from .context import Coarse, Context, generator_cautions, generator_of
 from .text import (
     NAMED,
     ROWS,
@@ -72,15 +72,21 @@ def compute(context: Context) -> list[str]:
     wells: Escape | None = None
     errors: dict[str, Any] = {}
 
-    def arrive() -> None:
+    def arrive() -> list[str]:
         nonlocal found, errors
         found = transit(case, chain.generator, chain.rest)
         errors = {} if found is None else _errors(chain.coarse, found)
+        answered = {
+            "committor and transition rates are": asked.source,
+            "densities of the time of arrival are": asked.times,
+        }
+        told = [what for what, given in answered.items() if given is not None]
+        return [text for what in told for text in generator_cautions(case, what)]
 
     def leave() -> list[str]:
         nonlocal wells
         wells, notes = wells_of(case, chain.generator, chain.rest)
-        return notes
+        return notes + generator_cautions(case, "times between wells are")
 
     notes = context.record.attempt("passage", arrive)
     if asked.escape:

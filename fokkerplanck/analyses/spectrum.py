@@ -14,7 +14,7 @@ from ..operators.generator import Generator
 from ..spectrum.spectrum import Spectrum, spectrum
 from ..stationary.stationary import StationaryState
 from ..timestepping.system import System
-from .context import Coarse, Context, rest_of_chain
+from .context import Coarse, Context, generator_cautions, rest_of_chain
 from .text import PageTable, Rows, Solved, measured, number
 
 if TYPE_CHECKING:
@@ -32,6 +32,7 @@ def compute(context: Context) -> list[str]:
     found, notes = spectrum_of(
         system.at(0.0), context.case.spectrum.count, rest_of_chain(system, rest)
     )
+    notes += generator_cautions(context.case, "eigenvalues are")
     errors = _errors(context.chain.coarse, found)
     context.record.take("spectrum", spectrum_tree(context.case.grid, found, errors))
     return notes

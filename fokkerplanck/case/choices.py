@@ -7,7 +7,7 @@ that is read would wait half a second. Tests hold the copies against the tables.
 from __future__ import annotations
 
 INITIAL_KINDS = ("gaussian", "uniform", "point", "formula", "stationary")
-SCHEMES = ("auto", "scharfetter-gummel", "high-order")
+SCHEMES = ("auto", "scharfetter-gummel", "high-order", "semi-lagrangian")
 STEPPERS = (
     "auto",
     "exponential",

@@ -82,7 +82,9 @@ def refined(
     def panels(edge: np.ndarray, low: np.ndarray, width: np.ndarray) -> np.ndarray:
         places = low + width * abscissae[:, None]
         values = along(np.tile(edge, nodes), places.reshape(-1)).reshape(places.shape)
-        return np.asarray(width * (weights @ values))
+        # Where the noise vanishes they are inf or NaN, and never agree.
+        with np.errstate(invalid="ignore"):
+            return np.asarray(width * (weights @ values))
 
     total, allowed = np.zeros(count), tolerance * (1.0 + np.abs(plain))
     edge, low, width = np.arange(count), np.zeros(count), np.ones(count)

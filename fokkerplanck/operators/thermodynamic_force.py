@@ -36,6 +36,8 @@ SUBCELLS = {2: 16, 3: 8}
 # Where beside the middle of an edge, as a share of it, both sides of a periodic axis are compared,
 # and the share of their values by which they may differ.
 BESIDE, CLOSED = 1e-9, 1e-6
+# A D with several noisy axes that is below this share of the largest one vanishes.
+VANISHING = 1e-10
 # Offsets may reach over this share of the cells (and at least over MIN_REACH cells).
 REACH_SHARE = 0.25
 MIN_REACH = 16
@@ -98,7 +100,29 @@ class Force:
         raised = 0
         if raising and len(noisy) > 1:
             raised = kernels.regularise(tensor, self.smallest_share)
+            if constant is None:
+                self._lift(tensor)
         return tensor, raised
+
+    def _lift(self, tensor: np.ndarray) -> None:
+        """Give tensors that vanish, where the share of their own trace is nothing, a smallest one.
+
+        What is small beside the largest noise of the grid stays small, but the force D^-1 b gets a
+        meaning.
+        """
+        trace = np.einsum("iin->n", tensor)
+        if trace.min() > VANISHING * trace.max():
+            return
+        empty = np.flatnonzero(trace <= VANISHING * self._largest_trace)
+        least = VANISHING * self.smallest_share * self._largest_trace
+        for i in range(len(tensor)):
+            tensor[i, i, empty] += least
+
+    @cached_property
+    def _largest_trace(self) -> float:
+        """Of D in index units, at the cells."""
+        tensor, _ = self.tensors(self.grid.points, raising=False)
+        return float(np.einsum("iin->n", tensor).max())
 
     @cached_property
     def cell_tensors(self) -> tuple[np.ndarray, int]:
@@ -375,7 +399,9 @@ class Force:
                 gamma = self.gamma(part.points(s), raising, ito)
                 along = self._along(part.offset, gamma).reshape(part.shape)
                 if weight:
-                    result[where] += weight * along
+                    # Where the noise vanishes there are infinities of both signs.
+                    with np.errstate(invalid="ignore"):
+                        result[where] += weight * along
                 if s == 0.5:
                     middle[where] = along
         return result, middle

@@ -3,7 +3,8 @@
 With A the generator ended at the target, the mean time tau solves -A^T tau = 1, its second moment
 -A^T m = 2 tau, the probability of leaving through one side -A^T p = (its exit rates). All by
 elimination without subtraction (`backward`), so relatively right however long the times; order 2
-in the cell width, the target's boundary taken where it lies (`targets`).
+in the cell width, the target's boundary taken where it lies (`targets`). Where the noise has no
+full rank the times are those of short steps instead (`step_times`).
 """
 
 from __future__ import annotations
@@ -20,10 +21,12 @@ from ..operators.generator import Generator
 from ..operators.probe import at_points
 from ..problem import Problem
 from ..problem.expressions.condition import Condition
+from ..semi_lagrangian.choice import deficiency
 from ..stationary.stationary import StationaryState, stationary
 from ..timestepping.initial import point_density
 from .arrival import Arrival, arrival
 from .committor import Committor, committor
+from .step_times import step_times
 from .targets import Membership, Region, kill
 
 # The word for all absorbing sides together.
@@ -121,11 +124,15 @@ def passage(
     ended = generator if killed is None else killed.generator
     free = np.ones(grid.shape, dtype=bool) if killed is None else killed.free
     solver = BackwardSolver(ended, free)
-    mean_time = solver.solve(np.ones(grid.shape))
-    # Squares of times beyond 1e154 would overflow; a power of two rounds nothing.
-    unit = np.ldexp(1.0, int(np.frexp(mean_time.max())[1]))
-    second = solver.solve(2.0 * mean_time / unit) / unit
-    deviation = unit * np.sqrt(np.maximum(second - (mean_time / unit) ** 2, 0.0))
+    if region is not None and region.inside is not None and deficiency(problem, grid, (0.0,)):
+        # The generator would add noise where there is none, and shorten the times by it.
+        mean_time, deviation = step_times(solver, problem, region.inside)
+    else:
+        mean_time = solver.solve(np.ones(grid.shape))
+        # Squares of times beyond 1e154 would overflow; a power of two rounds nothing.
+        unit = np.ldexp(1.0, int(np.frexp(mean_time.max())[1]))
+        second = solver.solve(2.0 * mean_time / unit) / unit
+        deviation = unit * np.sqrt(np.maximum(second - (mean_time / unit) ** 2, 0.0))
     numbers = [n for n in range(2 * grid.ndim + len(regions)) if ended.exit_rates(n).any()]
     sides = tuple(_side_name(grid.names, number) for number in numbers)
     exits = np.array([solver.solve(ended.exit_rates(n)).reshape(grid.shape) for n in numbers])

@@ -97,7 +97,7 @@ def _density(case: Case, system: System | LevySystem, scheme: Scheme | None) -> 
         return _moved(case, LevyIntegrator(system, asked.rtol, asked.end))
     assert scheme is not None
     march, _, _ = make_integrator(scheme, asked.stepper, system, asked.times, asked.rtol)
-    if not system.autonomous:
+    if not system.autonomous or scheme.name == "semi-lagrangian":
         return _moved(case, march)
     if not isinstance(march, StepIntegrator):
         operator = high_order(case.problem, case.grid)

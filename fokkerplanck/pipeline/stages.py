@@ -25,7 +25,7 @@ from ..particles import Client
 from ..runtime.clock import Clock
 from ..runtime.progress import COUNT
 from ..stationary.stationary import StationaryState
-from ..timestepping.schemes import SCHEME_TABLE, Scheme
+from ..timestepping.schemes import OWN_STEPS, SCHEME_TABLE, Scheme
 from ..timestepping.system import System
 from .coarse_analyses import CoarseAnalyses
 from .error_estimate import estimate_for
@@ -168,9 +168,9 @@ def _scheme_and_rest(
     if case.density is None:
         return None, "", rest_state(case, system, absent=absent)
     if case.control is not None:
-        if case.density.scheme == "high-order":
+        if case.density.scheme in OWN_STEPS:
             raise CaseError(
-                "'high-order' has fluxes of one temperature; under [control] take auto or "
+                f"{case.density.scheme!r} has one temperature; under [control] take auto or "
                 "scharfetter-gummel",
                 "density.scheme",
             )

@@ -41,7 +41,7 @@ def rest_state(
     if not (needed or balanced or case.grid.size <= STATIONARY_CELLS[case.grid.ndim]):
         return None
     name = "scharfetter-gummel" if scheme is None else scheme.name
-    if name == "high-order" and not balanced:
+    if name != "scharfetter-gummel" and not balanced:
         try:
             return _finite(stationary(system.at(0.0), case.problem, name))
         except NumericalFailure as failure:

@@ -4,7 +4,9 @@ from __future__ import annotations
 
 import itertools
 import math
+from collections.abc import Callable
 from dataclasses import replace
+from functools import partial
 
 import numpy as np
 
@@ -14,6 +16,8 @@ from ..errors import CaseError
 from ..grid import MIN_CELLS, Grid
 from ..timestepping.evolve import fixed_steps
 from ..timestepping.schemes import Scheme
+from ..timestepping.semi_lagrangian import ORDER as STEP_ORDER
+from ..timestepping.semi_lagrangian import SemiLagrangianIntegrator
 from ..timestepping.steppers import STEPPERS, choose_stepper
 from .resampling import resampled
 from .stationary_state import rest_state
@@ -58,7 +62,7 @@ def study(case: Case, levels: int = 3) -> str:
     for grid in grids:
         at_level = replace(case, grid=grid)
         times = (0.0, case.density.end)
-        finals.append(densities_of(at_level, scheme, _initial(at_level), times)[-1])
+        finals.append(densities_of(at_level, scheme, _initial(at_level, scheme), times)[-1])
     distances = [
         float(grid.integrate(np.abs(coarse - resampled(finer, fine, grid))))
         for (grid, finer), (coarse, fine) in zip(
@@ -96,8 +100,11 @@ def _ladder(case: Case, levels: int) -> list[Grid]:
     return grids
 
 
-def _initial(case: Case) -> np.ndarray:
-    rest = None if case.problem.jumps is not None else rest_state(case, system_of(case))
+def _initial(case: Case, scheme: Scheme | None) -> np.ndarray:
+    """The start, at rest where the case asks for that."""
+    if case.initial.kind != "stationary":
+        return initial_density(case)
+    rest = None if case.problem.jumps is not None else rest_state(case, system_of(case), scheme)
     return initial_density(case, rest)
 
 
@@ -112,21 +119,27 @@ def _time_ladder(case: Case, grid: Grid, levels: int, scheme: Scheme | None) -> 
             if case.problem.time_dependent
             else f"time: {scheme.name} {EXACT}"
         ]
-    stepper, _ = choose_stepper(case.density.stepper, system, (0.0, case.density.end))
-    if stepper.exact and system.autonomous:
-        return [f"time: {stepper.name} {EXACT}"]
+    end = case.density.end
+    move: Callable[..., np.ndarray]
+    if scheme.name == "semi-lagrangian":
+        march = SemiLagrangianIntegrator(system, case.density.rtol, end)
+        name, order = "ninomiya-victoir", STEP_ORDER
+        move = partial(march.fixed_steps, start=0.0, stop=end)
+    else:
+        stepper, _ = choose_stepper(case.density.stepper, system, (0.0, end))
+        if stepper.exact and system.autonomous:
+            return [f"time: {stepper.name} {EXACT}"]
+        name, order = stepper.name, stepper.order
+        move = partial(fixed_steps, system, STEPPERS[name], start=0.0, stop=end)
     if grid.size > TIME_CELLS:
         return [f"time: not studied on {grid.size} cells; use more levels"]
-    start = _initial(replace(case, grid=grid)).reshape(-1)
+    begin = _initial(replace(case, grid=grid), scheme).reshape(-1)
     counts = [FIRST_STEPS * 2**level for level in range(levels + 1)]
-    finals = [
-        fixed_steps(system, STEPPERS[stepper.name], start, 0.0, case.density.end, count)
-        for count in counts
-    ]
+    finals = [move(density=begin, count=count) for count in counts]
     distances = [
         float(np.abs(a - b).sum()) * grid.cell_volume for a, b in itertools.pairwise(finals)
     ]
-    header = f"time: {stepper.name}, declared order {stepper.order}, {grid.shape} cells"
+    header = f"time: {name}, declared order {order}, {grid.shape} cells"
     return [header, *_table("steps", "L1 to next", [str(c) for c in counts[:-1]], distances)]
 
 

@@ -21,9 +21,10 @@ from ..pipeline.duration import durations
 from ..pipeline.run import require_room
 from ..problem.seams import check_seams
 from ..problem.tails import gradient_tail
+from ..semi_lagrangian.choice import deficiency
 from ..spectrum.spectrum import spectrum_method
 from ..stationary.stationary import stationary
-from ..timestepping.schemes import SCHEME_TABLE, Scheme, make_integrator
+from ..timestepping.schemes import OWN_STEPS, SCHEME_TABLE, Scheme, make_integrator
 from ..timestepping.steppers import choose_stepper
 from ..timestepping.system import System
 
@@ -60,11 +61,14 @@ def explain(case: Case) -> str:
     lines.append(("scheme", f"{scheme.name} ({scheme.summary})" + (f": {why}" if why else "")))
     if any(problem.noiseless):
         still = [name for name, flag in zip(grid.names, problem.noiseless, strict=True) if flag]
-        lines.append(("without noise", f"{', '.join(still)}: upwind, order 1"))
+        how = "along characteristics" if scheme.name == "semi-lagrangian" else "upwind, order 1"
+        lines.append(("without noise", f"{', '.join(still)}: {how}"))
     if case.stationary is not None:
         how = (
             "Gibbs state at the cell centres"
             if generator.detailed_balance
+            else "rest state of the steps, by GMRES"
+            if scheme.name == "semi-lagrangian"
             else "null vector of the generator, by multilevel aggregation"
             + (", improved to order 6" if scheme.order > 2 else "")
         )
@@ -89,7 +93,7 @@ def explain(case: Case) -> str:
     lines += [("caution", text) for text in coefficient_cautions(problem, grid)]
     lines += edge
     if grid.domain.closed and system.autonomous:
-        lines += [("caution", text) for text in _cautions(generator, case, scheme.order)]
+        lines += [("caution", text) for text in _cautions(generator, case, scheme)]
     return _table(lines)
 
 
@@ -184,9 +188,10 @@ def _passage(case: Case) -> list[tuple[str, str]]:
             what += f", committor and transitions from {asked.source}"
         if asked.times is not None:
             what += f", densities of the time of arrival up to {asked.times[-1]:g}"
-        lines.append(
-            ("first passage", f"to {where}: {what}; -A^T u = f by elimination without subtraction")
-        )
+        how = "-A^T u = f by elimination without subtraction"
+        if deficiency(case.problem, case.grid, (0.0,)):
+            how += "; mean and deviation of the time by short steps, for want of noise"
+        lines.append(("first passage", f"to {where}: {what}; {how}"))
     if asked.escape:
         lines.append(("escape", "wells of Phi~, times between them, Eyring-Kramers rates"))
     return lines
@@ -196,7 +201,7 @@ def _steps(case: Case, system: System, scheme: Scheme) -> list[tuple[str, str]]:
     """How the density moves on in time."""
     asked = case.density
     assert asked is not None
-    if scheme.name == "high-order":
+    if scheme.name in OWN_STEPS:
         _, name, how = make_integrator(scheme, asked.stepper, system, asked.times, asked.rtol)
         return [("stepper", f"{name}: {how}")]
     stepper, reason = choose_stepper(asked.stepper, system, asked.times)
@@ -229,16 +234,18 @@ def _condition(case: Case) -> float:
     return float((eigenvalues[:, -1] / smallest).max())
 
 
-def _cautions(generator: Generator, case: Case, order: int) -> list[str]:
+def _cautions(generator: Generator, case: Case, scheme: Scheme) -> list[str]:
     """About the stationary state, where it is cheap; or why there is none."""
     if not generator.detailed_balance and generator.grid.size > SOLVED_CELLS:
         return []
     try:
-        rest = stationary(generator, case.problem)
+        # What the scheme high-order would add is not worth its time here.
+        name = "scharfetter-gummel" if scheme.name == "high-order" else scheme.name
+        rest = stationary(generator, case.problem, name)
     except (CaseError, NumericalFailure) as failure:
         return [f"no stationary density: {failure}"]
     covariance = moments(generator, rest.density)[1]
-    return cautions(case.problem, generator, rest.density, covariance, order)
+    return cautions(case.problem, generator, rest.density, covariance, scheme.order)
 
 
 def _peclet(system: System) -> float:

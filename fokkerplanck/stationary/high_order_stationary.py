@@ -23,6 +23,8 @@ from ..problem import Problem
 BAND = 16.0
 # Where the density is below this share of its peak.
 FAR_TAIL = 1e-10
+# Elsewhere a state of steps, which has no limiter of its own, is at most so many times smaller.
+FURTHEST = 1e6
 # Marches that settle the rest state: their length in 1/q, the error of their limiter, what they may
 # still change, and how many there are at most, unless one changes hardly less than the one before;
 # the step of the inverse iteration between them, in 1/q, and what it leaves of a cell at least.
@@ -90,17 +92,35 @@ def high_rest(generator: Generator, problem: Problem) -> tuple[np.ndarray, Gener
             "the stationary state of the scheme high-order was not found",
             "take more cells, or the scheme scharfetter-gummel",
         )
-    # Where the density is of the size of the negative values it is noise: there the low order takes
-    # over, smoothly, for A_h would make large sources of jumps.
+    found = _settled(solver, problem, _trusted(found, start))
+    ratio = _bounded(found, start)
+    log_density = low.log_density + np.log(ratio).reshape(grid.shape)
+    log_density -= np.log(grid.integrate(np.exp(log_density)))
+    return log_density, scaled_generator(generator, np.exp(low.log_density - log_density))
+
+
+def trusted_ratio(found: np.ndarray, start: np.ndarray) -> np.ndarray:
+    """Quotient of a density that may be negative and a positive one nearby; positive itself."""
+    return np.maximum(_bounded(_trusted(found, start), start), 1.0 / FURTHEST)
+
+
+def _trusted(found: np.ndarray, start: np.ndarray) -> np.ndarray:
+    """The first density where it is more than noise, else the second; >= 0.
+
+    Where the density is of the size of the negative values it is noise: there the low order takes
+    over, smoothly, for A_h would make large sources of jumps.
+    """
     noise = (NOISE * max(0.0, -float(found.min()))) ** 2
     share = start**2 / (start**2 + noise) if noise > 0.0 else 1.0
-    found = _settled(solver, problem, np.maximum(start + share * (found - start), 0.0))
+    return np.maximum(start + share * (found - start), 0.0)
+
+
+def _bounded(found: np.ndarray, start: np.ndarray) -> np.ndarray:
+    """Quotient of two densities, within a band in the far tail."""
     ratio = np.divide(found, start, out=np.ones_like(start), where=start > 0.0)
     far = found <= FAR_TAIL * found.max()
     ratio[far] = np.clip(ratio[far], 1.0 / BAND, BAND)
-    log_density = low.log_density + np.log(ratio).reshape(grid.shape)
-    log_density -= np.log(grid.integrate(np.exp(log_density)))
-    return log_density, _scaled(generator, np.exp(low.log_density - log_density))
+    return ratio
 
 
 def _settled(solver: ShiftedSolver, problem: Problem, density: np.ndarray) -> np.ndarray:
@@ -132,7 +152,7 @@ def _settled(solver: ShiftedSolver, problem: Problem, density: np.ndarray) -> np
     return density
 
 
-def _scaled(generator: Generator, factors: np.ndarray) -> Generator:
+def scaled_generator(generator: Generator, factors: np.ndarray) -> Generator:
     """The generator with the rates out of every cell multiplied by that cell's factor."""
     r, scale = generator.rates, factors.reshape(-1)
     backward = np.zeros_like(r.backward)

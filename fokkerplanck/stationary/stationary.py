@@ -20,6 +20,7 @@ from ..operators.quadrature import gauss
 from ..operators.thermodynamic_force import Force
 from ..problem import Problem
 from .high_order_stationary import high_rest
+from .step_stationary import step_rest
 
 # Relative difference of int |gamma| between two quadratures along one edge, beyond which it
 # diverges: 1/x gives at least 0.4 at any place of its pole, smooth noise below 0.02.
@@ -76,8 +77,8 @@ def stationary(
     problem : Problem
         The problem it came from; gives beta and fixes the constant of Phi~.
     scheme : str
-        "high-order" solves for the rest state of the high-order operator, of order 6; under
-        detailed balance both schemes rest at the Gibbs state.
+        "high-order" solves for the rest state of the high-order operator, of order 6, and
+        "semi-lagrangian" for that of its steps; under detailed balance it is the Gibbs state.
 
     Raises
     ------
@@ -119,6 +120,9 @@ def stationary(
             _check_rank(Force(problem, grid))
         if scheme == "high-order":
             log_density, resting = high_rest(generator, problem)
+            density = np.exp(log_density)
+        elif scheme == "semi-lagrangian":
+            log_density, resting = step_rest(generator, problem)
             density = np.exp(log_density)
         else:
             state = null_state(generator)

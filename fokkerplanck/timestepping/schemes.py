@@ -11,11 +11,13 @@ import numpy as np
 
 from ..errors import CaseError, NumericalFailure
 from ..operators.regularity import irregularity
+from ..semi_lagrangian.choice import deficiency, require_stencils
 from ..spectrum.reversible import time_to_rest
 from .exponential import CALL_CELLS, require_affordable
 from .flux_correction import Activity
 from .flux_integrator import FluxIntegrator, expected_products
 from .integrator import Integrator, StepIntegrator
+from .semi_lagrangian import SemiLagrangianIntegrator
 from .steppers import choose_stepper
 from .system import System
 
@@ -78,13 +80,24 @@ SCHEME_TABLE = {
             entropy_decaying=True,
             summary="central fluxes of order 6, corrected towards Scharfetter-Gummel",
         ),
+        Scheme(
+            "semi-lagrangian",
+            order=6,
+            side_order=1,
+            positive=True,
+            gibbs_exact=False,
+            entropy_decaying=False,
+            summary="characteristics of drift and noise, remeshed with six exact moments",
+        ),
     )
 }
 SCHEMES = ("auto", *SCHEME_TABLE)
+# Those that are no generator for a stepper to move on.
+OWN_STEPS = ("high-order", "semi-lagrangian")
 
 
 class SchemeIntegrator(Integrator, Protocol):
-    """What advances a density: `StepIntegrator` and `FluxIntegrator`."""
+    """What advances a density: one of `make_integrator`."""
 
     @property
     def system(self) -> System:
@@ -104,9 +117,9 @@ def check_scheme(scheme: str, stepper: str = "auto") -> None:
         raise CaseError(
             f"{scheme!r} is not a scheme; allowed are {', '.join(SCHEMES)}", "density.scheme"
         )
-    if scheme == "high-order" and stepper != "auto":
+    if scheme in OWN_STEPS and stepper != "auto":
         raise CaseError(
-            f"{stepper!r} does not go with the scheme high-order, which brings its own steps; "
+            f"{stepper!r} does not go with the scheme {scheme}, which brings its own steps; "
             "leave it at auto",
             "density.stepper",
         )
@@ -137,10 +150,16 @@ def choose_scheme(
         See :func:`check_scheme`.
     """
     check_scheme(name, stepper)
+    if name == "semi-lagrangian":
+        require_stencils(system.grid)
     if name != "auto":
         rough = irregularity(system.problem, system.grid, times[0]) if name == "high-order" else ""
         return SCHEME_TABLE[name], "as the case asks" + (f", though {rough}" if rough else "")
     low, high = SCHEME_TABLE["scharfetter-gummel"], SCHEME_TABLE["high-order"]
+    if stepper == "auto":
+        deficient = deficiency(system.problem, system.grid, times)
+        if deficient:
+            return SCHEME_TABLE["semi-lagrangian"], deficient
     obstacle = _obstacle(stepper, system, times)
     if obstacle:
         return low, obstacle
@@ -197,6 +216,9 @@ def make_integrator(
             else "commutator-free exponentials of order 4"
         )
         return FluxIntegrator(system, rtol, horizon, flat), "flux-corrected", how
+    if scheme.name == "semi-lagrangian":
+        how = "steps of order 2, two of half the length against one, extrapolated to order 4"
+        return SemiLagrangianIntegrator(system, rtol, horizon), "ninomiya-victoir", how
     chosen, reason = choose_stepper(stepper, system, times)
     return StepIntegrator(system, chosen, rtol, horizon), chosen.name, reason
 

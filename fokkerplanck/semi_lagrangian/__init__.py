@@ -1,0 +1,1 @@
+"""Transfer operators of short steps: characteristics, noise along its own directions, remeshing."""
