@@ -40,8 +40,11 @@ FIRST_WAIT, LONGEST_WAIT = 4, 32
 GROWS = 1.0 / 40.0
 # Steps are halved where that brings the error down by the first factor at least: those of the time
 # fall by 2^3 or, extrapolated, by 2^5. Else it is the grid's, which each step adds anew; where it
-# falls by less than the second factor, steps twice as long do nearly as well for half of the work.
-FALLS, RISES = 6.0, 4.0
+# falls by less than the second factor, steps twice as long do better.
+FALLS, RISES = 6.0, 2.0
+# A larger error than this share of the mass over all steps is gross: then a fall by less is enough
+# to halve steps, and none is made longer.
+GROSS, GROSS_FALLS = 0.01, 2.5
 # The first step tried: drift and noise must not move the density by more than these shares of its
 # scales.
 TURN, SPREAD = 0.5, 0.5
@@ -198,7 +201,9 @@ class SemiLagrangianIntegrator:
             )
         half, _ = self._error(density, time, 0.5 * dt)
         self.system.counts["rejected"] += 1
-        return fine, half * FALLS <= error, half * RISES > error
+        gross = error > GROSS / self.rtol * allowed
+        falls = GROSS_FALLS if gross else FALLS
+        return fine, half * falls <= error, not gross and half * RISES > error
 
     def _error(self, density: np.ndarray, time: float, dt: float) -> tuple[float, np.ndarray]:
         """L1 distance of a step to two of half the length, and what those lead to."""
