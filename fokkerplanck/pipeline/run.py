@@ -19,7 +19,7 @@ from ..particles import Client
 from ..problem import Problem
 from ..problem.seams import check_seams
 from ..runtime.clock import Clock
-from ..semi_lagrangian.choice import OPERATORS, deficiency, operator_bytes
+from ..semi_lagrangian.choice import OPERATORS, operator_bytes
 from ..smoothing import smoothing_bytes
 from ..transfer.transfer_memory import transfer_bytes
 from .provenance import header_of, is_complete
@@ -134,7 +134,7 @@ def require_room(case: Case) -> None:
     if case.discrete is not None:
         size = transfer_bytes(case.problem, case.grid, case.discrete.noise, case.discrete.draws)
         needs.append(Need("discrete", "the cells that the steps reach", size))
-    if case.density is not None and deficiency(case.problem, case.grid, case.density.times):
+    if case.density is not None and case.density.scheme == "semi-lagrangian":
         size = OPERATORS * int(operator_bytes(case.grid, 1))
         needs.append(Need("density.scheme", "the operators of the scheme's steps", size))
     if case.smoothing is not None:

@@ -156,12 +156,11 @@ def choose_scheme(
         rough = irregularity(system.problem, system.grid, times[0]) if name == "high-order" else ""
         return SCHEME_TABLE[name], "as the case asks" + (f", though {rough}" if rough else "")
     low, high = SCHEME_TABLE["scharfetter-gummel"], SCHEME_TABLE["high-order"]
-    if stepper == "auto":
-        deficient = deficiency(system.problem, system.grid, times)
-        if deficient:
-            return SCHEME_TABLE["semi-lagrangian"], deficient
     obstacle = _obstacle(stepper, system, times)
     if obstacle:
+        # It costs some ten times as much, so it is left to whoever wants it.
+        if stepper == "auto" and deficiency(system.problem, system.grid, times):
+            obstacle += '; density.scheme = "semi-lagrangian" is more accurate, and slower'
         return low, obstacle
     return high, "its error is the smaller one"
 
