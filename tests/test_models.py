@@ -463,7 +463,7 @@ def test_linear_regression_at_rest_has_the_covariance_of_the_closed_form(
         domain = {name: (c - r, c + r) for name, c, r in zip("xy", centre, reach, strict=True)}
         p = Problem(model, "minibatch", domain=domain, batch_size=2, learning_rate=eta)
         grid = p.grid(96)
-        density = fp.stationary(fp.generator(p, grid)).density
+        density = fp.stationary(fp.generator(p, grid)).density.values
         mass = density * grid.cell_volume
         x = np.broadcast_arrays(*grid.points)
         mean = [(mass * one).sum() for one in x]

@@ -9,6 +9,7 @@ from ..analyses.ensemble import ensemble_tree
 from ..grid import Grid
 from ..particles import Client
 from ..particles import ensemble as move
+from ..particles.ensemble import Pieces, Progress
 from ..particles.start import Start
 from ..problem import Problem
 
@@ -29,6 +30,8 @@ def ensemble(
     replacement: bool | None = None,
     open_sides: bool = False,
     trajectories: int = 0,
+    pieces: Pieces | None = None,
+    progress: Progress | None = None,
     client: Client | None = None,
 ) -> DataTree:
     """Move walkers and count them on a grid.
@@ -54,8 +57,13 @@ def ensemble(
         Let walkers pass the reflecting sides, as SGD itself does; they are counted in ``outside``.
     trajectories : int
         Walkers whose places are kept at every output time.
+    pieces : callable, optional
+        Factors of drift and noise between two times, constant on each piece (59).
+    progress : callable, optional
+        Called with the time reached after every interval.
     client : distributed.Client or concurrent.futures.Executor, optional
-        Moves the walkers on the processes behind it.
+        Moves the walkers on the processes behind it; ``progress`` then grows with the share of
+        walkers that have arrived.
 
     Returns
     -------
@@ -96,6 +104,7 @@ def ensemble(
     found = move(
         *(problem, grid, start, times),
         method=method, particles=particles, seed=seed, step=step, replacement=replacement,
-        open_sides=open_sides, trajectories=trajectories, client=client,
+        open_sides=open_sides, trajectories=trajectories, pieces=pieces, progress=progress,
+        client=client,
     )  # fmt: skip
     return ensemble_tree(grid, found)
