@@ -7,6 +7,7 @@ import configparser
 import subprocess
 import sys
 from collections.abc import Iterator
+from functools import cache
 from graphlib import TopologicalSorter
 from pathlib import Path
 
@@ -84,6 +85,7 @@ def imports_of(tree: ast.AST, package: tuple[str, ...]) -> Iterator[tuple[str, .
             yield from ((*base, alias.name) for alias in node.names)
 
 
+@cache
 def imported_by(file: Path) -> set[tuple[str, ...]]:
     package = ("fokkerplanck", *file.relative_to(PACKAGE).parts[:-1])
     return set(imports_of(ast.parse(file.read_text(encoding="utf-8")), package))
