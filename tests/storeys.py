@@ -7,10 +7,10 @@
 
 _NUMERICS = """
 test_backward test_control test_currents test_cycles test_deficient_noise test_extremes
-test_gallery test_high_order test_high_orders test_invariants test_kernels test_levy
-test_modified test_multilevel test_orders test_particles test_particles_laws
-test_particles_random test_run test_run_accuracy test_seams test_semi_lagrangian test_smoothing test_spectrum test_spectrum_case test_stationary
-test_steppers test_time_dependence test_transfer_memory test_transit
+test_gallery test_high_order test_high_orders test_invariants test_kernels test_levy test_modified
+test_multilevel test_orders test_particles test_particles_laws test_particles_random test_run
+test_run_accuracy test_seams test_semi_lagrangian test_smoothing test_spectrum test_spectrum_case
+test_stationary test_steppers test_time_dependence test_transfer_memory test_transit
 test_validation_calibration test_walkers test_walkers_at_sides
 """
 _SYSTEM = """
