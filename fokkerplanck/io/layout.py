@@ -71,16 +71,8 @@ ROOT_ATTRIBUTES = frozenset(
 )
 
 _FIXED = "time density loss sigma drift component component2 row column bound character"
-_GROUPS = (
-    "stationary spectrum passage ensemble validation discrete checkpoint control smoothing inputs"
-)
 # Of what has no layout; `groups.table.reserved` has all of them.
-RESERVED_NAMES = frozenset(
-    [
-        *f"{_FIXED} {_GROUPS}".split(),
-        *OBSERVABLES,
-    ]
-)
+RESERVED_NAMES = frozenset([*f"{_FIXED} checkpoint inputs".split(), *OBSERVABLES])
 
 
 def check_names(header: Header, reserved: frozenset[str]) -> None:

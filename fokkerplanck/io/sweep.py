@@ -17,6 +17,7 @@ from .brief import brief
 from .groups.ensemble import ENSEMBLE
 from .groups.passage import PASSAGE
 from .groups.stationary import STATIONARY
+from .groups.table import GROUPS
 from .groups.validation import COMPARED
 from .layout import CONVENTIONS, LIBVER, OBSERVABLES, add_scale, add_variable, set_attributes
 from .storage.guard import guarded
@@ -26,10 +27,7 @@ COMPLETE, FAILED, MISSING = "complete", "failed", "missing"
 
 # Dimensions that single members have, besides the swept keys.
 INNER = ("component", "component2", "start")
-PREFIXES = (
-    *("stationary", "spectral", "passage", "ensemble", "validation", "control", "smoothing"),
-    "discrete",
-)
+PREFIXES = (*GROUPS, "spectral")
 LONG_NAMES: dict[str, str] = {
     **{name: f"{text}, at the end" for name, text in OBSERVABLES.items()},
     **{

@@ -19,7 +19,7 @@ from ..pipeline.provenance import effective_overrides
 
 # "final.mean[0]", "stationary.entropy_production", "mass_drift"
 _NAME = re.compile(
-    r"^(?:(final|stationary|spectrum|passage|ensemble|validation|control|smoothing|discrete)\.)?"
+    rf"^(?:({'|'.join(('final', *ANALYSES))})\.)?"
     r"([a-z_]+)(?:\[(\d+(?:\s*,\s*\d+)*)\])?$"
 )
 

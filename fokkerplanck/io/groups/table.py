@@ -86,4 +86,4 @@ GROUPS: dict[str, Group] = {group.name: group for group in _GROUPS}
 def reserved() -> frozenset[str]:
     """Names of the file that an axis cannot have."""
     layouts = (group.layout for group in _GROUPS)
-    return RESERVED_NAMES.union(*(one.names() for one in layouts if one.has_axes))
+    return RESERVED_NAMES.union(GROUPS, *(one.names() for one in layouts if one.has_axes))
