@@ -47,8 +47,9 @@ def evolve(
     times : increasing floats
         Output times; they are met exactly.
     scheme : str
-        "scharfetter-gummel" is of order 2 in the cell width, "high-order" of order 6; "auto" takes
-        high order where it can be had at a bearable cost.
+        "scharfetter-gummel" is of order 2 in the cell width, "high-order" of order 6, and so is
+        "semi-lagrangian" for noise of deficient rank; "auto" takes high order where it can be had
+        at a bearable cost.
     stepper : str
         "auto" or the name of a stepper.
     rtol : float

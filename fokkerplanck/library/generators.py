@@ -35,8 +35,8 @@ def stationary(generator: Generator, scheme: str = "scharfetter-gummel") -> Data
     generator : Generator
         Of a problem whose coefficients are constant in time.
     scheme : str
-        "high-order" solves for the rest state of the high-order operator, of order 6; under
-        detailed balance both schemes rest at the Gibbs state.
+        "high-order" solves for the rest state of the high-order operator, of order 6, and
+        "semi-lagrangian" for that of its steps; under detailed balance it is the Gibbs state.
 
     Returns
     -------
@@ -257,6 +257,15 @@ def escape(generator: Generator) -> DataTree:
     CaseError
         If there is no stationary state, Phi~ has no minimum inside the box or too many, or the
         grid is too small for its derivatives.
+
+    References
+    ----------
+    - Schuette, Noe, Lu, Sarich and Vanden-Eijnden. J. Chem. Phys. 134 (2011) 204105: the chain
+      between the cores of wells.
+    - Bovier, Eckhoff, Gayrard and Klein. J. Eur. Math. Soc. 6 (2004) 399: the Eyring-Kramers
+      formula.
+    - Bouchet and Reygner. Ann. Henri Poincare 17 (2016) 3499: what the formula lacks without
+      detailed balance.
 
     Examples
     --------

@@ -58,12 +58,13 @@ def ensemble(
     trajectories : int
         Walkers whose places are kept at every output time.
     pieces : callable, optional
-        Factors of drift and noise between two times, constant on each piece (59).
+        Factors of drift and noise between two times, constant on each piece (59). A step of SGD
+        takes its learning rate times the drift's factor; its noise follows, or must be left.
     progress : callable, optional
         Called with the time reached after every interval.
     client : distributed.Client or concurrent.futures.Executor, optional
-        Moves the walkers on the processes behind it; ``progress`` then grows with the share of
-        walkers that have arrived.
+        Moves the walkers on the processes behind it, some blocks at a time; ``progress`` then
+        grows with the share of walkers that have arrived.
 
     Returns
     -------

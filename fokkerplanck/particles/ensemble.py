@@ -46,60 +46,19 @@ def ensemble(
 ) -> EnsembleFrames:
     """Move walkers and count them on a grid.
 
+    Arguments, errors and sources are those of :func:`fokkerplanck.library.walkers.ensemble`, and
+
     Parameters
     ----------
-    problem : Problem
-        Of formulas or with a data model; Python functions cannot be compiled.
-    grid : Grid
-        Cells in which walkers are counted.
-    start : (particles, d) array, density of the grid's shape, or Gaussian
-        A density is drawn cell by cell, uniform inside a cell; a Gaussian is cut off at the box.
-    times : increasing floats from 0
-    method : str
-        A name of ``METHODS``.
-    particles, seed : int
-    step : float, optional
-        Largest time step; a fraction of the drift's shortest time scale where left out. For SGD
-        it is the learning rate, and a frame is taken at the nearest iteration.
-    replacement : bool, optional
-        Whether a batch of "sgd" may hold a sample twice; the problem's choice where left out.
-    open_sides : bool
-        Let walkers pass the reflecting sides, as SGD itself does; they are counted in ``outside``.
-    trajectories : int
-        Walkers whose places are kept at every output time.
-    pieces : callable, optional
-        Factors of drift and noise between two times, constant on each piece (59). A step of SGD
-        takes its learning rate times the drift's factor; its noise follows, or must be left.
-    progress : callable, optional
-        Called with the time reached after every interval.
-    client : distributed.Client or concurrent.futures.Executor, optional
-        Moves the walkers on the processes behind it, some blocks at a time; ``progress`` then
-        grows with the share of walkers that have arrived.
     keeper : Keeper, optional
         Gives the state to go on from, and is offered the present one between any two calls of the
         kernels. Not asked where there is a client, whose blocks go their whole way one by one.
 
     Returns
     -------
-    Ensemble
+    EnsembleFrames
         The same to the last bit for any number of threads and of processes, and wherever it went
         on from.
-
-    Raises
-    ------
-    CaseError
-        For input that cannot be.
-
-    Notes
-    -----
-    The density's reflecting side pushes along Sigma's column and not along the normal. So does that
-    of "langevin", "weak-2" and "sgd-reflected", within a step; the others fold where a step ends.
-
-    References
-    ----------
-    - Roessler. SIAM J. Numer. Anal. 47 (2009) 1713: the method "weak-2".
-    - Chambers, Mallows and Stuck. J. Am. Stat. Assoc. 71 (1976) 340: heavy-tailed
-      variables.
     """
     times = [float(time) for time in times]
     if not times or times[0] != 0.0 or any(not b > a for a, b in itertools.pairwise(times)):

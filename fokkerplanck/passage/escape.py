@@ -116,6 +116,8 @@ class Escape:
 def escape(generator: Generator, problem: Problem, state: StationaryState) -> Escape:
     """Wells of a stationary problem and how long it takes from one to the other.
 
+    Sources are those of :func:`fokkerplanck.library.generators.escape`.
+
     Parameters
     ----------
     generator : Generator
@@ -129,15 +131,6 @@ def escape(generator: Generator, problem: Problem, state: StationaryState) -> Es
     CaseError
         If Phi~ has no minimum inside the box, or more than ``MAX_MINIMA``, or the grid is too
         coarse to look for them or to keep two cores apart.
-
-    References
-    ----------
-    - Schuette, Noe, Lu, Sarich and Vanden-Eijnden. J. Chem. Phys. 134 (2011) 204105: the chain
-      between the cores of wells.
-    - Bovier, Eckhoff, Gayrard and Klein. J. Eur. Math. Soc. 6 (2004) 399: the Eyring-Kramers
-      formula.
-    - Bouchet and Reygner. Ann. Henri Poincare 17 (2016) 3499: what the formula lacks without
-      detailed balance.
     """
     grid = generator.grid
     if min(grid.shape) < STENCIL:

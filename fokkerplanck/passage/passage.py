@@ -82,38 +82,14 @@ def passage(
 ) -> Passage:
     """Mean first-passage time and what belongs to it, from everywhere in the box.
 
+    Arguments, errors and sources are those of :func:`fokkerplanck.library.generators.passage`, and
+
     Parameters
     ----------
-    generator : Generator
-        Of the problem; coefficients constant in time.
     problem : Problem
-    target : str, callable or bool ndarray
-        A condition on the axes, the parameters and beta such as ``"x > 0"``; ``"boundary"`` for
-        the absorbing sides; a function of points; or cells, whose edges then end at their centres.
-    source : likewise, optional
-        With it the committor, the probability of reaching the target before the source, and in a
-        closed box transition rate and reactive current.
-    start : (m, d), optional
-        Points of interest; by default the cell where Phi is lowest outside the target.
-    times : increasing floats from 0, optional
-        Times of the first-passage densities from the starts.
+        That the generator came from.
     state : StationaryState, optional
         Of the generator, if it is known already.
-
-    Raises
-    ------
-    CaseError
-        If a region is empty or leaves nothing free, source and target meet, some cells have no
-        way to the target, or the coefficients depend on time.
-    NumericalFailure
-        If the elimination would be too large.
-
-    References
-    ----------
-    - E and Vanden-Eijnden. J. Stat. Phys. 123 (2006) 503; Metzner, Schuette and Vanden-Eijnden.
-      Multiscale Model. Simul. 7 (2009) 1192: committor and reactive current.
-    - Grassmann, Taksar and Heyman. Oper. Res. 33 (1985) 1107: elimination without
-      subtraction.
     """
     grid = generator.grid
     if problem.time_dependent:

@@ -19,7 +19,7 @@ FEWEST_CELLS = 16
 MOST_CELLS = 0.1
 # Bytes that the operators of a step may take.
 LARGEST_OPERATORS = 3e9
-# Operators that are kept at once.
+# Operators kept at once: two for a step, one more for its halves, those of a change of the step.
 OPERATORS = 5
 
 

@@ -8,8 +8,8 @@ from __future__ import annotations
 
 import numba
 
-# Cells of a stencil along an axis, fixed here so that loops over them are unrolled.
-WIDTH = 8
+# A constant of the kernels, so that loops over it are unrolled.
+from .remeshing import WIDTH
 
 
 @numba.njit(cache=True)

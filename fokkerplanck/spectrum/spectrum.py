@@ -101,24 +101,12 @@ def spectrum(
 ) -> Spectrum:
     """Leading modes of a generator.
 
+    Arguments, errors and sources are those of :func:`fokkerplanck.library.generators.spectrum`, and
+
     Parameters
     ----------
-    generator : Generator
-    count : int
-        Modes, the zero included; a complex pair at the end is kept whole, which makes it one more.
     log_density : ndarray of the grid's shape, optional
         log rho_ss of a closed box, where it is known already.
-
-    Returns
-    -------
-    Spectrum
-
-    Raises
-    ------
-    CaseError
-        If ``count`` is less than one or more than the cells, or if the grid is too large.
-    NumericalFailure
-        If modes, or the stationary density they need, do not converge.
 
     Notes
     -----
@@ -126,14 +114,6 @@ def spectrum(
     products alone where factors would not fit) and the Dirichlet form the rates, relatively
     accurate however small. Otherwise Arnoldi just right of zero on A and on A^T; exponentially
     small real eigenvalues again from the Dirichlet form. Order 2 in the cell width, as the rates.
-
-    References
-    ----------
-    - Demmel and Veselic. SIAM J. Matrix Anal. Appl. 13 (1992) 1204; Drmac and Veselic. Ibid. 29
-      (2008) 1322: accurate small rates.
-    - Zhou and Saad. SIAM J. Matrix Anal. Appl. 29 (2007) 954: slow modes by products alone.
-    - Levin and Peres. Markov Chains and Mixing Times, 2nd edition (2017); Fill. Ann. Appl. Probab.
-      1 (1991) 62: bounds on the mixing time.
     """
     size = generator.grid.size
     if isinstance(count, bool) or not isinstance(count, int | np.integer) or count < 1:

@@ -71,32 +71,13 @@ def stationary(
 ) -> StationaryState:
     """Stationary state of a generator in a closed box.
 
+    Arguments, errors and sources are those of :func:`fokkerplanck.library.generators.stationary`,
+    and
+
     Parameters
     ----------
-    generator : Generator
     problem : Problem
-        The problem it came from; gives beta and fixes the constant of Phi~.
-    scheme : str
-        "high-order" solves for the rest state of the high-order operator, of order 6, and
-        "semi-lagrangian" for that of its steps; under detailed balance it is the Gibbs state.
-
-    Raises
-    ------
-    CaseError
-        If a side is absorbing or the coefficients depend on time: there is none. Under detailed
-        balance also if the noise vanishes at a point that cuts the box apart, as for Sigma = x^2;
-        without it if Sigma is singular in a part of the box, as for diag(max(x, 0), 1).
-    NumericalFailure
-        If the null vector is not found, or the grid is too large for high order.
-
-    References
-    ----------
-    Without detailed balance:
-
-    - Grassmann, Taksar and Heyman. Oper. Res. 33 (1985) 1107: elimination without
-      subtraction.
-    - Horton and Leutenegger. SIGMETRICS (1994); De Sterck et al. SIAM J. Sci. Comput. 30 (2008)
-      2235: multilevel aggregation.
+        That the generator came from; gives beta and fixes the constant of Phi~.
     """
     grid = generator.grid
     if not grid.domain.closed:

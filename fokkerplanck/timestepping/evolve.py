@@ -61,42 +61,9 @@ def evolve(
     rtol: float = 1e-6,
     breakpoints: Sequence[float] = (),
 ) -> Evolution:
-    """Solve (48) from an initial density and return it at given times.
+    """Solve (48) from an initial density and return it at given times, as a record.
 
-    Parameters
-    ----------
-    problem : Problem
-    grid : Grid
-    initial : ndarray of the grid's shape
-        Non-negative density per unit volume at ``times[0]``; its mass is kept.
-    times : increasing floats
-        Output times; they are met exactly.
-    scheme : str
-        One of ``SCHEMES``: "scharfetter-gummel" is of order 2 in the cell width, "high-order" of
-        order 6; "auto" takes high order where it can be had at a bearable cost.
-    stepper : str
-        "auto" or a name of ``STEPPERS``.
-    rtol : float
-        Bound on the time error in L1 relative to the mass, for steppers that have one.
-    breakpoints : sequence of float
-        Times at which coefficients jump that a Python function does not show for long enough to
-        be seen; those of formulas are found.
-
-    Returns
-    -------
-    Evolution
-
-    Raises
-    ------
-    CaseError
-        For input that cannot be: shapes, order of times, negative densities, names.
-    NumericalFailure
-        If the stepper cannot keep its promise.
-
-    References
-    ----------
-    - Scharfetter and Gummel. IEEE Trans. Electron Devices 16 (1969) 64: the rates.
-    - Zalesak. J. Comput. Phys. 31 (1979) 335: the flux limiter of "high-order".
+    Arguments, errors and sources are those of :func:`fokkerplanck.library.evolution.evolve`.
     """
     initial = real_array(initial, "initial")
     times = _increasing(times)

@@ -23,6 +23,7 @@ from ..semi_lagrangian.axis_noise import (
     acts_along_axes,
     axis_noise_operator,
 )
+from ..semi_lagrangian.choice import OPERATORS
 from ..semi_lagrangian.frames import Frames
 from ..semi_lagrangian.repair import repaired
 from ..semi_lagrangian.step_operator import StepOperator, step_operator
@@ -31,8 +32,6 @@ from .system import System
 
 # Of the steps in time; 4 where they are extrapolated.
 ORDER = 2
-# Operators kept: two for a step, one more for its halves, and those of a change of the step.
-KEPT = 5
 # Steps without a comparison after one that was compared; twice as many after each that passed.
 FIRST_WAIT, LONGEST_WAIT = 4, 32
 # A step grows where its error is below this share of what is allowed: twice as long it is 2^5 as
@@ -234,7 +233,7 @@ class SemiLagrangianIntegrator:
         middle = 0.0 if self.system.autonomous else time + 0.5 * dt
         key = (middle, length)
         if key not in self._operators:
-            while len(self._operators) >= KEPT:
+            while len(self._operators) >= OPERATORS:
                 self._operators.popitem(last=False)
             frames = self._frames_at(middle)
             along = acts_along_axes(frames.problem, frames.grid, middle)
