@@ -43,6 +43,8 @@ class Analysis:
     ----------
     title : str
         Of its part of a page.
+    asked : str
+        What a case asks for, in words.
     layout : Layout
         Of its group in a result.
     numbers : callable
@@ -59,6 +61,7 @@ class Analysis:
     """
 
     title: str
+    asked: str
     layout: Layout
     numbers: Callable[[Arrays], dict[str, Any]]
     rows: Callable[[Solved, Arrays], Rows]
@@ -69,10 +72,16 @@ class Analysis:
 
 ANALYSES: dict[str, Analysis] = {
     "stationary": Analysis(
-        "At rest", STATIONARY, stationary_numbers, stationary_rows, stationary_tables
+        "At rest",
+        "stationary density, quasi-potential, current and entropy production",
+        STATIONARY,
+        stationary_numbers,
+        stationary_rows,
+        stationary_tables,
     ),
     "spectrum": Analysis(
         "Spectrum",
+        "slowest modes of the generator and bounds on the mixing time",
         SPECTRUM,
         spectrum.spectrum_numbers,
         spectrum.spectrum_rows,
@@ -82,6 +91,7 @@ ANALYSES: dict[str, Analysis] = {
     ),
     "passage": Analysis(
         "First passage and escape",
+        "first passage and escape",
         PASSAGE,
         passage.passage_numbers,
         passage.passage_rows,
@@ -89,9 +99,17 @@ ANALYSES: dict[str, Analysis] = {
         stage="passage",
         compute=passage.compute,
     ),
-    "ensemble": Analysis("Walkers", ENSEMBLE, ensemble_numbers, ensemble_rows, ensemble_tables),
+    "ensemble": Analysis(
+        "Walkers",
+        "walkers beside the density",
+        ENSEMBLE,
+        ensemble_numbers,
+        ensemble_rows,
+        ensemble_tables,
+    ),
     "validation": Analysis(
         "Density against walkers",
+        "density against walkers by statistical tests",
         VALIDATION,
         validation_numbers,
         validation_rows,
@@ -99,9 +117,17 @@ ANALYSES: dict[str, Analysis] = {
         stage="validate",
         compute=validation.compute,
     ),
-    "control": Analysis("Control", CONTROL, control_numbers, control_rows, control_tables),
+    "control": Analysis(
+        "Control",
+        "a schedule that steers the density",
+        CONTROL,
+        control_numbers,
+        control_rows,
+        control_tables,
+    ),
     "smoothing": Analysis(
         "Local entropy",
+        "local entropy beside the loss",
         SMOOTHING,
         local_entropy.smoothing_numbers,
         local_entropy.smoothing_rows,
@@ -110,6 +136,7 @@ ANALYSES: dict[str, Analysis] = {
     ),
     "discrete": Analysis(
         "Steps of SGD",
+        "the transfer operator of SGD, step by step",
         DISCRETE,
         discrete_numbers,
         discrete_rows,

@@ -53,7 +53,7 @@ DIVISORS = (8, 4)
 POWERS = (0.5, 3.0)
 # Parts shorter than this are left out.
 SHOWN = 1e-3
-ANALYSES = ("stationary", "spectrum", "passage", "smoothing", "discrete")
+TIMED = ("stationary", "spectrum", "passage", "smoothing", "discrete")
 
 
 def durations(case: Case, system: System | LevySystem, scheme: Scheme | None) -> dict[str, float]:
@@ -152,7 +152,7 @@ def _frames(case: Case) -> float | None:
 
 def _analyses(case: Case) -> float | None:
     """Everything besides the density and the walkers, from two coarse grids."""
-    asked = any(getattr(case, name) is not None for name in ANALYSES)
+    asked = any(getattr(case, name) is not None for name in TIMED)
     resting = case.density is not None and case.problem.jumps is None and case.control is None
     if not (asked or resting):
         return None

@@ -8,18 +8,8 @@ from typing import Any
 
 import numpy as np
 
+from ..analyses.table import ANALYSES
 from ..io.result import Result
-
-ANALYSES = {
-    "stationary": "stationary density, quasi-potential, current and entropy production",
-    "spectrum": "slowest modes of the generator and bounds on the mixing time",
-    "passage": "first passage and escape",
-    "ensemble": "walkers beside the density",
-    "validation": "density against walkers by statistical tests",
-    "control": "a schedule that steers the density",
-    "smoothing": "local entropy beside the loss",
-    "discrete": "the transfer operator of SGD, step by step",
-}
 
 
 def equation(settings: Mapping[str, Any]) -> tuple[str, str]:
@@ -57,7 +47,7 @@ def setup(result: Result, settings: Mapping[str, Any]) -> tuple[tuple[str, str],
         ("Evolution", _evolution(result)),
         *_methods(result),
         ("Control", _flat(settings.get("control"))),
-        ("Asked for", "; ".join(text for key, text in ANALYSES.items() if key in settings)),
+        ("Asked for", "; ".join(one.asked for key, one in ANALYSES.items() if key in settings)),
     ]
     return tuple((name, text) for name, text in rows if text)
 
